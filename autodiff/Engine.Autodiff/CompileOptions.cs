@@ -1,0 +1,38 @@
+namespace Engine.Autodiff;
+
+/// <summary>Which passes run. Every one can be switched off, here or by an environment variable, and changes no result by a bit.</summary>
+public sealed record CompileOptions
+{
+    /// <summary>Leave out what nothing needs (off: ENGINE_NO_DEAD_CODE=1).</summary>
+    public bool DeadCode { get; init; } = On("ENGINE_NO_DEAD_CODE");
+
+    /// <summary>Compute equal things once (off: ENGINE_NO_CSE=1).</summary>
+    public bool CommonSubexpressions { get; init; } = On("ENGINE_NO_CSE");
+
+    /// <summary>Use the device's fused kernels for composites (off: ENGINE_NO_FUSION=1).</summary>
+    public bool FusedKernels { get; init; } = On("ENGINE_NO_FUSION");
+
+    /// <summary>Give dead values' memory to new ones (off: ENGINE_NO_REUSE=1).</summary>
+    public bool ReuseMemory { get; init; } = On("ENGINE_NO_REUSE");
+
+    /// <summary>Write over dead inputs and update variables in place (off: ENGINE_NO_IN_PLACE=1).</summary>
+    public bool InPlace { get; init; } = On("ENGINE_NO_IN_PLACE");
+
+    /// <summary>Everything off: the trace as it stands.</summary>
+    public static CompileOptions None { get; } = new() { DeadCode = false, CommonSubexpressions = false, FusedKernels = false, ReuseMemory = false, InPlace = false };
+
+    private static bool On(string offSwitch) => Environment.GetEnvironmentVariable(offSwitch) is null or "" or "0";
+}
+
+/// <summary>How much programs say on standard error, from ENGINE_DEBUG: 1 what was compiled and for which device; 2 also every kernel with
+/// time and rates after the first run; 3 also the chosen variants and the memory plan; 4 also the graph before and after the passes.</summary>
+public static class Debug
+{
+    /// <summary>0 to 4.</summary>
+    public static int Level { get; set; } = int.TryParse(Environment.GetEnvironmentVariable("ENGINE_DEBUG"), out int level) ? level : 0;
+
+    internal static void Say(int level, Func<string> text)
+    {
+        if (Level >= level) Console.Error.WriteLine(text());
+    }
+}

@@ -1,0 +1,60 @@
+using Engine.Kernels;
+
+namespace Engine.Autodiff;
+
+/// <summary>Reverse-mode derivatives, as more nodes of the same graph; so derivatives of derivatives work.</summary>
+public static class Gradients
+{
+    /// <summary>The derivatives of a scalar with respect to any tensors it was computed from.</summary>
+    /// <param name="loss">One F32 element.</param>
+    /// <param name="wrt">Variables as read, inputs, actions: any F32 tensors.</param>
+    /// <returns>One tensor per entry of <paramref name="wrt"/>, of its shape.</returns>
+    /// <exception cref="InvalidOperationException">The loss does not depend on an entry, or only through a loop or integers.</exception>
+    public static Tensor[] Of(Tensor loss, params Tensor[] wrt)
+    {
+        if (loss.Shape.Elements != 1) throw new ShapeException($"gradients are taken of one number, not of {loss.Type}; sum it first");
+        return Of(loss, loss.Graph.Constant(loss.Type, 1), wrt);
+    }
+
+    /// <summary>The derivative of sum(output * upstream), the vector-Jacobian product.</summary>
+    public static Tensor[] Of(Tensor output, Tensor upstream, params Tensor[] wrt)
+    {
+        var graph = output.Graph;
+        if (output.Type.DType != DType.F32) throw new ShapeException($"gradients are taken of F32, not of {output.Type}");
+        if (upstream.Shape != output.Shape) throw new ShapeException($"upstream is {upstream.Type}, the output {output.Type}");
+        var targets = Array.ConvertAll(wrt, graph.Import);
+
+        // Only nodes between the targets and the output take part.
+        var depends = new HashSet<Node>();
+        var isTarget = new HashSet<Tensor>(targets);
+        for (int id = 0; id <= output.Node.Id; id++)
+        {
+            var node = graph.Nodes[id];
+            if (Array.Exists(node.Outputs, isTarget.Contains) || Array.Exists(node.Inputs, i => i.Type.DType.IsFloat() && depends.Contains(i.Node))) depends.Add(node);
+        }
+
+        var gradients = new Dictionary<Tensor, Tensor> { [output] = graph.Import(upstream) };
+        using (graph.Scope("gradient"))
+            for (int id = output.Node.Id; id >= 0; id--)
+            {
+                var node = graph.Nodes[id];
+                if (!depends.Contains(node) || !Array.Exists(node.Inputs, i => depends.Contains(i.Node))) continue;
+                var incoming = Array.ConvertAll(node.Outputs, o => gradients.GetValueOrDefault(o));
+                if (Array.TrueForAll(incoming, g => g is null)) continue;
+                var outgoing = Derivatives.Of(node, incoming, i => depends.Contains(node.Inputs[i].Node));
+                for (int i = 0; i < outgoing.Length; i++)
+                {
+                    if (outgoing[i] is not { } g || !depends.Contains(node.Inputs[i].Node)) continue;
+                    var input = node.Inputs[i];
+                    if (g.Shape != input.Shape) throw new InvalidOperationException($"derivative of {node.Op.Name}: input {i} is {input.Type}, its gradient {g.Type}");
+                    gradients[input] = gradients.TryGetValue(input, out var sum) ? sum + g : g;
+                }
+            }
+
+        var results = new Tensor[targets.Length];
+        for (int i = 0; i < targets.Length; i++)
+            results[i] = gradients.TryGetValue(targets[i], out var g) ? g : throw new InvalidOperationException(
+                $"the output {output.Node} does not depend on {targets[i].Node} in a way that can be differentiated (integers, comparisons and StopGradient end a gradient)");
+        return results;
+    }
+}

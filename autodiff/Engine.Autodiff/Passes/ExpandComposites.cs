@@ -1,0 +1,26 @@
+using Engine.Kernels;
+
+namespace Engine.Autodiff.Passes;
+
+/// <summary>Puts the definition in the place of every composite for which the device has no kernel (or of all, when fused kernels are off).</summary>
+internal static class ExpandComposites
+{
+    public static Graph Run(Graph graph, Device device, bool keepFused)
+    {
+        // A definition may itself hold composites; each round removes one level.
+        for (int round = 0; round < 8; round++)
+        {
+            bool changed = false;
+            graph = GraphCopy.Run(graph, _ => true, (node, target, inputs) =>
+            {
+                if (node.Op is not Composite composite || (keepFused && device.Implements(composite, node.InputTypes, node.OutputTypes))) return null;
+                changed = true;
+                // The definition belongs where the composite was, even if all its inputs come from an outer graph.
+                using (target.Scope(node.Scope.Length > 0 ? $"{node.Scope}/{composite.Name}" : composite.Name))
+                    return CompositeDefinitions.Expand(composite, inputs);
+            });
+            if (!changed) return graph;
+        }
+        throw new InvalidOperationException("a composite's definition contains itself");
+    }
+}

@@ -1,0 +1,47 @@
+using Engine.Kernels;
+
+namespace Engine.Autodiff.Passes;
+
+/// <summary>Rebuilds a graph node by node, giving a pass the chance to put something else in a node's place.</summary>
+internal static class GraphCopy
+{
+    /// <summary>What takes the place of a node: its outputs in the new graph, or null to copy the node as it is.</summary>
+    /// <param name="node">The old node.</param>
+    /// <param name="target">The new graph.</param>
+    /// <param name="inputs">The old node's inputs, translated.</param>
+    public delegate Tensor[]? Replace(Node node, Graph target, Tensor[] inputs);
+
+    /// <summary>A copy of a program's graph. Nodes for which <paramref name="keep"/> is false are left out.</summary>
+    public static Graph Run(Graph graph, Func<Node, bool> keep, Replace replace)
+    {
+        var target = new Graph();
+        var map = Copy(graph, target, keep, replace);
+        foreach (var (name, tensor) in graph.Outputs) target.SetOutput(name, map[tensor]);
+        foreach (var (name, tensor) in graph.Assigned) target.SetAssigned(name, map[tensor]);
+        return target;
+    }
+
+    private static Dictionary<Tensor, Tensor> Copy(Graph graph, Graph target, Func<Node, bool> keep, Replace replace)
+    {
+        var map = new Dictionary<Tensor, Tensor>();
+        foreach (var node in graph.Nodes)
+        {
+            if (!keep(node)) continue;
+            var inputs = Array.ConvertAll(node.Inputs, t => map[t]);
+            var outputs = replace(node, target, inputs);
+            if (outputs is null)
+            {
+                Graph? body = null;
+                if (node.Op is Repeat repeat)
+                {
+                    body = target.NewBody(repeat.Max);
+                    var inner = Copy(node.Body!, body, keep, replace);
+                    body.SetBody(node.Body!.Captured.Select(t => map[t]), node.Body.Results.Select(t => inner[t]).ToArray());
+                }
+                outputs = target.AppendTranslated(node.Op, inputs, node.OutputTypes, body, node.Scope).Outputs;
+            }
+            for (int i = 0; i < outputs.Length; i++) map[node.Outputs[i]] = outputs[i];
+        }
+        return map;
+    }
+}

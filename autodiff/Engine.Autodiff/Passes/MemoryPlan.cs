@@ -1,0 +1,371 @@
+using Engine.Kernels;
+
+namespace Engine.Autodiff.Passes;
+
+/// <summary>
+/// Gives every value of a graph its storage and the kernels their order: the trace's. Values share one arena by liveness; an elementwise
+/// op writes over an input whose last reader it is; a variable's new value is written in place when the old one has no later
+/// reader, else moved there at the end. A loop's body is planned the same way, its carried values being its variables.
+/// </summary>
+internal sealed class MemoryPlan
+{
+    public const int ArenaSlot = 0, ConstantSlot = 1, HostSlot = 2, FirstVariableSlot = 3;
+    private const long Alignment = 64;
+
+    private readonly Device _device;
+    private readonly CompileOptions _options;
+    private readonly Dictionary<string, (int Slot, TensorType Type)> _variables = [];
+
+    private MemoryPlan(Device device, CompileOptions options) => (_device, _options) = (device, options);
+
+    /// <summary>The finished plan.</summary>
+    public Plan Plan { get; private set; } = null!;
+
+    /// <summary>Bytes of the arena.</summary>
+    public long ArenaBytes { get; private set; }
+
+    /// <summary>The constants and where they lie.</summary>
+    public List<(long Offset, Constant Constant)> Constants { get; } = [];
+
+    /// <summary>Bytes of the constants.</summary>
+    public long ConstantBytes { get; private set; }
+
+    /// <summary>Bytes of inputs and outputs.</summary>
+    public long HostBytes { get; private set; }
+
+    /// <summary>Where inputs lie.</summary>
+    public Dictionary<string, Operand> Inputs { get; } = [];
+
+    /// <summary>Where outputs lie.</summary>
+    public Dictionary<string, Operand> Outputs { get; } = [];
+
+    /// <summary>Names of the variables, in slot order from <see cref="FirstVariableSlot"/>.</summary>
+    public List<string> VariableNames { get; } = [];
+
+    public static MemoryPlan Of(Graph graph, Device device, CompileOptions options)
+    {
+        var plan = new MemoryPlan(device, options);
+        plan.Build(graph);
+        return plan;
+    }
+
+    private void Build(Graph graph)
+    {
+        var block = new Block(this, graph, ArenaSlot);
+        foreach (var (name, tensor) in graph.Inputs)
+            block.Place(tensor, Inputs[name] = HostOperand(tensor.Type));
+        foreach (var (name, tensor) in graph.Initial) block.Place(tensor, VariableOperand(name, tensor.Type));
+        var cells = graph.Assigned.Select(a => new Cell(graph.Initial.GetValueOrDefault(a.Key), a.Value, VariableOperand(a.Key, a.Value.Type))).ToArray();
+        foreach (var (name, tensor) in graph.Outputs) Outputs[name] = HostOperand(tensor.Type);
+        var outputs = graph.Outputs.Select(o => (o.Value, Outputs[o.Key])).ToArray();
+        block.Run(cells, outputs);
+        ArenaBytes = block.Bytes;
+        Plan = new Plan(block.Instructions.ToArray(), FirstVariableSlot + VariableNames.Count);
+    }
+
+    private Operand HostOperand(TensorType type)
+    {
+        var operand = new Operand(HostSlot, HostBytes, type);
+        HostBytes += Align(type.Bytes);
+        return operand;
+    }
+
+    private Operand VariableOperand(string name, TensorType type)
+    {
+        if (!_variables.TryGetValue(name, out var known))
+        {
+            _variables[name] = known = (FirstVariableSlot + VariableNames.Count, type);
+            VariableNames.Add(name);
+        }
+        return new Operand(known.Slot, 0, type);
+    }
+
+    private Operand ConstantOperand(Constant constant)
+    {
+        var operand = new Operand(ConstantSlot, ConstantBytes, constant.Type);
+        Constants.Add((ConstantBytes, constant));
+        ConstantBytes += Align(constant.Type.Bytes);
+        return operand;
+    }
+
+    private static long Align(long bytes) => (Math.Max(bytes, 1) + Alignment - 1) / Alignment * Alignment;
+
+    private int _nextArena;
+
+    /// <summary>A name for a loop body's arena until it has a place in the arena around it.</summary>
+    private int NewArena() => --_nextArena;
+
+    /// <summary>Storage whose content changes once per run (a variable) or per step (a carried value).</summary>
+    /// <param name="Before">The tensor of the old content; null if it is not read.</param>
+    /// <param name="After">The tensor of the new content.</param>
+    /// <param name="Storage">Where.</param>
+    private sealed record Cell(Tensor? Before, Tensor After, Operand Storage);
+
+    /// <summary>Plans one graph: the program's, or a loop's body.</summary>
+    private sealed class Block(MemoryPlan owner, Graph graph, int arena)
+    {
+        private const int Never = int.MaxValue;
+
+        private readonly Dictionary<Tensor, Operand> _storage = [];
+        private readonly Dictionary<Tensor, Tensor> _root = [];
+        private readonly Dictionary<Tensor, int> _lastUse = [];
+        private readonly Dictionary<Tensor, Operand> _wanted = []; // root -> where its user would like it
+        private readonly HashSet<Tensor> _inArena = [];
+        private readonly Allocator _allocator = new();
+
+        public List<Instruction> Instructions { get; } = [];
+
+        public long Bytes => _allocator.Peak;
+
+        public void Place(Tensor tensor, Operand operand) => _storage[tensor] = operand;
+
+        public void Run(Cell[] cells, (Tensor Value, Operand Storage)[] outputs, Operand? stackIndex = null)
+        {
+            foreach (var node in graph.Nodes)
+                foreach (var output in node.Outputs)
+                    _root[output] = node.Op.IsAlias ? _root[node.Inputs[0]] : output;
+            foreach (var node in graph.Nodes)
+                foreach (var input in node.Inputs) _lastUse[_root[input]] = node.Id;
+
+            ChoosePlaces(cells, outputs, stackIndex is not null);
+            foreach (var node in graph.Nodes) Emit(node);
+            Finish(cells, outputs, stackIndex);
+        }
+
+        private Operand At(Tensor tensor) => _storage[_root[tensor]] with { Type = tensor.Type };
+
+        /// <summary>Decides which values are computed where they are wanted, instead of being moved there at the end.</summary>
+        private void ChoosePlaces(Cell[] cells, (Tensor Value, Operand Storage)[] outputs, bool stacked)
+        {
+            var kept = new HashSet<Tensor>(); // roots that something at the end still reads
+            foreach (var (value, _) in outputs) kept.Add(_root[value]);
+            foreach (var cell in cells) kept.Add(_root[cell.After]);
+
+            foreach (var cell in cells)
+            {
+                var root = _root[cell.After];
+                if (!owner._options.InPlace || !Computed(root) || _wanted.ContainsKey(root)) continue;
+                if (cell.Before is { } before)
+                {
+                    // The old content must be dead when the new one is written, or be read by the writer element by element.
+                    if (kept.Contains(before)) continue;
+                    int last = _lastUse.GetValueOrDefault(before, -1), written = root.Node.Id;
+                    if (last > written || (last == written && !MayOverwrite(root.Node, root.Index, before))) continue;
+                }
+                _wanted[root] = cell.Storage;
+            }
+            if (!stacked)
+                foreach (var (value, storage) in outputs)
+                    if (Computed(_root[value]) && !_wanted.ContainsKey(_root[value])) _wanted[_root[value]] = storage;
+            foreach (var root in kept) _lastUse[root] = Never;
+        }
+
+        private static bool Computed(Tensor root) => root.Node.Op is not Leaf and not Repeat;
+
+        /// <summary>Whether output <paramref name="output"/> of the node may be written over every input that lies in <paramref name="root"/>.</summary>
+        private bool MayOverwrite(Node node, int output, Tensor root)
+        {
+            bool any = false;
+            for (int i = 0; i < node.Inputs.Length; i++)
+            {
+                if (_root[node.Inputs[i]] != root) continue;
+                any = true;
+                if (!node.Op.CanOverwrite(i, output, node.InputTypes, node.OutputTypes)) return false;
+                if (node.Inputs[i].Type != node.Outputs[output].Type) return false;
+            }
+            return any;
+        }
+
+        private void Emit(Node node)
+        {
+            switch (node.Op)
+            {
+                case Constant constant:
+                    Place(node.Outputs[0], owner.ConstantOperand(constant));
+                    return;
+                case Leaf:
+                    if (!_storage.ContainsKey(node.Outputs[0])) throw new InvalidOperationException($"leaf {node} has no storage");
+                    return;
+                case Repeat repeat:
+                    EmitLoop(node, repeat);
+                    break;
+                default:
+                    if (node.Op.IsAlias) break;
+                    if (!owner._device.Implements(node.Op, node.InputTypes, node.OutputTypes)) throw new DeviceException($"op {node.Op.Name} is not implemented on device {owner._device.Name} ({node})");
+                    var taken = new HashSet<Tensor>();
+                    foreach (var output in node.Outputs) PlaceOutput(node, output, taken);
+                    Instructions.Add(new KernelCall(node.Op, Array.ConvertAll(node.Inputs, At), Array.ConvertAll(node.Outputs, At)));
+                    break;
+            }
+            if (!owner._options.ReuseMemory) return;
+            foreach (var input in node.Inputs) ReleaseIfDead(_root[input], node.Id);
+            foreach (var output in node.Outputs) ReleaseIfDead(_root[output], node.Id);
+        }
+
+        private void PlaceOutput(Node node, Tensor output, HashSet<Tensor> taken)
+        {
+            if (_wanted.TryGetValue(output, out var wanted))
+            {
+                Place(output, wanted with { Type = output.Type });
+                return;
+            }
+            if (owner._options.InPlace)
+                foreach (var input in node.Inputs)
+                {
+                    var root = _root[input];
+                    if (!_inArena.Contains(root) || _lastUse[root] != node.Id || taken.Contains(root) || root.Type.Bytes != output.Type.Bytes || !MayOverwrite(node, output.Index, root)) continue;
+                    taken.Add(root);
+                    Place(output, _storage[root] with { Type = output.Type });
+                    _inArena.Remove(root); // the memory now belongs to the output
+                    _inArena.Add(output);
+                    return;
+                }
+            Allocate(output);
+        }
+
+        private void Allocate(Tensor output)
+        {
+            Place(output, new Operand(arena, _allocator.Allocate(Align(output.Type.Bytes)), output.Type));
+            _inArena.Add(output);
+        }
+
+        private void ReleaseIfDead(Tensor root, int now)
+        {
+            if (_lastUse.GetValueOrDefault(root, now) > now || !_inArena.Remove(root)) return;
+            _allocator.Free(_storage[root].Offset, Align(root.Type.Bytes));
+        }
+
+        private void EmitLoop(Node node, Repeat repeat)
+        {
+            int at = repeat.Counted ? 1 : 0;
+            foreach (var output in node.Outputs) Allocate(output);
+            for (int i = 0; i < repeat.CarriedCount; i++) Move(At(node.Inputs[at + i]), At(node.Outputs[i]));
+            if (repeat.Counted)
+                for (int s = repeat.CarriedCount; s < node.Outputs.Length; s++)
+                {
+                    var type = node.Outputs[s].Type;
+                    var zero = owner.ConstantOperand(new Constant(new TensorType(type.DType, Shape.Scalar), new Numbers([0])));
+                    Instructions.Add(new KernelCall(new Broadcast(type.Shape), [zero], [At(node.Outputs[s])]));
+                }
+
+            var body = node.Body!;
+            int inner = owner.NewArena();
+            var block = new Block(owner, body, inner);
+            var index = new Operand(inner, block._allocator.Allocate(Alignment), TensorType.Int(Shape.Scalar));
+            var cells = new Cell?[repeat.CarriedCount];
+            foreach (var leaf in body.Nodes)
+                switch (leaf.Op)
+                {
+                    case RepeatIndex: block.Place(leaf.Outputs[0], index); break;
+                    case Capture capture: block.Place(leaf.Outputs[0], At(node.Inputs[at + repeat.CarriedCount + capture.Index])); break;
+                    case Carried carried:
+                        var storage = At(node.Outputs[carried.Index]);
+                        block.Place(leaf.Outputs[0], storage);
+                        cells[carried.Index] = new Cell(leaf.Outputs[0], body.Results[carried.Index], storage);
+                        break;
+                }
+            block.Run(cells.Select(c => c!).ToArray(),
+                body.Results.Skip(repeat.CarriedCount).Select((value, s) => (value, At(node.Outputs[repeat.CarriedCount + s]))).ToArray(), index);
+
+            long place = _allocator.Allocate(Align(block.Bytes));
+            var moved = block.Instructions.Select(i => Relocate(i, inner, place)).ToArray();
+            Instructions.Add(new Loop(repeat.Max, repeat.Counted ? At(node.Inputs[0]) : null, Relocate(index, inner, place), moved));
+            if (owner._options.ReuseMemory) _allocator.Free(place, Align(block.Bytes));
+        }
+
+        private Instruction Relocate(Instruction instruction, int from, long place) => instruction switch
+        {
+            KernelCall call => call with { Inputs = Array.ConvertAll(call.Inputs, o => Relocate(o, from, place)), Outputs = Array.ConvertAll(call.Outputs, o => Relocate(o, from, place)) },
+            Loop loop => loop with
+            {
+                Count = loop.Count is { } count ? Relocate(count, from, place) : null,
+                Index = Relocate(loop.Index, from, place),
+                Body = Array.ConvertAll(loop.Body, i => Relocate(i, from, place)),
+            },
+            _ => instruction,
+        };
+
+        private Operand Relocate(Operand operand, int from, long place) =>
+            operand.Slot == from ? operand with { Slot = arena, Offset = operand.Offset + place } : operand;
+
+        /// <summary>Moves what is not yet where it is wanted: outputs first, then variables, by way of the arena if they read each other.</summary>
+        private void Finish(Cell[] cells, (Tensor Value, Operand Storage)[] outputs, Operand? stackIndex)
+        {
+            foreach (var (value, storage) in outputs)
+                if (stackIndex is { } index)
+                    Instructions.Add(new KernelCall(new StoreRow(storage.Type.Shape[0]), [At(value), index], [storage]));
+                else if (At(value) != storage) Move(At(value), storage);
+
+            var moves = cells.Select(c => (From: At(c.After), To: c.Storage)).Where(m => m.From.Slot != m.To.Slot || m.From.Offset != m.To.Offset).ToArray();
+            bool IsCell(Operand o) => cells.Any(c => c.Storage.Slot == o.Slot && c.Storage.Offset == o.Offset);
+            for (int i = 0; i < moves.Length; i++)
+            {
+                if (!IsCell(moves[i].From)) continue;
+                var staged = new Operand(arena, _allocator.Allocate(Align(moves[i].From.Type.Bytes)), moves[i].From.Type);
+                Move(moves[i].From, staged);
+                moves[i].From = staged;
+            }
+            foreach (var (from, to) in moves) Move(from, to);
+        }
+
+        private void Move(Operand from, Operand to) => Instructions.Add(new KernelCall(new Copy(), [from], [to with { Type = from.Type }]));
+    }
+
+    /// <summary>Offsets in an arena: the smallest free gap that fits, else the end.</summary>
+    private sealed class Allocator
+    {
+        private readonly SortedList<long, long> _gaps = []; // offset -> size
+        private long _end;
+
+        public long Peak { get; private set; }
+
+        public long Allocate(long size)
+        {
+            int best = -1;
+            for (int i = 0; i < _gaps.Count; i++)
+                if (_gaps.Values[i] >= size && (best < 0 || _gaps.Values[i] < _gaps.Values[best])) best = i;
+            if (best >= 0)
+            {
+                long at = _gaps.Keys[best], gap = _gaps.Values[best];
+                _gaps.RemoveAt(best);
+                if (gap > size) _gaps.Add(at + size, gap - size);
+                return at;
+            }
+            long offset = _end;
+            _end += size;
+            Peak = Math.Max(Peak, _end);
+            return offset;
+        }
+
+        public void Free(long offset, long size)
+        {
+            int i = ~BinarySearch(offset);
+            if (i < _gaps.Count && offset + size == _gaps.Keys[i])
+            {
+                size += _gaps.Values[i];
+                _gaps.RemoveAt(i);
+            }
+            if (i > 0 && _gaps.Keys[i - 1] + _gaps.Values[i - 1] == offset)
+            {
+                offset = _gaps.Keys[i - 1];
+                size += _gaps.Values[i - 1];
+                _gaps.RemoveAt(i - 1);
+            }
+            if (offset + size == _end) _end = offset;
+            else _gaps.Add(offset, size);
+        }
+
+        private int BinarySearch(long offset)
+        {
+            int low = 0, high = _gaps.Count - 1;
+            while (low <= high)
+            {
+                int mid = (low + high) / 2;
+                if (_gaps.Keys[mid] == offset) return mid;
+                if (_gaps.Keys[mid] < offset) low = mid + 1;
+                else high = mid - 1;
+            }
+            return ~low;
+        }
+    }
+}

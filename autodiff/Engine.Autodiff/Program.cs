@@ -1,0 +1,232 @@
+using System.Runtime.InteropServices;
+using Engine.Autodiff.Passes;
+using Engine.Kernels;
+using Buffer = Engine.Kernels.Buffer;
+
+namespace Engine.Autodiff;
+
+/// <summary>
+/// A graph compiled for the device of a <see cref="State"/>: a flat list of kernel calls on fixed addresses. <see cref="Run()"/> allocates nothing
+/// and starts no thread. Programs that share a state take turns: one runs at a time.
+/// </summary>
+public sealed class Program : IDisposable
+{
+    private readonly State _state;
+    private readonly MemoryPlan _memory;
+    private readonly Executable _executable;
+    private readonly Buffer _constants;
+    private readonly Buffer _host;
+    private readonly nint[] _slots;
+    private readonly int _maxRows;
+    private int _rows;
+    private bool _profiled;
+
+    /// <summary>Compiles a graph.</summary>
+    /// <param name="graph">What to compute; further nodes added later have no effect.</param>
+    /// <param name="state">Holds every variable the graph names; its device runs the program.</param>
+    /// <param name="options">Which passes run.</param>
+    /// <exception cref="DeviceException">An op has neither a kernel nor a definition on the device.</exception>
+    public Program(Graph graph, State state, CompileOptions? options = null)
+    {
+        options ??= new CompileOptions();
+        _state = state;
+        Source = graph;
+        Debug.Say(4, () => "graph before passes\n" + string.Join("\n", graph.Nodes));
+        if (options.DeadCode) graph = DeadCode.Run(graph);
+        graph = ExpandComposites.Run(graph, state.Device, options.FusedKernels);
+        if (options.CommonSubexpressions) graph = CommonSubexpressions.Run(graph);
+        if (options.DeadCode) graph = DeadCode.Run(graph);
+        Debug.Say(4, () => "graph after passes\n" + string.Join("\n", graph.Nodes));
+        Compiled = graph;
+        _memory = MemoryPlan.Of(graph, state.Device, options);
+
+        foreach (var (name, tensor) in graph.Initial.Concat(graph.Assigned))
+            if (state[name].Type != tensor.Type) throw new ShapeException($"variable {name} is {state[name].Type} in the state and {tensor.Type} in the graph");
+        foreach (var tensor in graph.Inputs.Values)
+            if (tensor.Type.Rows) _maxRows = _rows = tensor.Shape[0];
+
+        state.NeedArena(_memory.ArenaBytes);
+        _constants = state.Device.Allocate(_memory.ConstantBytes);
+        foreach (var (offset, constant) in _memory.Constants) _constants.Write(Bytes(constant), offset);
+        _host = state.Device.Allocate(_memory.HostBytes);
+        _slots = new nint[_memory.Plan.Slots];
+        _executable = state.Device.Load(_memory.Plan);
+        Debug.Say(1, () => $"program on {state.Device.Name} ({state.Device.Description}): {Kernels(_memory.Plan.Instructions)} kernels of {Source.Nodes.Count} nodes, arena {_memory.ArenaBytes:N0} bytes");
+        Debug.Say(3, () => string.Join("\n", Lines(_memory.Plan.Instructions, "")));
+    }
+
+    /// <summary>Traces a function into a fresh graph and compiles it.</summary>
+    public static Program Trace(State state, Action<Graph> trace, CompileOptions? options = null)
+    {
+        var graph = new Graph();
+        trace(graph);
+        return new Program(graph, state, options);
+    }
+
+    /// <summary>The graph as traced.</summary>
+    public Graph Source { get; }
+
+    /// <summary>The graph after the passes.</summary>
+    public Graph Compiled { get; }
+
+    /// <summary>Bytes of arena the program needs.</summary>
+    public long ArenaBytes => _memory.ArenaBytes;
+
+    /// <summary>Number of kernel calls, a loop's body counted once.</summary>
+    public int KernelCount => Kernels(_memory.Plan.Instructions);
+
+    /// <summary>The number of dynamic rows for the next runs; the maximum unless set. 0 if the program has none.</summary>
+    public int Rows
+    {
+        get => _rows;
+        set
+        {
+            if (_maxRows == 0) throw new InvalidOperationException("this program has no input with dynamic rows");
+            if (value < 1 || value > _maxRows) throw new ArgumentOutOfRangeException(nameof(value), value, $"expected 1 to {_maxRows} rows");
+            if (value == _rows) return;
+            _executable.SetRows(value);
+            _rows = value;
+        }
+    }
+
+    /// <summary>Runs once.</summary>
+    public void Run()
+    {
+        Bind();
+        if (Debug.Level >= 2 && !_profiled)
+        {
+            _profiled = true;
+            Console.Error.WriteLine(Report.Text(_executable.Profile(_slots), null));
+            return;
+        }
+        _executable.Run(_slots);
+    }
+
+    /// <summary>Runs several times without the host in between.</summary>
+    public void Run(int times)
+    {
+        for (int i = 0; i < times; i++) Run();
+    }
+
+    /// <summary>Runs once and prints the kernels in order: op, shapes, FLOPs, bytes, measured time, rates and share of the roofline.</summary>
+    /// <param name="peak">The device's measured limits; null leaves the last column out.</param>
+    /// <param name="runs">Runs to take the fastest of, kernel by kernel.</param>
+    public string Explain(Roofline? peak = null, int runs = 5)
+    {
+        Bind();
+        var best = _executable.Profile(_slots);
+        for (int i = 1; i < runs; i++)
+        {
+            var times = _executable.Profile(_slots);
+            for (int k = 0; k < best.Length; k++)
+                if (times[k].Seconds < best[k].Seconds) best[k] = times[k];
+        }
+        return Report.Text(best, peak);
+    }
+
+    private void Bind()
+    {
+        _slots[MemoryPlan.ArenaSlot] = _state.Arena.Address;
+        _slots[MemoryPlan.ConstantSlot] = _constants.Address;
+        _slots[MemoryPlan.HostSlot] = _host.Address;
+        var names = _memory.VariableNames;
+        for (int i = 0; i < names.Count; i++) _slots[MemoryPlan.FirstVariableSlot + i] = _state.BufferOf(names[i]).Address;
+    }
+
+    /// <summary>Writes a float input; with dynamic rows, the first <see cref="Rows"/> of it.</summary>
+    public void Write(string input, ReadOnlySpan<float> values) => WriteInput(input, DType.F32, MemoryMarshal.AsBytes(values));
+
+    /// <summary>Writes an int input.</summary>
+    public void Write(string input, ReadOnlySpan<int> values) => WriteInput(input, DType.I32, MemoryMarshal.AsBytes(values));
+
+    private void WriteInput(string name, DType type, ReadOnlySpan<byte> bytes)
+    {
+        if (!_memory.Inputs.TryGetValue(name, out var operand)) throw new KeyNotFoundException($"no input {name}; there are {string.Join(", ", _memory.Inputs.Keys)}");
+        long expected = operand.Type.AtRows(_rows).Bytes;
+        if (operand.Type.DType != type || bytes.Length != expected) throw new ShapeException($"input {name} is {operand.Type} ({expected} bytes now); got {bytes.Length} bytes of {type}");
+        _host.Write(bytes, operand.Offset);
+    }
+
+    /// <summary>Reads a float output of the last run; with dynamic rows, the rows set.</summary>
+    public void Read(string output, Span<float> destination) => ReadOutput(output, DType.F32, MemoryMarshal.AsBytes(destination));
+
+    /// <summary>Reads an int output of the last run.</summary>
+    public void Read(string output, Span<int> destination) => ReadOutput(output, DType.I32, MemoryMarshal.AsBytes(destination));
+
+    /// <summary>Reads a float output of the last run into a new array.</summary>
+    public float[] Read(string output)
+    {
+        var values = new float[OutputType(output).AtRows(_rows).Elements];
+        Read(output, values);
+        return values;
+    }
+
+    /// <summary>Reads an output of one float element, without allocating.</summary>
+    public float ReadScalar(string output)
+    {
+        float value = 0;
+        Read(output, MemoryMarshal.CreateSpan(ref value, 1));
+        return value;
+    }
+
+    /// <summary>Type of an output.</summary>
+    public TensorType OutputType(string name) =>
+        _memory.Outputs.TryGetValue(name, out var operand) ? operand.Type : throw new KeyNotFoundException($"no output {name}; there are {string.Join(", ", _memory.Outputs.Keys)}");
+
+    private void ReadOutput(string name, DType type, Span<byte> destination)
+    {
+        var full = OutputType(name);
+        long expected = full.AtRows(_rows).Bytes;
+        if (full.DType != type || destination.Length != expected) throw new ShapeException($"output {name} is {full} ({expected} bytes now); the destination has {destination.Length} bytes of {type}");
+        _host.Read(destination, _memory.Outputs[name].Offset);
+    }
+
+    private static byte[] Bytes(Constant constant)
+    {
+        var type = constant.Type;
+        var values = constant.Values.Span;
+        var bytes = new byte[type.Bytes];
+        for (int i = 0; i < type.Elements; i++)
+        {
+            double v = values[values.Length == 1 ? 0 : i];
+            var at = bytes.AsSpan(i * type.DType.Bytes());
+            switch (type.DType)
+            {
+                case DType.F32: MemoryMarshal.Write(at, (float)v); break;
+                case DType.I32: MemoryMarshal.Write(at, (int)v); break;
+                case DType.BF16: MemoryMarshal.Write(at, Bfloat16.FromSingle((float)v)); break;
+                case DType.Bool: at[0] = v != 0 ? (byte)1 : (byte)0; break;
+                default: throw new NotSupportedException($"constant of {type.DType}");
+            }
+        }
+        return bytes;
+    }
+
+    private static int Kernels(Instruction[] instructions) => instructions.Sum(i => i is Loop loop ? Kernels(loop.Body) : 1);
+
+    private static IEnumerable<string> Lines(Instruction[] instructions, string indent)
+    {
+        foreach (var instruction in instructions)
+            if (instruction is Loop loop)
+            {
+                yield return $"{indent}repeat {loop.Max}{(loop.Count is null ? "" : " at most")}";
+                foreach (string line in Lines(loop.Body, indent + "  ")) yield return line;
+            }
+            else if (instruction is KernelCall call)
+                yield return $"{indent}{call.Op.Name} {string.Join(" ", call.Inputs.Select(Place))} -> {string.Join(" ", call.Outputs.Select(Place))}";
+        static string Place(Operand o) => $"{o.Type}@{o.Slot}+{o.Offset}";
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _executable.Dispose();
+        _constants.Dispose();
+        _host.Dispose();
+    }
+}
+
+/// <summary>A device's measured limits.</summary>
+/// <param name="GflopsPerSecond">Multiply-adds in registers, 2 FLOP each.</param>
+/// <param name="GigabytesPerSecond">Streaming memory.</param>
+public sealed record Roofline(double GflopsPerSecond, double GigabytesPerSecond);

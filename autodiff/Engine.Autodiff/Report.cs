@@ -1,0 +1,36 @@
+using System.Text;
+using Engine.Kernels;
+
+namespace Engine.Autodiff;
+
+/// <summary>The table that <c>Explain()</c> prints.</summary>
+internal static class Report
+{
+    public static string Text(KernelTime[] kernels, Roofline? peak)
+    {
+        var text = new StringBuilder();
+        text.AppendLine($"{"op",-18} {"variant",-22} {"shapes",-44} {"calls",5} {"us",9} {"MFLOP",9} {"MB",8} {"GFLOP/s",8} {"GB/s",7}{(peak is null ? "" : "  roof%")}");
+        double total = 0, totalFlops = 0;
+        foreach (var kernel in kernels)
+        {
+            var call = kernel.Instruction;
+            double flops = call.Op.Flops(call.InputTypes, call.OutputTypes) * Math.Max(1, kernel.Calls);
+            double bytes = (call.InputTypes.Sum(t => (double)t.Bytes) + call.OutputTypes.Sum(t => (double)t.Bytes)) * Math.Max(1, kernel.Calls);
+            total += kernel.Seconds;
+            totalFlops += flops;
+            string shapes = string.Join(" ", call.InputTypes.Select(t => t.Shape)) + "->" + string.Join(" ", call.OutputTypes.Select(t => t.Shape));
+            if (shapes.Length > 44) shapes = shapes[..41] + "...";
+            double seconds = Math.Max(kernel.Seconds, 1e-9);
+            text.Append($"{new string(' ', kernel.Depth * 2) + call.Op.Name,-18} {kernel.Variant,-22} {shapes,-44} {kernel.Calls,5} {kernel.Seconds * 1e6,9:F1} {flops / 1e6,9:F3} {bytes / 1e6,8:F3} {flops / seconds / 1e9,8:F1} {bytes / seconds / 1e9,7:F1}");
+            if (peak is not null)
+            {
+                // The roof is whichever limit binds at this intensity.
+                double least = Math.Max(flops / (peak.GflopsPerSecond * 1e9), bytes / (peak.GigabytesPerSecond * 1e9));
+                text.Append($" {100 * least / seconds,6:F0}");
+            }
+            text.AppendLine();
+        }
+        text.Append($"total {total * 1e6:F1} us, {totalFlops / 1e6:F3} MFLOP, {totalFlops / Math.Max(total, 1e-9) / 1e9:F1} GFLOP/s in {kernels.Length} kernels");
+        return text.ToString();
+    }
+}

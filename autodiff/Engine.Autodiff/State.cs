@@ -1,0 +1,130 @@
+using System.Runtime.InteropServices;
+using Engine.Kernels;
+using Buffer = Engine.Kernels.Buffer;
+
+namespace Engine.Autodiff;
+
+/// <summary>What a variable is for.</summary>
+public enum VariableKind
+{
+    /// <summary>Trained by an optimiser, or a slow copy of such; part of checkpoints.</summary>
+    Parameter,
+    /// <summary>Moments, counters, the generator's state; part of checkpoints.</summary>
+    State,
+    /// <summary>Columns of a dataset; not part of checkpoints.</summary>
+    Data,
+}
+
+/// <summary>Named state that outlives a run. The name is a path, <c>critics.layer0.weight</c>.</summary>
+/// <param name="Name">The name in checkpoints and fixtures.</param>
+/// <param name="Type">Its type.</param>
+/// <param name="Kind">What it is for.</param>
+public sealed record Variable(string Name, TensorType Type, VariableKind Kind);
+
+/// <summary>The variables of a model on a device, shared by all its programs, and one arena that the programs use in turn.</summary>
+public sealed class State : IDisposable
+{
+    private readonly Dictionary<string, (Variable Variable, Buffer Buffer)> _variables = [];
+    private readonly List<Variable> _order = [];
+    private Buffer? _arena;
+
+    /// <summary>Empty state.</summary>
+    public State(Device device) => Device = device;
+
+    /// <summary>Where it lies.</summary>
+    public Device Device { get; }
+
+    /// <summary>All variables in the order they were added.</summary>
+    public IReadOnlyList<Variable> Variables => _order;
+
+    /// <summary>Bytes of the arena: the largest need among the programs.</summary>
+    public long ArenaBytes => _arena?.Bytes ?? 0;
+
+    internal Buffer Arena => _arena!;
+
+    /// <summary>Adds a float variable.</summary>
+    /// <param name="name">Unique path.</param>
+    /// <param name="shape">Sizes.</param>
+    /// <param name="initial">Row-major values.</param>
+    /// <param name="kind">What it is for.</param>
+    public Variable Add(string name, Shape shape, ReadOnlySpan<float> initial, VariableKind kind = VariableKind.Parameter) =>
+        AddBytes(new(name, TensorType.Float(shape), kind), MemoryMarshal.AsBytes(initial));
+
+    /// <summary>Adds an int variable.</summary>
+    public Variable Add(string name, Shape shape, ReadOnlySpan<int> initial, VariableKind kind = VariableKind.State) =>
+        AddBytes(new(name, TensorType.Int(shape), kind), MemoryMarshal.AsBytes(initial));
+
+    /// <summary>Adds a variable of zeros.</summary>
+    public Variable AddZeros(string name, TensorType type, VariableKind kind = VariableKind.State) => AddBytes(new(name, type, kind), []);
+
+    private Variable AddBytes(Variable variable, ReadOnlySpan<byte> initial)
+    {
+        if (_variables.ContainsKey(variable.Name)) throw new ArgumentException($"variable {variable.Name} exists already");
+        if (initial.Length > 0 && initial.Length != variable.Type.Bytes) throw new ShapeException($"variable {variable.Name} is {variable.Type}, {variable.Type.Bytes} bytes; got {initial.Length}");
+        var buffer = Device.Allocate(variable.Type.Bytes);
+        if (initial.Length > 0) buffer.Write(initial);
+        _variables.Add(variable.Name, (variable, buffer));
+        _order.Add(variable);
+        return variable;
+    }
+
+    /// <summary>Whether there is a variable of that name.</summary>
+    public bool Contains(string name) => _variables.ContainsKey(name);
+
+    /// <summary>The variable of that name.</summary>
+    /// <exception cref="KeyNotFoundException">There is none.</exception>
+    public Variable this[string name] => Find(name).Variable;
+
+    /// <summary>The elements of a float variable.</summary>
+    public float[] Read(string name) => ReadAs<float>(name, DType.F32);
+
+    /// <summary>The elements of an int variable.</summary>
+    public int[] ReadInts(string name) => ReadAs<int>(name, DType.I32);
+
+    /// <summary>The bytes of a variable of any type.</summary>
+    public byte[] ReadBytes(string name) => ReadAs<byte>(name, Find(name).Variable.Type.DType);
+
+    /// <summary>Replaces the elements of a float variable.</summary>
+    public void Write(string name, ReadOnlySpan<float> values) => WriteAs(name, DType.F32, MemoryMarshal.AsBytes(values));
+
+    /// <summary>Replaces the elements of an int variable.</summary>
+    public void Write(string name, ReadOnlySpan<int> values) => WriteAs(name, DType.I32, MemoryMarshal.AsBytes(values));
+
+    /// <summary>Replaces the bytes of a variable of any type.</summary>
+    public void WriteBytes(string name, ReadOnlySpan<byte> values) => WriteAs(name, Find(name).Variable.Type.DType, values);
+
+    private T[] ReadAs<T>(string name, DType type) where T : unmanaged
+    {
+        var (variable, buffer) = Find(name);
+        if (variable.Type.DType != type) throw new ShapeException($"variable {name} is {variable.Type}, not {type}");
+        var bytes = new byte[variable.Type.Bytes];
+        buffer.Read(bytes);
+        return MemoryMarshal.Cast<byte, T>(bytes).ToArray();
+    }
+
+    private void WriteAs(string name, DType type, ReadOnlySpan<byte> bytes)
+    {
+        var (variable, buffer) = Find(name);
+        if (variable.Type.DType != type || variable.Type.Bytes != bytes.Length) throw new ShapeException($"variable {name} is {variable.Type}, {variable.Type.Bytes} bytes; got {bytes.Length} bytes of {type}");
+        buffer.Write(bytes);
+    }
+
+    private (Variable Variable, Buffer Buffer) Find(string name) =>
+        _variables.TryGetValue(name, out var found) ? found : throw new KeyNotFoundException($"no variable {name} in this state");
+
+    internal Buffer BufferOf(string name) => Find(name).Buffer;
+
+    internal void NeedArena(long bytes)
+    {
+        if (_arena is not null && _arena.Bytes >= bytes) return;
+        _arena?.Dispose();
+        _arena = Device.Allocate(bytes);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _arena?.Dispose();
+        foreach (var (_, buffer) in _variables.Values) buffer.Dispose();
+    }
+}

@@ -1,0 +1,153 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace Engine.Kernels.Cpu;
+
+/// <summary>Base of the kernels that work on rows of the last axis, a range of rows per chunk.</summary>
+internal abstract unsafe class LastAxisKernel : CpuKernel
+{
+    protected readonly int Width;
+    private readonly long _rows;
+    private readonly int _rowsPerChunk;
+
+    protected LastAxisKernel(TensorType input)
+    {
+        Width = input.Shape[^1];
+        _rows = Width == 0 ? 0 : input.Elements / Width;
+        _rowsPerChunk = Math.Max(1, ElementsPerChunk / Math.Max(1, Width));
+        Chunks = (int)Math.Max(1, (_rows + _rowsPerChunk - 1) / _rowsPerChunk);
+    }
+
+    public override void RunChunk(int chunk, void** operands, byte* scratch)
+    {
+        long end = Math.Min(_rows, (chunk + 1L) * _rowsPerChunk);
+        for (long row = (long)chunk * _rowsPerChunk; row < end; row++) Row(operands, row, scratch);
+    }
+
+    protected abstract void Row(void** operands, long row, byte* scratch);
+}
+
+/// <summary>One pass over a row in cache, in the order of the definition so that both agree to the bit.</summary>
+internal sealed unsafe class LayerNormKernel(LayerNorm op, TensorType input) : LastAxisKernel(input)
+{
+    private readonly float _epsilon = (float)op.Epsilon;
+    private readonly float _scale = (float)(1.0 / input.Shape[^1]);
+
+    protected override void Row(void** operands, long row, byte* scratch)
+    {
+        float* x = (float*)operands[0] + row * Width, y = (float*)operands[3] + row * Width;
+        var to = new Span<float>(y, Width);
+        float mean = ReductionLoops.Row(ReduceKind.Sum, x, Width) * _scale;
+        BinaryLoops.Run(BinaryKind.Subtract, new ReadOnlySpan<float>(x, Width), mean, to);
+        float variance = ReductionLoops.SumOfSquares(y, Width) * _scale;
+        float factor = UnaryLoops.Scalar(UnaryKind.Rsqrt, variance + _epsilon);
+        BinaryLoops.Run(BinaryKind.Multiply, to, factor, to);
+        BinaryLoops.Run(BinaryKind.Multiply, to, new ReadOnlySpan<float>(operands[1], Width), to);
+        BinaryLoops.Run(BinaryKind.Add, to, new ReadOnlySpan<float>(operands[2], Width), to);
+    }
+}
+
+internal sealed unsafe class SoftmaxKernel(TensorType input) : LastAxisKernel(input)
+{
+    protected override void Row(void** operands, long row, byte* scratch)
+    {
+        float* x = (float*)operands[0] + row * Width, y = (float*)operands[1] + row * Width;
+        var to = new Span<float>(y, Width);
+        BinaryLoops.Run(BinaryKind.Subtract, new ReadOnlySpan<float>(x, Width), ReductionLoops.Row(ReduceKind.Max, x, Width), to);
+        UnaryLoops.Run(UnaryKind.Exp, to, to);
+        BinaryLoops.Run(BinaryKind.Divide, to, ReductionLoops.Row(ReduceKind.Sum, y, Width), to);
+    }
+}
+
+internal sealed unsafe class LogSumExpKernel : LastAxisKernel
+{
+    public LogSumExpKernel(TensorType input) : base(input) => ScratchBytes = 4L * Width;
+
+    protected override void Row(void** operands, long row, byte* scratch)
+    {
+        float* x = (float*)operands[0] + row * Width;
+        var e = new Span<float>(scratch, Width);
+        float max = ReductionLoops.Row(ReduceKind.Max, x, Width);
+        float shift = MathF.Abs(max) < float.PositiveInfinity ? max : 0;
+        BinaryLoops.Run(BinaryKind.Subtract, new ReadOnlySpan<float>(x, Width), shift, e);
+        UnaryLoops.Run(UnaryKind.Exp, e, e);
+        ((float*)operands[1])[row] = UnaryLoops.Scalar(UnaryKind.Log, ReductionLoops.Row(ReduceKind.Sum, (float*)scratch, Width)) + shift;
+    }
+}
+
+/// <summary>Adam's three buffers in one pass, in the order of the definition.</summary>
+internal sealed unsafe class AdamKernel : CpuKernel
+{
+    private readonly long _total;
+    private readonly float _b1, _c1, _b2, _c2, _epsilon;
+
+    public AdamKernel(Adam op, TensorType parameter)
+    {
+        _total = parameter.Elements;
+        (_b1, _c1, _b2, _c2, _epsilon) = ((float)op.Beta1, (float)(1 - op.Beta1), (float)op.Beta2, (float)(1 - op.Beta2), (float)op.Epsilon);
+        Chunks = ChunksFor(_total);
+    }
+
+    public override string Variant => "vector";
+
+    public override void RunChunk(int chunk, void** operands, byte* scratch)
+    {
+        long at = (long)chunk * ElementsPerChunk;
+        int n = (int)Math.Min(ElementsPerChunk, _total - at);
+        float* p = (float*)operands[0] + at, m = (float*)operands[1] + at, v = (float*)operands[2] + at, g = (float*)operands[3] + at;
+        float* scalars = (float*)operands[4];
+        float* p2 = (float*)operands[5] + at, m2 = (float*)operands[6] + at, v2 = (float*)operands[7] + at;
+        float step = scalars[0], correction = scalars[1], decay = scalars[2];
+        int i = 0;
+        for (; i <= n - Vector<float>.Count; i += Vector<float>.Count)
+        {
+            var gradient = Load(g + i);
+            var first = Load(m + i) * _b1 + gradient * _c1;
+            var second = Load(v + i) * _b2 + gradient * gradient * _c2;
+            var root = Vector.SquareRoot(second) * correction + new Vector<float>(_epsilon);
+            Store(p2 + i, Load(p + i) * decay - first * step / root);
+            Store(m2 + i, first);
+            Store(v2 + i, second);
+        }
+        for (; i < n; i++)
+        {
+            float gradient = g[i], first = m[i] * _b1 + gradient * _c1, second = v[i] * _b2 + gradient * gradient * _c2;
+            p2[i] = p[i] * decay - first * step / (MathF.Sqrt(second) * correction + _epsilon);
+            m2[i] = first;
+            v2[i] = second;
+        }
+    }
+
+    private static Vector<float> Load(float* at) => Unsafe.ReadUnaligned<Vector<float>>(at);
+
+    private static void Store(float* at, Vector<float> value) => Unsafe.WriteUnaligned(at, value);
+}
+
+internal sealed unsafe class PolyakKernel : CpuKernel
+{
+    private readonly long _total;
+    private readonly float _keep, _rate;
+
+    public PolyakKernel(Polyak op, TensorType type)
+    {
+        (_total, _keep, _rate) = (type.Elements, (float)(1 - op.Rate), (float)op.Rate);
+        Chunks = ChunksFor(_total);
+    }
+
+    public override string Variant => "vector";
+
+    public override void RunChunk(int chunk, void** operands, byte* scratch)
+    {
+        long at = (long)chunk * ElementsPerChunk;
+        int n = (int)Math.Min(ElementsPerChunk, _total - at);
+        float* t = (float*)operands[0] + at, o = (float*)operands[1] + at, y = (float*)operands[2] + at;
+        int i = 0, w = Vector<float>.Count;
+        for (; i <= n - w; i += w)
+        {
+            var target = Unsafe.ReadUnaligned<Vector<float>>(t + i);
+            var online = Unsafe.ReadUnaligned<Vector<float>>(o + i);
+            Unsafe.WriteUnaligned(y + i, target * _keep + online * _rate);
+        }
+        for (; i < n; i++) y[i] = t[i] * _keep + o[i] * _rate;
+    }
+}

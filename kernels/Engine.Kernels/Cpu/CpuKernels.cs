@@ -1,0 +1,64 @@
+namespace Engine.Kernels.Cpu;
+
+/// <summary>Which kernel an op gets on the CPU: one line an op.</summary>
+internal static class CpuKernels
+{
+    private delegate CpuKernel Factory(Op op, TensorType[] inputs, TensorType[] outputs);
+
+    private static readonly Dictionary<Type, Factory> Table = new()
+    {
+        [typeof(Unary)] = (op, x, _) => new UnaryKernel((Unary)op, x[0]),
+        [typeof(Binary)] = (op, x, y) => new BinaryKernel((Binary)op, x, y[0]),
+        [typeof(Compare)] = (op, x, y) => new CompareKernel((Compare)op, x, y[0]),
+        [typeof(Logical)] = (op, x, y) => new LogicalKernel((Logical)op, x, y[0]),
+        [typeof(Select)] = (_, x, y) => new SelectKernel(x, y[0]),
+        [typeof(Fma)] = (_, _, y) => new FmaKernel(y[0]),
+        [typeof(Cast)] = (op, x, _) => new CastKernel(x[0], ((Cast)op).To),
+        [typeof(Permute)] = (op, x, y) =>
+        {
+            var strides = x[0].Shape.Strides();
+            return new StridedCopyKernel(y[0], ((Permute)op).Order.Select(axis => strides[axis]).ToArray(), 0);
+        },
+        [typeof(Broadcast)] = (_, x, y) => new StridedCopyKernel(y[0], x[0].Shape.BroadcastStrides(y[0].Shape), 0),
+        [typeof(Slice)] = (op, x, y) =>
+        {
+            var (strides, start) = ((Slice)op).Layout(x[0].Shape);
+            return new StridedCopyKernel(y[0], strides, start);
+        },
+        [typeof(Concat)] = (op, x, y) => new ConcatKernel((Concat)op, x, y[0]),
+        [typeof(Pad)] = (op, x, y) => new PadKernel((Pad)op, x[0], y[0]),
+        [typeof(OneHot)] = (op, x, _) => new OneHotKernel(x[0], ((OneHot)op).Depth),
+        [typeof(Iota)] = (op, _, _) => new IotaKernel((Iota)op),
+        [typeof(Copy)] = (_, x, _) => new CopyKernel(x[0]),
+        [typeof(StoreRow)] = (op, x, _) => new StoreRowKernel(x[0], ((StoreRow)op).Rows),
+        [typeof(Gather)] = (_, x, _) => new GatherKernel(x[0], x[1]),
+        [typeof(ScatterAdd)] = (op, x, y) => new ScatterAddKernel(((ScatterAdd)op).Rows, x[0], y[0]),
+        [typeof(Reduce)] = (op, x, _) => new ReduceKernel((Reduce)op, x[0]),
+        [typeof(ArgReduce)] = (op, x, _) => new ArgReduceKernel((ArgReduce)op, x[0]),
+        [typeof(CumulativeSum)] = (op, x, _) => new CumulativeSumKernel((CumulativeSum)op, x[0]),
+        [typeof(Sort)] = (op, x, _) => new SortKernel((Sort)op, x[0]),
+        [typeof(SearchSorted)] = (op, x, _) => new SearchSortedKernel((SearchSorted)op, x[0], x[1]),
+        [typeof(MatMul)] = (op, x, y) => new MatMulKernel((MatMul)op, x, y[0]),
+        [typeof(Unfold)] = (op, x, _) => new UnfoldKernel((Unfold)op, x[0]),
+        [typeof(Fold)] = (op, x, _) => new FoldKernel((Fold)op, x[0]),
+        [typeof(RandomUniform)] = (op, x, _) => new RandomKernel((RandomOp)op, x),
+        [typeof(RandomNormal)] = (op, x, _) => new RandomKernel((RandomOp)op, x),
+        [typeof(RandomInteger)] = (op, x, _) => new RandomKernel((RandomOp)op, x),
+        [typeof(RandomPermutation)] = (op, x, _) => new RandomPermutationKernel((RandomPermutation)op, x),
+        [typeof(Linear)] = (op, x, y) => new MatMulKernel((Linear)op, x, y[0]),
+        [typeof(LayerNorm)] = (op, x, _) => new LayerNormKernel((LayerNorm)op, x[0]),
+        [typeof(Softmax)] = (_, x, _) => new SoftmaxKernel(x[0]),
+        [typeof(LogSumExp)] = (_, x, _) => new LogSumExpKernel(x[0]),
+        [typeof(Adam)] = (op, x, _) => new AdamKernel((Adam)op, x[0]),
+        [typeof(Polyak)] = (op, x, _) => new PolyakKernel((Polyak)op, x[0]),
+    };
+
+    /// <summary>Whether the op has a kernel here.</summary>
+    public static bool Has(Op op) => Table.ContainsKey(op.GetType());
+
+    /// <summary>The kernel for an op at these types.</summary>
+    public static CpuKernel Create(Op op, TensorType[] inputs, TensorType[] outputs) =>
+        Table.TryGetValue(op.GetType(), out var factory)
+            ? factory(op, inputs, outputs)
+            : throw new DeviceException($"op {op.Name} is not implemented on device cpu");
+}

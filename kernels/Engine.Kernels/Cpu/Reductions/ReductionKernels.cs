@@ -1,0 +1,206 @@
+namespace Engine.Kernels.Cpu;
+
+/// <summary>
+/// Sum, max or min along axes. After merging neighbours the axes alternate between kept and reduced; three layouts cover what
+/// learning needs: rows reduced to one element, rows added up over an outer axis, and everything else through a transposed walk.
+/// </summary>
+internal sealed unsafe class ReduceKernel : CpuKernel
+{
+    private readonly ReduceKind _kind;
+    private readonly long _outer, _reduced, _inner; // x [outer, reduced, inner] -> y [outer, inner]
+    private readonly long _outerPerChunk, _innerPerChunk, _innerChunks;
+    private readonly BroadcastRows? _gather;        // where the merged axes do not form that pattern
+
+    public ReduceKernel(Reduce op, TensorType input)
+    {
+        _kind = op.Kind;
+        var shape = input.Shape;
+        bool contiguous = true;
+        for (int i = 1; i < op.Axes.Count; i++)
+            for (int axis = op.Axes[i - 1] + 1; axis < op.Axes[i]; axis++)
+                if (shape[axis] != 1) contiguous = false;
+        _outer = _reduced = _inner = 1;
+        if (contiguous)
+        {
+            for (int axis = 0; axis < shape.Rank; axis++)
+                if (op.Axes.Contains(axis)) _reduced *= shape[axis];
+                else if (op.Axes.Count > 0 && axis > op.Axes[0]) _inner *= shape[axis];
+                else _outer *= shape[axis];
+        }
+        else
+        {
+            // Copy to [kept..., reduced...] order in scratch, then reduce rows.
+            var kept = Enumerable.Range(0, shape.Rank).Where(a => !op.Axes.Contains(a)).ToArray();
+            var order = kept.Concat(op.Axes).ToArray();
+            var strides = shape.Strides();
+            _gather = new BroadcastRows(order.Select(a => shape[a]).ToArray(), [order.Select(a => strides[a]).ToArray()]);
+            foreach (int axis in kept) _outer *= shape[axis];
+            foreach (int axis in op.Axes) _reduced *= shape[axis];
+            ScratchBytes = input.Bytes;
+        }
+        long work = Math.Max(1, _reduced * Math.Min(_inner, 1024));
+        _outerPerChunk = _gather is not null ? Math.Max(1, _outer) : Math.Max(1, 65536 / work);
+        _innerPerChunk = 1024;
+        _innerChunks = Math.Max(1, (_inner + _innerPerChunk - 1) / _innerPerChunk);
+        Chunks = (int)(Math.Max(1, (_outer + _outerPerChunk - 1) / _outerPerChunk) * _innerChunks);
+    }
+
+    public override string Variant => _gather is not null ? "gathered rows" : _inner == 1 ? "rows" : "columns";
+
+    public override void RunChunk(int chunk, void** operands, byte* scratch)
+    {
+        float* x = (float*)operands[0], y = (float*)operands[1];
+        if (_gather is { } gather)
+        {
+            float* copy = (float*)scratch;
+            long rows = gather.Total == 0 ? 0 : gather.Total / gather.Inner, stride = gather.InnerStrides[0];
+            for (long row = 0; row < rows; row++)
+            {
+                float* from = x + gather.Offset(0, row), to = copy + row * gather.Inner;
+                for (long i = 0; i < gather.Inner; i++) to[i] = from[i * stride];
+            }
+            x = copy;
+        }
+        long firstOuter = chunk / _innerChunks * _outerPerChunk, lastOuter = Math.Min(_outer, firstOuter + _outerPerChunk);
+        long firstInner = chunk % _innerChunks * _innerPerChunk;
+        int width = (int)Math.Min(_innerPerChunk, _inner - firstInner);
+        for (long o = firstOuter; o < lastOuter; o++)
+        {
+            if (_inner == 1)
+            {
+                y[o] = ReductionLoops.Row(_kind, x + o * _reduced, _reduced);
+                continue;
+            }
+            float* into = y + o * _inner + firstInner, from = x + o * _reduced * _inner + firstInner;
+            if (_reduced == 0) new Span<float>(into, width).Fill(ReductionLoops.Identity(_kind));
+            else new ReadOnlySpan<float>(from, width).CopyTo(new Span<float>(into, width));
+            for (long r = 1; r < _reduced; r++) ReductionLoops.Combine(_kind, into, from + r * _inner, width);
+        }
+    }
+}
+
+internal sealed unsafe class ArgReduceKernel : CpuKernel
+{
+    private readonly bool _largest;
+    private readonly long _outer, _inner;
+    private readonly int _size;
+
+    public ArgReduceKernel(ArgReduce op, TensorType input)
+    {
+        _largest = op.Largest;
+        (_outer, _size, _inner) = Indexing.Around(input.Shape, op.Axis);
+    }
+
+    public override void RunChunk(int chunk, void** operands, byte* scratch)
+    {
+        float* x = (float*)operands[0];
+        int* y = (int*)operands[1];
+        for (long o = 0; o < _outer; o++)
+            for (long i = 0; i < _inner; i++)
+            {
+                float* at = x + o * _size * _inner + i;
+                float best = *at;
+                int position = 0;
+                for (int k = 1; k < _size && !float.IsNaN(best); k++)
+                {
+                    float value = at[k * _inner];
+                    if (!float.IsNaN(value) && (_largest ? value <= best : value >= best)) continue;
+                    best = value;
+                    position = k;
+                }
+                y[o * _inner + i] = position;
+            }
+    }
+}
+
+internal sealed unsafe class CumulativeSumKernel : CpuKernel
+{
+    private readonly CumulativeSum _op;
+    private readonly long _outer, _inner;
+    private readonly int _size;
+
+    public CumulativeSumKernel(CumulativeSum op, TensorType input)
+    {
+        _op = op;
+        (_outer, _size, _inner) = Indexing.Around(input.Shape, op.Axis);
+    }
+
+    public override void RunChunk(int chunk, void** operands, byte* scratch)
+    {
+        float* x = (float*)operands[0], y = (float*)operands[1];
+        for (long o = 0; o < _outer; o++)
+            for (long i = 0; i < _inner; i++)
+            {
+                float sum = 0;
+                for (int step = 0; step < _size; step++)
+                {
+                    long at = (o * _size + (_op.Reverse ? _size - 1 - step : step)) * _inner + i;
+                    float value = x[at];
+                    y[at] = _op.Exclusive ? sum : sum + value;
+                    sum += value;
+                }
+            }
+    }
+}
+
+/// <summary>Stable sort of rows, by keys that order NaN last and carry the position in their lower half.</summary>
+internal sealed unsafe class SortKernel : CpuKernel
+{
+    private readonly bool _descending;
+    private readonly int _k;
+    private readonly long _rows;
+
+    public SortKernel(Sort op, TensorType input)
+    {
+        (_descending, _k) = (op.Descending, input.Shape[^1]);
+        _rows = _k == 0 ? 0 : input.Elements / _k;
+        Chunks = (int)Math.Max(1, _rows);
+        ScratchBytes = 8L * _k;
+    }
+
+    public override void RunChunk(int chunk, void** operands, byte* scratch)
+    {
+        if (_rows == 0) return;
+        float* x = (float*)operands[0] + (long)chunk * _k, values = (float*)operands[1] + (long)chunk * _k;
+        int* positions = (int*)operands[2] + (long)chunk * _k;
+        var keys = new Span<ulong>(scratch, _k);
+        for (int i = 0; i < _k; i++) keys[i] = ((ulong)Key(x[i]) << 32) | (uint)i;
+        keys.Sort();
+        for (int i = 0; i < _k; i++)
+        {
+            positions[i] = (int)(uint)keys[i];
+            values[i] = x[positions[i]];
+        }
+    }
+
+    /// <summary>An unsigned number in the order wanted; -0 and +0 are equal, NaN is the last.</summary>
+    private uint Key(float value)
+    {
+        if (float.IsNaN(value)) return uint.MaxValue;
+        uint bits = BitConverter.SingleToUInt32Bits(value == 0 ? 0 : value);
+        uint ascending = (bits & 0x80000000) != 0 ? ~bits : bits | 0x80000000;
+        return _descending ? ~ascending : ascending;
+    }
+}
+
+internal sealed unsafe class SearchSortedKernel(SearchSorted op, TensorType sorted, TensorType values) : CpuKernel
+{
+    public override void RunChunk(int chunk, void** operands, byte* scratch)
+    {
+        float* edges = (float*)operands[0], x = (float*)operands[1];
+        int* y = (int*)operands[2];
+        int k = sorted.Shape[^1], v = values.Shape[^1];
+        for (long i = 0; i < values.Elements; i++)
+        {
+            float* row = edges + i / v * k;
+            int low = 0, high = k;
+            while (low < high)
+            {
+                int mid = (low + high) >>> 1;
+                if (op.Right ? row[mid] > x[i] : row[mid] >= x[i]) high = mid;
+                else low = mid + 1;
+            }
+            y[i] = low;
+        }
+    }
+}

@@ -1,0 +1,159 @@
+using System.Text.Json.Serialization;
+
+namespace Engine.Kernels;
+
+/// <summary>Activations a fused layer applies.</summary>
+public enum Activation
+{
+    /// <summary>None.</summary>
+    None,
+    /// <summary>max(x, 0)</summary>
+    Relu,
+}
+
+/// <summary>
+/// activation(x W + b) for one network or an ensemble in one buffer. Inputs: x [..., M, in], W [..., in, out], b [..., out] with the
+/// leading axes of W; x may lack the ensemble's axis (shared by the members). Output [..., M, out].
+/// </summary>
+/// <param name="Activation">Applied last.</param>
+public sealed record Linear([property: JsonConverter(typeof(JsonStringEnumConverter<Activation>))] Activation Activation) : Composite
+{
+    private static readonly MatMul Product = new(false, false);
+
+    /// <inheritdoc/>
+    public override string Name => Activation == Activation.None ? "linear" : "linear_" + Activation.ToString().ToLowerInvariant();
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
+    {
+        Arity(inputs, 3);
+        for (int i = 0; i < 3; i++) Expect(inputs, i, DType.F32);
+        Shape w = inputs[1].Shape, b = inputs[2].Shape;
+        if (w.Rank < 2 || b != w.Without(-2)) throw Error(inputs, "expected x [..., M, in], W [..., in, out], b [..., out]");
+        return Product.Infer(inputs[..2]);
+    }
+
+    /// <inheritdoc/>
+    public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => Product.Flops(inputs[..2], outputs);
+
+    /// <inheritdoc/>
+    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) =>
+        inputs[0].Rows && !inputs[1].Rows && inputs[0].Shape.Rank == 2 && inputs[1].Shape.Rank == 2;
+}
+
+/// <summary>(x - mean) / sqrt(variance + epsilon) * weight + bias over the last axis (Ba et al. 2016), the variance with divisor H.
+/// Inputs x [..., H], weight and bias [H].</summary>
+/// <param name="Epsilon">Added to the variance.</param>
+public sealed record LayerNorm(double Epsilon) : Composite
+{
+    /// <inheritdoc/>
+    public override string Name => "layer_norm";
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
+    {
+        Arity(inputs, 3);
+        for (int i = 0; i < 3; i++) Expect(inputs, i, DType.F32);
+        if (inputs[0].Shape.Rank < 1 || inputs[1].Shape != [inputs[0].Shape[^1]] || inputs[2].Shape != inputs[1].Shape) throw Error(inputs, "expected x [..., H], weight [H], bias [H]");
+        return [TensorType.Float(inputs[0].Shape)];
+    }
+
+    /// <inheritdoc/>
+    public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => 8.0 * outputs[0].Elements;
+
+    /// <inheritdoc/>
+    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Rows && inputs[0].Shape.Rank > 1;
+}
+
+/// <summary>e^(x - max) / sum over the last axis.</summary>
+public sealed record Softmax : Composite
+{
+    /// <inheritdoc/>
+    public override string Name => "softmax";
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
+    {
+        Arity(inputs, 1);
+        Expect(inputs, 0, DType.F32);
+        if (inputs[0].Shape.Rank < 1) throw Error(inputs, "expected at least one axis");
+        return [TensorType.Float(inputs[0].Shape)];
+    }
+
+    /// <inheritdoc/>
+    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Shape.Rank > 1;
+}
+
+/// <summary>log of the sum of e^x over the last axis, which disappears; computed around the maximum.</summary>
+public sealed record LogSumExp : Composite
+{
+    /// <inheritdoc/>
+    public override string Name => "log_sum_exp";
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
+    {
+        Arity(inputs, 1);
+        Expect(inputs, 0, DType.F32);
+        if (inputs[0].Shape.Rank < 1) throw Error(inputs, "expected at least one axis");
+        return [TensorType.Float(inputs[0].Shape.Without(-1))];
+    }
+
+    /// <inheritdoc/>
+    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Shape.Rank > 1;
+}
+
+/// <summary>
+/// One Adam step of one parameter (Kingma and Ba 2015; AdamW: Loshchilov and Hutter 2019). Inputs: parameter, first moment, second
+/// moment, gradient (equal shapes), and scalars [3] = (step size = rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t), 1 - rate * weight decay).
+/// Outputs: parameter, first moment, second moment.
+/// </summary>
+/// <param name="Beta1">Decay of the first moment.</param>
+/// <param name="Beta2">Decay of the second moment.</param>
+/// <param name="Epsilon">Added to the corrected root of the second moment.</param>
+public sealed record Adam(double Beta1, double Beta2, double Epsilon) : Composite
+{
+    /// <inheritdoc/>
+    public override string Name => "adam";
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
+    {
+        Arity(inputs, 5);
+        for (int i = 0; i < 5; i++) Expect(inputs, i, DType.F32);
+        for (int i = 1; i < 4; i++)
+            if (inputs[i].Shape != inputs[0].Shape) throw Error(inputs, "parameter, moments and gradient must have one shape");
+        if (inputs[4].Shape != [3]) throw Error(inputs, "expected scalars [3]");
+        return [inputs[0], inputs[1], inputs[2]];
+    }
+
+    /// <inheritdoc/>
+    public override bool CanOverwrite(int input, int output, ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => input == output;
+
+    /// <inheritdoc/>
+    public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => 14.0 * outputs[0].Elements;
+}
+
+/// <summary>(1 - rate) * target + rate * online. Inputs: target, online, of one shape.</summary>
+/// <param name="Rate">How far to move, 0..1.</param>
+public sealed record Polyak(double Rate) : Composite
+{
+    /// <inheritdoc/>
+    public override string Name => "polyak";
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
+    {
+        Arity(inputs, 2);
+        Expect(inputs, 0, DType.F32);
+        Expect(inputs, 1, DType.F32);
+        if (inputs[0].Shape != inputs[1].Shape) throw Error(inputs, "target and online must have one shape");
+        return [inputs[0]];
+    }
+
+    /// <inheritdoc/>
+    public override bool CanOverwrite(int input, int output, ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => input == 0;
+
+    /// <inheritdoc/>
+    public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => 3.0 * outputs[0].Elements;
+}

@@ -1,0 +1,227 @@
+using System.Numerics;
+using System.Text.Json.Serialization;
+
+namespace Engine.Kernels;
+
+/// <summary>
+/// One operation with its attributes: a record, so that equal operations compare equal (common subexpressions) and
+/// serialise as they are. A definition says what comes out (<see cref="Infer"/>) and computes it with naive loops
+/// (<see cref="Reference{T}"/>), the oracle for every device. Every op has one row in <c>OpTable</c>.
+/// </summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "op")]
+[JsonDerivedType(typeof(Unary), "unary")]
+[JsonDerivedType(typeof(Binary), "binary")]
+[JsonDerivedType(typeof(Compare), "compare")]
+[JsonDerivedType(typeof(Logical), "logical")]
+[JsonDerivedType(typeof(Select), "select")]
+[JsonDerivedType(typeof(Fma), "fma")]
+[JsonDerivedType(typeof(Cast), "cast")]
+[JsonDerivedType(typeof(Reshape), "reshape")]
+[JsonDerivedType(typeof(Permute), "permute")]
+[JsonDerivedType(typeof(Broadcast), "broadcast")]
+[JsonDerivedType(typeof(Slice), "slice")]
+[JsonDerivedType(typeof(Concat), "concat")]
+[JsonDerivedType(typeof(Pad), "pad")]
+[JsonDerivedType(typeof(OneHot), "one_hot")]
+[JsonDerivedType(typeof(Iota), "iota")]
+[JsonDerivedType(typeof(Gather), "gather")]
+[JsonDerivedType(typeof(ScatterAdd), "scatter_add")]
+[JsonDerivedType(typeof(Reduce), "reduce")]
+[JsonDerivedType(typeof(ArgReduce), "arg_reduce")]
+[JsonDerivedType(typeof(CumulativeSum), "cumulative_sum")]
+[JsonDerivedType(typeof(Sort), "sort")]
+[JsonDerivedType(typeof(SearchSorted), "search_sorted")]
+[JsonDerivedType(typeof(MatMul), "matmul")]
+[JsonDerivedType(typeof(Unfold), "unfold")]
+[JsonDerivedType(typeof(Fold), "fold")]
+[JsonDerivedType(typeof(RandomUniform), "random_uniform")]
+[JsonDerivedType(typeof(RandomNormal), "random_normal")]
+[JsonDerivedType(typeof(RandomInteger), "random_integer")]
+[JsonDerivedType(typeof(RandomPermutation), "random_permutation")]
+[JsonDerivedType(typeof(StopGradient), "stop_gradient")]
+[JsonDerivedType(typeof(Print), "print")]
+[JsonDerivedType(typeof(Copy), "copy")]
+[JsonDerivedType(typeof(StoreRow), "store_row")]
+[JsonDerivedType(typeof(Constant), "constant")]
+[JsonDerivedType(typeof(Input), "input")]
+[JsonDerivedType(typeof(VariableRead), "variable")]
+[JsonDerivedType(typeof(Capture), "capture")]
+[JsonDerivedType(typeof(Carried), "carried")]
+[JsonDerivedType(typeof(RepeatIndex), "repeat_index")]
+[JsonDerivedType(typeof(Repeat), "repeat")]
+[JsonDerivedType(typeof(Linear), "linear")]
+[JsonDerivedType(typeof(LayerNorm), "layer_norm")]
+[JsonDerivedType(typeof(Softmax), "softmax")]
+[JsonDerivedType(typeof(LogSumExp), "log_sum_exp")]
+[JsonDerivedType(typeof(Adam), "adam")]
+[JsonDerivedType(typeof(Polyak), "polyak")]
+public abstract record Op
+{
+    /// <summary>The name in messages, in <c>Explain()</c> and in the op table.</summary>
+    [JsonIgnore] public abstract string Name { get; }
+
+    /// <summary>The types that come out of inputs of these types.</summary>
+    /// <exception cref="ShapeException">The inputs do not fit; the message says what was expected.</exception>
+    public abstract TensorType[] Infer(ReadOnlySpan<TensorType> inputs);
+
+    /// <summary>Computes the outputs with naive loops in the precision <typeparamref name="T"/>.</summary>
+    public virtual void Reference<T>(ReferenceTensor<T>[] inputs, ReferenceTensor<T>[] outputs)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
+        throw new NotSupportedException($"op {Name} is not computed by itself: it is a leaf, control flow, or a composite run by its definition");
+
+    /// <summary>Whether the output may be written over the input while it is computed (same type, element by element).</summary>
+    public virtual bool CanOverwrite(int input, int output, ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => false;
+
+    /// <summary>Floating-point operations, for rates; 2 for a multiply-add.</summary>
+    public virtual double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => 0;
+
+    /// <summary>Whether the output is the input under another type: no kernel, shared storage.</summary>
+    [JsonIgnore] public virtual bool IsAlias => false;
+
+    /// <summary>Infers and adds the rule of dynamic rows: an op that does not keep the leading axis refuses them.</summary>
+    public TensorType[] InferWithRows(ReadOnlySpan<TensorType> inputs)
+    {
+        var outputs = Infer(inputs);
+        int rows = -1;
+        foreach (var input in inputs)
+        {
+            if (!input.Rows) continue;
+            if (rows >= 0 && rows != input.Shape[0]) throw new ShapeException($"{Name}: inputs have different maxima of dynamic rows, {rows} and {input.Shape[0]}");
+            rows = input.Shape[0];
+        }
+        if (rows < 0) return outputs;
+        if (!KeepsRows(inputs, outputs))
+            throw new ShapeException($"{Name}{Describe(inputs)}: the leading axis is dynamic rows; this op would mix or move rows");
+        for (int i = 0; i < outputs.Length; i++) outputs[i] = outputs[i] with { Rows = true };
+        return outputs;
+    }
+
+    /// <summary>Whether row i of every output depends on row i of the inputs only, with the rows still leading.</summary>
+    protected virtual bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => false;
+
+    /// <summary>Elementwise ops keep rows if every dynamic input is as long in rank as the output.</summary>
+    protected static bool ElementwiseRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs)
+    {
+        foreach (var input in inputs)
+            if (input.Rows && input.Shape.Rank != outputs[0].Shape.Rank) return false;
+            else if (!input.Rows && input.Shape.Rank == outputs[0].Shape.Rank && input.Shape[0] != 1) return false;
+        return true;
+    }
+
+    /// <summary>Throws unless the number of inputs is as stated.</summary>
+    protected void Arity(ReadOnlySpan<TensorType> inputs, int count)
+    {
+        if (inputs.Length != count) throw new ShapeException($"{Name} takes {count} input(s), got {inputs.Length}");
+    }
+
+    /// <summary>Throws unless the input has the element type.</summary>
+    protected void Expect(ReadOnlySpan<TensorType> inputs, int index, DType type)
+    {
+        if (inputs[index].DType != type) throw new ShapeException($"{Name}{Describe(inputs)}: input {index} must be {type}; use Cast");
+    }
+
+    /// <summary>An error about these inputs.</summary>
+    protected ShapeException Error(ReadOnlySpan<TensorType> inputs, string expected) => new($"{Name}{Describe(inputs)}: {expected}");
+
+    /// <summary>The inputs as text.</summary>
+    protected static string Describe(ReadOnlySpan<TensorType> inputs)
+    {
+        var parts = new string[inputs.Length];
+        for (int i = 0; i < parts.Length; i++) parts[i] = inputs[i].ToString();
+        return "(" + string.Join(", ", parts) + ")";
+    }
+}
+
+/// <summary>
+/// An op that is defined by simpler ones (in Engine.Autodiff's Composites). A device may have a fused kernel for it; the
+/// interpreter and every other device run the definition.
+/// </summary>
+public abstract record Composite : Op;
+
+/// <summary>A tensor of the reference code: exactly one of the arrays is set, by the element type.</summary>
+/// <typeparam name="T">The precision of floating tensors.</typeparam>
+public sealed class ReferenceTensor<T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+{
+    private readonly T[]? _floats;
+    private readonly int[]? _ints;
+    private readonly byte[]? _bools;
+
+    /// <summary>A tensor of zeros.</summary>
+    public ReferenceTensor(TensorType type)
+    {
+        Type = type;
+        if (type.DType.IsFloat()) _floats = new T[type.Elements];
+        else if (type.DType == DType.I32) _ints = new int[type.Elements];
+        else _bools = new byte[type.Elements];
+    }
+
+    private ReferenceTensor(TensorType type, ReferenceTensor<T> data) => (Type, _floats, _ints, _bools) = (type, data._floats, data._ints, data._bools);
+
+    /// <summary>The type.</summary>
+    public TensorType Type { get; }
+
+    /// <summary>The sizes.</summary>
+    public Shape Shape => Type.Shape;
+
+    /// <summary>Elements of a floating tensor.</summary>
+    public T[] Floats => _floats ?? throw new InvalidOperationException($"tensor is {Type.DType}, not floating");
+
+    /// <summary>Elements of an int tensor.</summary>
+    public int[] Ints => _ints ?? throw new InvalidOperationException($"tensor is {Type.DType}, not I32");
+
+    /// <summary>Elements of a boolean tensor, 0 or 1.</summary>
+    public byte[] Bools => _bools ?? throw new InvalidOperationException($"tensor is {Type.DType}, not Bool");
+
+    /// <summary>The same elements under another type of equal size (no copy).</summary>
+    public ReferenceTensor<T> As(TensorType type) => new(type, this);
+
+    /// <summary>Element as float64, whatever the type.</summary>
+    public double this[long i] => _floats is { } f ? double.CreateTruncating(f[i]) : _ints is { } n ? n[i] : _bools![i];
+
+    /// <summary>Sets an element from float64.</summary>
+    public void Set(long i, double value)
+    {
+        if (_floats is { } f) f[i] = T.CreateTruncating(Type.DType == DType.BF16 ? Bfloat16.Round((float)value) : value);
+        else if (_ints is { } n) n[i] = (int)value;
+        else _bools![i] = value != 0 ? (byte)1 : (byte)0;
+    }
+
+    /// <summary>Copies the elements of a tensor of the same element type and count.</summary>
+    public void CopyFrom(ReferenceTensor<T> source)
+    {
+        if (_floats is { } f) source.Floats.AsSpan().CopyTo(f);
+        else if (_ints is { } n) source.Ints.AsSpan().CopyTo(n);
+        else source.Bools.AsSpan().CopyTo(_bools);
+    }
+
+    /// <summary>Moves elements: destination d takes source <paramref name="from"/>(d), or the fill value where that is negative.</summary>
+    public void MoveFrom(ReferenceTensor<T> source, Func<long, long> from, double fill = 0)
+    {
+        for (long d = 0; d < Type.Elements; d++)
+        {
+            long s = from(d);
+            if (s < 0) Set(d, fill);
+            else if (_floats is { } f) f[d] = source.Floats[s];
+            else if (_ints is { } n) n[d] = source.Ints[s];
+            else _bools![d] = source.Bools[s];
+        }
+    }
+}
+
+/// <summary>Conversions of bfloat16, the upper half of a float32.</summary>
+public static class Bfloat16
+{
+    /// <summary>To bfloat16, nearest, halves to even; NaN stays a quiet NaN.</summary>
+    public static ushort FromSingle(float value)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value);
+        if (float.IsNaN(value)) return (ushort)((bits >> 16) | 0x40);
+        return (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+    }
+
+    /// <summary>To float32, exact.</summary>
+    public static float ToSingle(ushort value) => BitConverter.UInt32BitsToSingle((uint)value << 16);
+
+    /// <summary>The nearest bfloat16 as a float32.</summary>
+    public static float Round(float value) => ToSingle(FromSingle(value));
+}
