@@ -1,0 +1,49 @@
+namespace Engine.Algorithms.QEnsembles;
+
+/// <summary>Hyper-parameters of LB-SAC.</summary>
+public sealed record LbSacSettings : SacNSettings
+{
+    /// <summary>The paper's: a small ensemble, a large batch, learning rates by the square-root rule, initially wide critics, averaged loss.</summary>
+    public LbSacSettings()
+    {
+        Critics = 4;
+        BatchSize = 10_000;
+        CriticLossReduction = "mean";
+        Init = "lb-sac";
+    }
+
+    /// <summary>Learning rate at <see cref="BaseBatchSize"/>.</summary>
+    [Source("Nikulin et al. 2022")]
+    public double BaseLearningRate { get; init; } = 3e-4;
+
+    /// <summary>Batch size of the base learning rate.</summary>
+    [Source("Nikulin et al. 2022")]
+    public double BaseBatchSize { get; init; } = 256;
+
+    /// <summary>sqrt: all learning rates are base * sqrt(batch / base batch); none: the stated rates are used as they are.</summary>
+    [Source("Nikulin et al. 2022")]
+    public string LearningRateScaling { get; init; } = "sqrt";
+
+    /// <summary>The settings with the rule applied to the three learning rates.</summary>
+    public LbSacSettings Scaled()
+    {
+        if (LearningRateScaling == "none") return this;
+        double rate = BaseLearningRate * Math.Sqrt(BatchSize / BaseBatchSize);
+        return this with { ActorLearningRate = rate, CriticLearningRate = rate, TemperatureLearningRate = rate };
+    }
+
+    /// <inheritdoc/>
+    public override void Validate()
+    {
+        base.Validate();
+        Require(BaseLearningRate > 0, "base_learning_rate", BaseLearningRate, "above 0");
+        Require(BaseBatchSize > 0, "base_batch_size", BaseBatchSize, "above 0");
+        Require(LearningRateScaling is "sqrt" or "none", "learning_rate_scaling", LearningRateScaling, "sqrt or none");
+    }
+}
+
+/// <summary>
+/// LB-SAC: SAC-N with a batch of 10,000, learning rates scaled by its square root, and the critic loss averaged over members
+/// (Nikulin et al. 2022, "Q-Ensemble for Offline RL: Don't Scale the Ensemble, Scale the Batch Size"; reference: CORL lb_sac.py).
+/// </summary>
+public sealed class LbSac(AlgorithmContext context, LbSacSettings settings) : SacN(context, settings.Scaled());

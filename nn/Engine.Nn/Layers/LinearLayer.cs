@@ -1,0 +1,65 @@
+using Engine.Autodiff;
+using Engine.Kernels;
+
+namespace Engine.Nn;
+
+/// <summary>How the layers of a network begin.</summary>
+/// <param name="HiddenWeight">Weights of hidden layers.</param>
+/// <param name="HiddenBias">Biases of hidden layers.</param>
+/// <param name="OutputWeight">Weights of output layers.</param>
+/// <param name="OutputBias">Biases of output layers.</param>
+public sealed record Initialisation(Initialiser HiddenWeight, Initialiser HiddenBias, Initialiser OutputWeight, Initialiser OutputBias)
+{
+    /// <summary>PyTorch's default for every layer: ±1/sqrt(inputs).</summary>
+    public static Initialisation PyTorch { get; } = new(Initialiser.UniformFanIn, Initialiser.UniformFanIn, Initialiser.UniformFanIn, Initialiser.UniformFanIn);
+}
+
+/// <summary>activation(x W + b), for one network (W [in, out], b [out]) or an ensemble in one buffer (W [members, in, out], b [members, out]).</summary>
+public sealed class LinearLayer
+{
+    /// <summary>A layer of one network.</summary>
+    public LinearLayer(Builder at, int inputs, int outputs, Initialiser weight, Initialiser bias)
+    {
+        Weight = at.Parameter("weight", [inputs, outputs], weight, inputs, outputs);
+        Bias = at.Parameter("bias", [outputs], bias, inputs, outputs);
+    }
+
+    /// <summary>A layer of an ensemble.</summary>
+    public LinearLayer(Builder at, int members, int inputs, int outputs, Initialiser weight, Initialiser bias)
+    {
+        Weight = at.EnsembleParameter("weight", members, [inputs, outputs], weight, inputs, outputs);
+        Bias = at.EnsembleParameter("bias", members, [outputs], bias, inputs, outputs);
+    }
+
+    /// <summary>W.</summary>
+    public Variable Weight { get; }
+
+    /// <summary>b.</summary>
+    public Variable Bias { get; }
+
+    /// <summary>x [..., in], or [members, batch, in], or [batch, in] shared by the members.</summary>
+    public Tensor Apply(Tensor x, Activation activation = Activation.None) => x.Linear(x.Graph.Read(Weight), x.Graph.Read(Bias), activation);
+}
+
+/// <summary>Layer normalisation over the last axis with a learned scale and shift [H], shared by the members of an ensemble.</summary>
+public sealed class LayerNormLayer
+{
+    private readonly double _epsilon;
+
+    /// <summary>Scale 1, shift 0.</summary>
+    public LayerNormLayer(Builder at, int size, double epsilon = 1e-5)
+    {
+        Weight = at.Parameter("weight", [size], Initialiser.Constant(1), size, size);
+        Bias = at.Parameter("bias", [size], Initialiser.Constant(0), size, size);
+        _epsilon = epsilon;
+    }
+
+    /// <summary>Scale.</summary>
+    public Variable Weight { get; }
+
+    /// <summary>Shift.</summary>
+    public Variable Bias { get; }
+
+    /// <summary>x [..., H].</summary>
+    public Tensor Apply(Tensor x) => x.LayerNorm(x.Graph.Read(Weight), x.Graph.Read(Bias), _epsilon);
+}

@@ -1,0 +1,116 @@
+using Engine.Autodiff;
+using Engine.Kernels;
+
+namespace Engine.Nn;
+
+/// <summary>Sizes and looks of a multi-layer perceptron.</summary>
+public sealed record MlpSettings
+{
+    /// <summary>Width of each hidden layer.</summary>
+    public int[] HiddenSizes { get; init; } = [256, 256];
+
+    /// <summary>Applied after every hidden layer.</summary>
+    public Func<Tensor, Tensor> Activation { get; init; } = Activations.Relu;
+
+    /// <summary>How the layers begin.</summary>
+    public Initialisation Initialisation { get; init; } = Initialisation.PyTorch;
+
+    /// <summary>Layer normalisation between linear layer and activation; null for none, else its epsilon.</summary>
+    public double? LayerNormEpsilon { get; init; }
+}
+
+/// <summary>
+/// Linear layers <c>layer0</c>, <c>layer1</c>, ... with an activation (and optionally <c>norm0</c>, ... before it) between them; the last is the output
+/// layer, without activation. With members it is an ensemble: parameters [members, ...], one shared layer norm per depth.
+/// </summary>
+public sealed class Mlp
+{
+    private readonly List<LinearLayer> _layers = [];
+    private readonly List<LayerNormLayer> _norms = [];
+    private readonly MlpSettings _settings;
+    private readonly bool _hasOutput;
+
+    /// <summary>Creates the layers.</summary>
+    /// <param name="at">Where.</param>
+    /// <param name="inputs">Size of the input.</param>
+    /// <param name="outputs">Size of the output; null for a trunk that ends with its last hidden layer.</param>
+    /// <param name="settings">Hidden layers.</param>
+    /// <param name="members">Networks in the ensemble; null for a single network.</param>
+    public Mlp(Builder at, int inputs, int? outputs, MlpSettings settings, int? members = null)
+    {
+        _settings = settings;
+        _hasOutput = outputs is not null;
+        var init = settings.Initialisation;
+        foreach (int size in settings.HiddenSizes)
+        {
+            Add(size, init.HiddenWeight, init.HiddenBias);
+            if (settings.LayerNormEpsilon is { } epsilon) _norms.Add(new LayerNormLayer(at[$"norm{_norms.Count}"], size, epsilon));
+            inputs = size;
+        }
+        if (outputs is { } final) Add(final, init.OutputWeight, init.OutputBias);
+        Outputs = outputs ?? inputs;
+
+        void Add(int size, Initialiser weight, Initialiser bias)
+        {
+            var place = at[$"layer{_layers.Count}"];
+            _layers.Add(members is { } m ? new LinearLayer(place, m, inputs, size, weight, bias) : new LinearLayer(place, inputs, size, weight, bias));
+        }
+    }
+
+    /// <summary>Size of the output.</summary>
+    public int Outputs { get; }
+
+    /// <summary>All parameters, layer by layer.</summary>
+    public IEnumerable<Variable> Parameters => _layers.SelectMany(l => new[] { l.Weight, l.Bias }).Concat(_norms.SelectMany(n => new[] { n.Weight, n.Bias }));
+
+    /// <summary>x [batch, in] (an ensemble also takes [members, batch, in]) to [batch, out] or [members, batch, out].</summary>
+    public Tensor Apply(Tensor x)
+    {
+        int hidden = _settings.HiddenSizes.Length;
+        // The fused layer knows relu; other activations follow it.
+        bool fused = _norms.Count == 0 && _settings.Activation == Activations.Relu;
+        for (int i = 0; i < hidden; i++)
+        {
+            x = _layers[i].Apply(x, fused ? Activation.Relu : Activation.None);
+            if (_norms.Count > 0) x = _norms[i].Apply(x);
+            if (!fused) x = _settings.Activation(x);
+        }
+        return _hasOutput ? _layers[hidden].Apply(x) : x;
+    }
+}
+
+/// <summary>Activations of the specifications, by their usual names.</summary>
+public static class Activations
+{
+    /// <summary>max(x, 0)</summary>
+    public static Func<Tensor, Tensor> Relu { get; } = x => x.Relu();
+
+    /// <summary>tanh(x)</summary>
+    public static Func<Tensor, Tensor> Tanh { get; } = x => x.Tanh();
+
+    /// <summary>x sigmoid(x), also called swish (Elfwing et al. 2018).</summary>
+    public static Func<Tensor, Tensor> Silu { get; } = x => x * x.Sigmoid();
+
+    /// <summary>x tanh(softplus(x)) (Misra 2019).</summary>
+    public static Func<Tensor, Tensor> Mish { get; } = x => x * x.Softplus().Tanh();
+
+    /// <summary>x (1 + erf(x / sqrt 2)) / 2 (Hendrycks and Gimpel 2016).</summary>
+    public static Func<Tensor, Tensor> Gelu { get; } = x => x * ((x * Math.Sqrt(0.5)).Erf() + 1) * 0.5;
+
+    /// <summary>x where x > 0, else e^x - 1 (Clevert et al. 2016).</summary>
+    // The exponential sees only the negative part: a large x would overflow and poison the gradient of the branch not taken.
+    public static Func<Tensor, Tensor> Elu { get; } = x => Tensor.Select(x > 0, x, (-((-x).Relu())).Expm1());
+
+    /// <summary>x where x > 0, else 0.01 x.</summary>
+    public static Func<Tensor, Tensor> LeakyRelu { get; } = x => Tensor.Select(x > 0, x, x * 0.01);
+
+    private static readonly Dictionary<string, Func<Tensor, Tensor>> Names = new()
+    {
+        ["relu"] = Relu, ["tanh"] = Tanh, ["silu"] = Silu, ["swish"] = Silu, ["mish"] = Mish, ["gelu"] = Gelu, ["elu"] = Elu, ["leaky_relu"] = LeakyRelu,
+    };
+
+    /// <summary>The activation of that name.</summary>
+    /// <exception cref="ArgumentException">There is none.</exception>
+    public static Func<Tensor, Tensor> Named(string name) =>
+        Names.TryGetValue(name, out var activation) ? activation : throw new ArgumentException($"activation {name} is unknown; there are {string.Join(", ", Names.Keys)}");
+}

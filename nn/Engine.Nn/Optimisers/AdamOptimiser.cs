@@ -1,0 +1,104 @@
+using Engine.Autodiff;
+using Engine.Kernels;
+
+namespace Engine.Nn;
+
+/// <summary>Settings of Adam and AdamW.</summary>
+public sealed record AdamSettings
+{
+    /// <summary>Learning rate by update count.</summary>
+    public Schedule LearningRate { get; init; } = 3e-4;
+
+    /// <summary>Decay of the first moment.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>Decay of the second moment.</summary>
+    public double Beta2 { get; init; } = 0.999;
+
+    /// <summary>Added to the root of the second moment.</summary>
+    public double Epsilon { get; init; } = 1e-8;
+
+    /// <summary>Decoupled weight decay (AdamW); 0 is Adam.</summary>
+    public double WeightDecay { get; init; }
+
+    /// <summary>Gradients are scaled so that their joint 2-norm is at most this; null does not clip.</summary>
+    public double? MaxGradientNorm { get; init; }
+
+    /// <summary>Added to the norm when clipping.</summary>
+    public double GradientNormEpsilon { get; init; } = 1e-6;
+}
+
+/// <summary>
+/// Adam (Kingma and Ba 2015) or AdamW over a set of parameters, with its own update count. Moments are the variables
+/// <c>adam.first_moment.NAME</c> and <c>adam.second_moment.NAME</c>, the count is <c>adam.step.OPTIMISER</c>.
+/// </summary>
+public sealed class AdamOptimiser
+{
+    private readonly AdamSettings _settings;
+    private readonly Variable _step;
+    private readonly (Variable Parameter, Variable First, Variable Second)[] _slots;
+
+    /// <summary>Adds the moments and the count to the state.</summary>
+    public AdamOptimiser(State state, string name, IEnumerable<Variable> parameters, AdamSettings settings)
+    {
+        _settings = settings;
+        _step = state.AddZeros($"adam.step.{name}", TensorType.Int(Shape.Scalar));
+        _slots = parameters.Select(p => (p, state.AddZeros($"adam.first_moment.{p.Name}", p.Type), state.AddZeros($"adam.second_moment.{p.Name}", p.Type))).ToArray();
+    }
+
+    /// <summary>What it trains.</summary>
+    public IEnumerable<Variable> Parameters => _slots.Select(s => s.Parameter);
+
+    /// <summary>One step down the gradient of a scalar loss: every parameter gets a new version.</summary>
+    public void Minimise(Tensor loss)
+    {
+        var graph = loss.Graph;
+        var current = Array.ConvertAll(_slots, s => graph.Read(s.Parameter));
+        var gradients = Gradients.Of(loss, current);
+        if (_settings.MaxGradientNorm is { } limit) Clip(gradients, limit);
+
+        using var scope = graph.Scope("adam");
+        var k = graph.Read(_step);
+        var next = k + 1;
+        graph.Assign(_step, next);
+        Tensor rate = _settings.LearningRate.At(k.Cast(DType.F32)), t = next.Cast(DType.F32);
+        // 1 - beta^t by expm1: in float32 the difference itself would lose half its digits.
+        var correction1 = -(t * Math.Log(_settings.Beta1)).Expm1();
+        var correction2 = -(t * Math.Log(_settings.Beta2)).Expm1();
+        var scalars = Tensor.Stack(rate / correction1, correction2.Rsqrt(), 1 - rate * _settings.WeightDecay);
+        var op = new Adam(_settings.Beta1, _settings.Beta2, _settings.Epsilon);
+        for (int i = 0; i < _slots.Length; i++)
+        {
+            var (parameter, first, second) = _slots[i];
+            var updated = graph.Add(op, current[i], graph.Read(first), graph.Read(second), gradients[i], scalars);
+            graph.Assign(parameter, updated[0]);
+            graph.Assign(first, updated[1]);
+            graph.Assign(second, updated[2]);
+        }
+    }
+
+    private void Clip(Tensor[] gradients, double limit)
+    {
+        var norm = gradients.Select(g => g.Square().Sum()).Aggregate((a, b) => a + b).Sqrt();
+        var factor = (limit / (norm + _settings.GradientNormEpsilon)).Clip(double.NegativeInfinity, 1);
+        for (int i = 0; i < gradients.Length; i++) gradients[i] *= factor;
+    }
+}
+
+/// <summary>Slow copies of parameters.</summary>
+public static class Targets
+{
+    /// <summary>target ← (1 - rate) target + rate online, pairwise: Polyak averaging of target networks, or an exponential moving average
+    /// with decay 1 - rate.</summary>
+    public static void Polyak(Graph graph, IEnumerable<Variable> online, IEnumerable<Variable> target, double rate)
+    {
+        foreach (var (from, to) in online.Zip(target))
+            graph.Assign(to, Graph.Apply(new Polyak(rate), graph.Read(to), graph.Read(from)));
+    }
+
+    /// <summary>Copies the values of parameters now, on the host: how a target network begins.</summary>
+    public static void Copy(State state, IEnumerable<Variable> online, IEnumerable<Variable> target)
+    {
+        foreach (var (from, to) in online.Zip(target)) state.WriteBytes(to.Name, state.ReadBytes(from.Name));
+    }
+}
