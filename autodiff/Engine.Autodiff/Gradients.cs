@@ -13,11 +13,11 @@ public static class Gradients
     public static Tensor[] Of(Tensor loss, params Tensor[] wrt)
     {
         if (loss.Shape.Elements != 1) throw new ShapeException($"gradients are taken of one number, not of {loss.Type}; sum it first");
-        return Of(loss, loss.Graph.Constant(loss.Type, 1), wrt);
+        return VectorJacobian(loss, loss.Graph.Constant(loss.Type, 1), wrt);
     }
 
     /// <summary>The derivative of sum(output * upstream), the vector-Jacobian product.</summary>
-    public static Tensor[] Of(Tensor output, Tensor upstream, params Tensor[] wrt)
+    public static Tensor[] VectorJacobian(Tensor output, Tensor upstream, params Tensor[] wrt)
     {
         var graph = output.Graph;
         if (output.Type.DType != DType.F32) throw new ShapeException($"gradients are taken of F32, not of {output.Type}");

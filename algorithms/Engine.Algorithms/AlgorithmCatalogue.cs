@@ -1,0 +1,129 @@
+using System.Reflection;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Engine.Algorithms.QEnsembles;
+using Engine.Algorithms.ValueBased;
+
+namespace Engine.Algorithms;
+
+/// <summary>An algorithm Engine can train.</summary>
+/// <param name="Name">On the command line and in fixtures.</param>
+/// <param name="Summary">One line.</param>
+/// <param name="Paper">Where it comes from.</param>
+/// <param name="Defaults">Settings with the paper's values.</param>
+/// <param name="Create">Builds it.</param>
+public sealed record AlgorithmEntry(string Name, string Summary, string Paper, AlgorithmSettings Defaults, Func<AlgorithmContext, AlgorithmSettings, Algorithm> Create)
+{
+    /// <summary>Every hyper-parameter: name, default as JSON, description of its source (empty if it has none).</summary>
+    public IEnumerable<(string Name, string Default, string Source)> HyperParameters()
+    {
+        var values = SettingsJson.ToJson(Defaults);
+        foreach (var property in Defaults.GetType().GetProperties().Where(p => p.SetMethod is not null).OrderBy(p => p.MetadataToken))
+        {
+            string name = JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name);
+            yield return (name, values[name]?.ToJsonString() ?? "null", property.GetCustomAttribute<SourceAttribute>()?.Text ?? "");
+        }
+    }
+}
+
+/// <summary>The algorithms, one line each.</summary>
+public static class AlgorithmCatalogue
+{
+    /// <summary>All, in the order they are listed.</summary>
+    public static IReadOnlyList<AlgorithmEntry> All { get; } =
+    [
+        Entry<BcSettings>("bc", "behaviour cloning with a deterministic policy", "CORL any_percent_bc.py", (c, s) => new Bc(c, s)),
+        Entry<SacNSettings>("sac-n", "SAC with the minimum over N critics", "An et al. 2021, arXiv 2110.01548", (c, s) => new SacN(c, s)),
+        Entry<EdacSettings>("edac", "SAC-N with diversified critics", "An et al. 2021, arXiv 2110.01548", (c, s) => new Edac(c, s)),
+        Entry<LbSacSettings>("lb-sac", "SAC-N with a large batch", "Nikulin et al. 2022, arXiv 2211.11092", (c, s) => new LbSac(c, s)),
+    ];
+
+    private static AlgorithmEntry Entry<T>(string name, string summary, string paper, Func<AlgorithmContext, T, Algorithm> create) where T : AlgorithmSettings, new() =>
+        new(name, summary, paper, new T(), (context, settings) =>
+        {
+            settings.Validate();
+            return create(context, (T)settings);
+        });
+
+    /// <summary>The algorithm of that name.</summary>
+    /// <exception cref="SettingsException">There is none; the message names the nearest.</exception>
+    public static AlgorithmEntry Find(string name) => All.FirstOrDefault(a => a.Name == name)
+        ?? throw new SettingsException($"algorithm {name} is unknown; {Nearest.Suggest(name, All.Select(a => a.Name))}");
+}
+
+/// <summary>Settings as JSON with snake_case names.</summary>
+public static class SettingsJson
+{
+    private static readonly JsonSerializerOptions Options = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        WriteIndented = true,
+    };
+
+    /// <summary>All values.</summary>
+    public static JsonObject ToJson(AlgorithmSettings settings) => JsonSerializer.SerializeToNode(settings, settings.GetType(), Options)!.AsObject();
+
+    /// <summary>The defaults with the given values put in.</summary>
+    /// <exception cref="SettingsException">A name is unknown or a value does not fit its type or range.</exception>
+    public static AlgorithmSettings With(AlgorithmSettings defaults, IEnumerable<KeyValuePair<string, JsonNode?>> values)
+    {
+        var json = ToJson(defaults);
+        foreach (var (name, value) in values)
+        {
+            if (!json.ContainsKey(name)) throw new SettingsException($"hyper-parameter {name} is unknown; {Nearest.Suggest(name, json.Select(p => p.Key))}");
+            json[name] = value?.DeepClone();
+            try { _ = json.Deserialize(defaults.GetType(), Options); }
+            catch (JsonException) { throw new SettingsException($"{name}={value?.ToJsonString() ?? "null"}: expected a value like {ToJson(defaults)[name]?.ToJsonString() ?? "a number"}"); }
+        }
+        var settings = (AlgorithmSettings)json.Deserialize(defaults.GetType(), Options)!;
+        settings.Validate();
+        return settings;
+    }
+
+    /// <summary>A command-line value: JSON if it parses as such (numbers, true, null, [64,64]), a comma-separated list of numbers, else text.</summary>
+    public static JsonNode? ParseValue(string text)
+    {
+        try { return JsonNode.Parse(text); }
+        catch (JsonException)
+        {
+            if (text.Contains(',', StringComparison.Ordinal))
+                try { return JsonNode.Parse($"[{text}]"); }
+                catch (JsonException) { /* text with a comma */ }
+            return JsonValue.Create(text);
+        }
+    }
+}
+
+/// <summary>Suggestions for mistyped names.</summary>
+public static class Nearest
+{
+    /// <summary>"did you mean X?" if something is near, else the list.</summary>
+    public static string Suggest(string name, IEnumerable<string> known)
+    {
+        var ranked = known.Select(k => (Name: k, Distance: Distance(name.ToLowerInvariant(), k))).OrderBy(k => k.Distance).ToArray();
+        return ranked.Length > 0 && ranked[0].Distance <= Math.Max(2, name.Length / 3)
+            ? $"did you mean {ranked[0].Name}?"
+            : $"expected one of {string.Join(", ", ranked.Select(k => k.Name).Order(StringComparer.Ordinal))}";
+    }
+
+    /// <summary>Levenshtein's edit distance.</summary>
+    private static int Distance(string a, string b)
+    {
+        var row = Enumerable.Range(0, b.Length + 1).ToArray();
+        for (int i = 1; i <= a.Length; i++)
+        {
+            int diagonal = row[0];
+            row[0] = i;
+            for (int j = 1; j <= b.Length; j++)
+            {
+                int above = row[j];
+                row[j] = Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1));
+                diagonal = above;
+            }
+        }
+        return row[b.Length];
+    }
+}
