@@ -114,34 +114,10 @@ internal sealed unsafe class CompareKernel : RowsKernel
     protected override void RunRow(void** operands, long row, long column, long at, int length)
     {
         long a = At(0, row, column), b = At(1, row, column);
-        int la = Rows.InnerStrides[0] == 0 ? 1 : length, lb = Rows.InnerStrides[1] == 0 ? 1 : length;
-        var z = new Span<byte>((byte*)operands[2] + at, length);
-        if (_ints) Dispatch(new ReadOnlySpan<int>((int*)operands[0] + a, la), new ReadOnlySpan<int>((int*)operands[1] + b, lb), z);
-        else Dispatch(new ReadOnlySpan<float>((float*)operands[0] + a, la), new ReadOnlySpan<float>((float*)operands[1] + b, lb), z);
-    }
-
-    private void Dispatch(ReadOnlySpan<float> x, ReadOnlySpan<float> y, Span<byte> z)
-    {
-        if (x.Length == z.Length && y.Length == z.Length) CompareLoops.Run(_kind, x, y, z);
-        else if (x.Length == z.Length) CompareLoops.Run(_kind, x, y[0], z);
-        else if (y.Length == z.Length) CompareLoops.Run(_kind, x[0], y, z);
-        else
-        {
-            CompareLoops.Run(_kind, x, y[0], z[..1]);
-            z.Fill(z[0]);
-        }
-    }
-
-    private void Dispatch(ReadOnlySpan<int> x, ReadOnlySpan<int> y, Span<byte> z)
-    {
-        if (x.Length == z.Length && y.Length == z.Length) CompareLoops.Run(_kind, x, y, z);
-        else if (x.Length == z.Length) CompareLoops.Run(_kind, x, y[0], z);
-        else if (y.Length == z.Length) CompareLoops.Run(_kind, x[0], y, z);
-        else
-        {
-            CompareLoops.Run(_kind, x, y[0], z[..1]);
-            z.Fill(z[0]);
-        }
+        bool repeatA = Rows.InnerStrides[0] == 0, repeatB = Rows.InnerStrides[1] == 0;
+        byte* z = (byte*)operands[2] + at;
+        if (_ints) CompareLoops.Run(_kind, (int*)operands[0] + a, repeatA, (int*)operands[1] + b, repeatB, z, length);
+        else CompareLoops.Run(_kind, (float*)operands[0] + a, repeatA, (float*)operands[1] + b, repeatB, z, length);
     }
 }
 
@@ -195,7 +171,7 @@ internal sealed unsafe class SelectKernel : RowsKernel
             else new ReadOnlySpan<int>(from, length).CopyTo(to);
             return;
         }
-        SelectLoops.Run(new ReadOnlySpan<byte>(c, length), x, Rows.InnerStrides[1] == 0, y, Rows.InnerStrides[2] == 0, z);
+        SelectLoops.Run(c, x, Rows.InnerStrides[1] == 0, y, Rows.InnerStrides[2] == 0, z, length);
     }
 }
 
