@@ -68,6 +68,10 @@ public sealed class State : IDisposable
         return variable;
     }
 
+    /// <summary>Traces a function into a graph and compiles it: <see cref="Program.Trace"/>, for files with top-level statements, in which the name
+    /// Program is taken by the compiler.</summary>
+    public Program Compile(Action<Graph> trace, CompileOptions? options = null) => Program.Trace(this, trace, options);
+
     /// <summary>Whether there is a variable of that name.</summary>
     public bool Contains(string name) => _variables.ContainsKey(name);
 
