@@ -1,0 +1,64 @@
+using Engine.Algorithms.Environments;
+using Engine.Kernels;
+
+namespace Engine.Algorithms.Data;
+
+/// <summary>
+/// <c>builtin:pendulum</c>: a dataset of mixed quality made in process. A capable controller (energy swing-up, then state feedback near upright) is
+/// made worse per episode by a random gain, a constant bias and noise, and a fifth of the episodes is uniformly random; so the data hold what a good policy needs,
+/// and imitating their average is far from it.
+/// </summary>
+public static class BuiltinPendulum
+{
+    /// <summary>The dataset; equal seed and size give equal rows.</summary>
+    /// <param name="episodes">Episodes of 200 steps.</param>
+    /// <param name="seed">Of starts, disturbances and noise.</param>
+    public static FlatEpisodes Make(int episodes = 500, ulong seed = 0)
+    {
+        var environment = new Pendulum(episodes, clipFirst: true);
+        var streams = Enumerable.Range(0, episodes).Select(i => new PhiloxStream(seed, $"builtin:pendulum[{i}]")).ToArray();
+        var (gain, bias, noise, random) = (new double[episodes], new double[episodes], new double[episodes], new bool[episodes]);
+        for (int i = 0; i < episodes; i++)
+        {
+            environment.Reset(i, streams[i]);
+            random[i] = streams[i].NextUnit() < 0.2;
+            gain[i] = streams[i].NextUniform(-0.2, 1);
+            bias[i] = streams[i].NextUniform(-1, 1);
+            noise[i] = streams[i].NextUniform(0.2, 1.2);
+        }
+
+        int steps = environment.MaxSteps, rows = episodes * steps;
+        var (observations, actions, rewards) = (new float[rows * 3], new float[rows], new float[rows]);
+        var ends = new bool[rows];
+        var (seen, applied, earned, ended) = (new float[episodes * 3], new float[episodes], new float[episodes], new bool[episodes]);
+        for (int t = 0; t < steps; t++)
+        {
+            environment.Observe(seen);
+            for (int i = 0; i < episodes; i++)
+            {
+                var (angle, speed) = environment[i];
+                double u = random[i] ? streams[i].NextUniform(-2, 2) : gain[i] * Controller(angle, speed) + bias[i] + noise[i] * streams[i].NextNormal();
+                applied[i] = (float)Math.Clamp(u, -2, 2);
+            }
+            environment.Step(applied, earned, ended);
+            for (int i = 0; i < episodes; i++)
+            {
+                int row = i * steps + t;
+                seen.AsSpan(3 * i, 3).CopyTo(observations.AsSpan(3 * row));
+                (actions[row], rewards[row], ends[row]) = (applied[i], earned[i], t == steps - 1);
+            }
+        }
+        return new FlatEpisodes("builtin:pendulum", 3, 1, observations, actions, rewards, new bool[rows], ends);
+    }
+
+    /// <summary>Pumps energy towards that of the upright position, and balances by state feedback near it.</summary>
+    public static double Controller(double angle, double speed)
+    {
+        double wrapped = Pendulum.Wrap(angle);
+        // With I = 1/3 the equation of motion is θ'' = 15 sin θ + 3u; energy relative to upright, over I:
+        double energy = 0.5 * speed * speed + 15 * (Math.Cos(wrapped) - 1);
+        if (Math.Abs(wrapped) < 0.5 && Math.Abs(speed) < 4) return Math.Clamp(-(12 * wrapped + 3 * speed), -2, 2);
+        double pump = -energy * Math.Sign(speed == 0 ? 1 : speed);
+        return Math.Clamp(pump, -2, 2);
+    }
+}

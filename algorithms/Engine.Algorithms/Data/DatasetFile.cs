@@ -1,0 +1,79 @@
+using Engine.Algorithms.Environments;
+using Engine.Interop;
+using Engine.Interop.Hdf5;
+
+namespace Engine.Algorithms.Data;
+
+/// <summary>Datasets by file name or <c>builtin:NAME</c>.</summary>
+public static class DatasetFile
+{
+    /// <summary>Names after <c>builtin:</c>.</summary>
+    public static IReadOnlyList<string> Builtins { get; } = ["pendulum"];
+
+    /// <summary>Loads a dataset.</summary>
+    /// <param name="source">A file, or <c>builtin:NAME</c>.</param>
+    /// <param name="bounds">Bounds of the actions, if known.</param>
+    /// <param name="seed">Seed of a built-in dataset.</param>
+    /// <exception cref="DatasetException">Missing, of an unknown layout, or damaged.</exception>
+    public static TransitionDataset Load(string source, ActionBounds? bounds, ulong seed = 0)
+    {
+        if (source.StartsWith("builtin:", StringComparison.Ordinal))
+        {
+            string name = source["builtin:".Length..];
+            if (name != "pendulum") throw new DatasetException($"{source}: unknown built-in dataset; {Nearest.Suggest(name, Builtins)}");
+            return TransitionDataset.From(BuiltinPendulum.Make(seed: seed), bounds ?? EnvironmentCatalogue.Find("Pendulum-v1").Create(1).ActionBounds);
+        }
+        if (Directory.Exists(source)) throw new DatasetException($"{source}: is a folder, expected a dataset file (.h5, .hdf5)");
+        if (!File.Exists(source)) throw new DatasetException($"{source}: no such file; expected a dataset (.h5, .hdf5) or builtin:{string.Join(", builtin:", Builtins)}");
+        try { return TransitionDataset.From(ReadFlat(source), bounds); }
+        catch (InteropFormatException e) { throw new DatasetException(e.Message); }
+        catch (IOException e) { throw new DatasetException($"{source}: cannot be read: {e.Message}"); }
+        catch (UnauthorizedAccessException e) { throw new DatasetException($"{source}: cannot be read: {e.Message}"); }
+    }
+
+    /// <summary>d3rlpy v1 (episode_terminals) and D4RL's flat layout (timeouts) as recorded rows.</summary>
+    private static FlatEpisodes ReadFlat(string path)
+    {
+        var root = Hdf5File.Open(path).Root;
+        foreach (string key in new[] { "observations", "actions", "rewards", "terminals" })
+            if (!root.Contains(key)) throw new DatasetException($"{path}: no key {key}; expected observations, actions, rewards, terminals (found {string.Join(", ", root.Names.Take(12))})");
+
+        var observations = Rows("observations");
+        int n = (int)observations.Shape[0];
+        var actions = root.Dataset("actions");
+        if (actions.Class == Hdf5Class.Integer || (root.Contains("discrete_action") && root.Dataset("discrete_action").ReadDoubles().FirstOrDefault() != 0))
+            throw new DatasetException($"{path}: actions are discrete; the algorithms here need continuous actions [rows, components]");
+        Rows("actions");
+        var terminals = Flags("terminals")!;
+        bool[] ends = new bool[n];
+        if (Flags("episode_terminals") is { } episodes)
+        {
+            // d3rlpy marks the last two rows of an episode as terminal; only the one that ends the episode is.
+            for (int i = 0; i < n; i++) (ends[i], terminals[i]) = (episodes[i], terminals[i] && episodes[i]);
+        }
+        else
+        {
+            var timeouts = Flags("timeouts");
+            for (int i = 0; i < n; i++) ends[i] = terminals[i] || (timeouts?[i] ?? false);
+        }
+        ends[n - 1] = true;
+        return new FlatEpisodes(path, (int)observations.Shape[1], (int)actions.Shape[1], observations.ReadSingles(), actions.ReadSingles(), Column("rewards"),
+            terminals, ends, root.Contains("next_observations") ? Rows("next_observations").ReadSingles() : null);
+
+        Hdf5Dataset Rows(string key)
+        {
+            var dataset = root.Dataset(key);
+            if (dataset.Shape.Length != 2 || dataset.Shape[0] < 1 || dataset.Shape[1] < 1) throw new DatasetException($"{path}: {key} has shape [{string.Join(",", dataset.Shape)}], expected [rows, components]");
+            return dataset;
+        }
+
+        float[] Column(string key)
+        {
+            var dataset = root.Dataset(key);
+            if (dataset.Elements != n || dataset.Shape.Length is not (1 or 2)) throw new DatasetException($"{path}: {key} has shape [{string.Join(",", dataset.Shape)}], expected [{n}] or [{n},1]: observations has {n} rows");
+            return dataset.ReadSingles();
+        }
+
+        bool[]? Flags(string key) => root.Contains(key) ? Array.ConvertAll(Column(key), v => v != 0) : null;
+    }
+}

@@ -1,0 +1,77 @@
+using Engine.Kernels;
+
+namespace Engine.Algorithms.Environments;
+
+/// <summary>
+/// A batch of independent copies of a task, stepped together so that one policy call serves all of them. A custom environment implements this interface
+/// and registers itself in <see cref="EnvironmentCatalogue"/>.
+/// </summary>
+public interface IEnvironment
+{
+    /// <summary>Number of copies.</summary>
+    int Copies { get; }
+
+    /// <summary>S, numbers in an observation.</summary>
+    int ObservationSize { get; }
+
+    /// <summary>Bounds of every action component, in the environment's units.</summary>
+    ActionBounds ActionBounds { get; }
+
+    /// <summary>Steps after which an episode is cut off (a time limit, not a terminal).</summary>
+    int MaxSteps { get; }
+
+    /// <summary>Begins a new episode in one copy, its start state drawn from the stream.</summary>
+    void Reset(int copy, PhiloxStream random);
+
+    /// <summary>Observations of all copies, row-major [Copies, S].</summary>
+    void Observe(Span<float> observations);
+
+    /// <summary>Steps every copy.</summary>
+    /// <param name="actions">[Copies, A] in the environment's units; values beyond the bounds are clipped as the task defines.</param>
+    /// <param name="rewards">[Copies]</param>
+    /// <param name="terminals">[Copies], true where the task has ended. Such a copy must be reset before its next step counts.</param>
+    void Step(ReadOnlySpan<float> actions, Span<float> rewards, Span<bool> terminals);
+}
+
+/// <summary>Lowest and highest value of each action component.</summary>
+/// <param name="Low">[A]</param>
+/// <param name="High">[A], each above Low.</param>
+public sealed record ActionBounds(float[] Low, float[] High)
+{
+    /// <summary>A.</summary>
+    public int Size => Low.Length;
+
+    /// <summary>From [-1, 1] to the environment's units.</summary>
+    public float FromUnit(int component, float action) => Low[component] + (Math.Clamp(action, -1, 1) + 1) * 0.5f * (High[component] - Low[component]);
+
+    /// <summary>From the environment's units to [-1, 1], not clipped.</summary>
+    public float ToUnit(int component, float action) => (action - Low[component]) / (High[component] - Low[component]) * 2 - 1;
+}
+
+/// <summary>A task by name.</summary>
+/// <param name="Id">As in Gymnasium.</param>
+/// <param name="Create">Makes that many copies.</param>
+/// <param name="ReferenceMin">Return that counts as 0 of the normalised score; null without one.</param>
+/// <param name="ReferenceMax">Return that counts as 100.</param>
+public sealed record EnvironmentEntry(string Id, Func<int, IEnvironment> Create, double? ReferenceMin = null, double? ReferenceMax = null);
+
+/// <summary>The environments Engine can evaluate on.</summary>
+public static class EnvironmentCatalogue
+{
+    private static readonly List<EnvironmentEntry> Entries =
+    [
+        new("Pendulum-v1", copies => new Pendulum(copies, clipFirst: true), -1230, -150),
+        new("Pendulum-v0", copies => new Pendulum(copies, clipFirst: false), -1230, -150),
+    ];
+
+    /// <summary>All known.</summary>
+    public static IReadOnlyList<EnvironmentEntry> All => Entries;
+
+    /// <summary>Adds a custom one.</summary>
+    public static void Register(EnvironmentEntry entry) => Entries.Add(entry);
+
+    /// <summary>The environment of that name.</summary>
+    /// <exception cref="SettingsException">There is none.</exception>
+    public static EnvironmentEntry Find(string id) => Entries.FirstOrDefault(e => e.Id == id)
+        ?? throw new SettingsException($"environment {id} is unknown; {Nearest.Suggest(id, Entries.Select(e => e.Id))}");
+}
