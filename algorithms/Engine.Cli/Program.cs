@@ -1,10 +1,38 @@
+using System.CommandLine;
+using Engine.Algorithms;
 using Engine.Algorithms.Data;
-using Engine.Algorithms.Environments;
-using Engine.Algorithms.Evaluation;
-foreach (var a in args)
+using Engine.Algorithms.Training;
+using Engine.Cli;
+using Engine.Interop;
+using Engine.Kernels;
+
+// Exit codes: 0 done, 2 bad arguments or input (one line), 3 diverged, 130 stopped by Ctrl+C.
+var root = new RootCommand("Offline reinforcement learning without Python: train, evaluate and verify on one machine.")
 {
-    try { var t=System.Diagnostics.Stopwatch.StartNew(); var d = DatasetFile.Load(a, null); Console.WriteLine($"{a}: {d.Count} S {d.ObservationSize} A {d.ActionSize} eps {d.EpisodeReturns.Length} mean {d.EpisodeReturns.Average():F2} first10 {d.EpisodeReturns.Take(10).Average():F1} last10 {d.EpisodeReturns.TakeLast(10).Average():F1} {string.Join("; ", d.Notes)} {t.ElapsedMilliseconds} ms {d.Fingerprint[..8]}"); }
-    catch (DatasetException e) { Console.WriteLine(e.Message); }
+    Commands.Train(), Commands.Evaluate(), Commands.Verify(), Commands.Study(), Commands.Algorithms(), Commands.Devices(),
+};
+var parsed = root.Parse(args);
+if (parsed.Errors.Count > 0)
+{
+    Console.Error.WriteLine("engine: " + parsed.Errors[0].Message.Replace('\n', ' ') + " (see engine --help)");
+    return 2;
 }
-var r = Evaluator.Run(EnvironmentCatalogue.Find("Pendulum-v1"), (o, n, act) => { for (int i = 0; i < n; i++) act[i] = (float)(BuiltinPendulum.Controller(Math.Atan2(o[3*i+1], o[3*i]), o[3*i+2]) / 2); }, 1000, 0);
-Console.WriteLine($"controller {r.Mean:F1} +- {r.StandardError:F1} min {r.Returns.Min()}");
+try
+{
+    return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+}
+catch (Exception e) when (e is SettingsException or DatasetException or InteropFormatException or ShapeException or DeviceException or IOException or UnauthorizedAccessException)
+{
+    Console.Error.WriteLine("engine: " + e.Message.Replace('\n', ' '));
+    return 2;
+}
+catch (DivergedException e)
+{
+    Console.Error.WriteLine("engine: " + e.Message);
+    return 3;
+}
+catch (OperationCanceledException)
+{
+    Console.Error.WriteLine("engine: stopped; the run's state was saved");
+    return 130;
+}

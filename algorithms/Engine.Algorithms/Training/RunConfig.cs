@@ -1,0 +1,118 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Engine.Algorithms.Environments;
+using Engine.Interop;
+
+namespace Engine.Algorithms.Training;
+
+/// <summary>Everything that decides what a run computes: stored as config.json in its folder.</summary>
+public sealed record RunConfig
+{
+    /// <summary>Name of the algorithm.</summary>
+    public required string Algorithm { get; init; }
+
+    /// <summary>Its hyper-parameters.</summary>
+    public required AlgorithmSettings Settings { get; init; }
+
+    /// <summary>File or builtin:NAME.</summary>
+    public required string Dataset { get; init; }
+
+    /// <summary>Environment for evaluation; null for none.</summary>
+    public string? Environment { get; init; }
+
+    /// <summary>Updates.</summary>
+    public int Steps { get; init; } = 20_000;
+
+    /// <summary>Seed of parameters, batches and draws.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>Updates between evaluations; 0 evaluates at the end only.</summary>
+    public int EvaluateEvery { get; init; } = 5_000;
+
+    /// <summary>Episodes of an evaluation.</summary>
+    public int EvaluationEpisodes { get; init; } = 100;
+
+    /// <summary>Seed of the evaluation's start states: the same for every algorithm and training seed.</summary>
+    public ulong EvaluationSeed { get; init; }
+
+    /// <summary>Updates between lines of metrics.</summary>
+    public int LogEvery { get; init; } = 1_000;
+
+    /// <summary>Updates between checkpoints.</summary>
+    public int CheckpointEvery { get; init; } = 5_000;
+
+    /// <summary>Throws for values out of range.</summary>
+    public void Validate()
+    {
+        Settings.Validate();
+        if (Steps < 1) throw new SettingsException($"steps={Steps}: expected at least 1");
+        if (LogEvery < 1) throw new SettingsException($"log_every={LogEvery}: expected at least 1");
+        if (CheckpointEvery < 1) throw new SettingsException($"checkpoint_every={CheckpointEvery}: expected at least 1");
+        if (EvaluateEvery < 0) throw new SettingsException($"evaluate_every={EvaluateEvery}: expected 0 or more");
+        if (EvaluationEpisodes < 1) throw new SettingsException($"episodes={EvaluationEpisodes}: expected at least 1");
+        if (Settings.MaxAction != 1) throw new SettingsException($"max_action={Settings.MaxAction}: training works in [-1, 1]; the bounds come from the environment or the data");
+        if (Environment is not null) EnvironmentCatalogue.Find(Environment);
+    }
+
+    private const int Format = 1;
+
+    /// <summary>As config.json.</summary>
+    /// <param name="fingerprint">Of the dataset.</param>
+    /// <param name="bounds">What -1 and 1 mean.</param>
+    /// <param name="observationSize">S.</param>
+    public string ToJson(string fingerprint, ActionBounds bounds, int observationSize) => new JsonObject
+    {
+        ["format"] = Format,
+        ["algorithm"] = Algorithm,
+        ["settings"] = SettingsJson.ToJson(Settings),
+        ["dataset"] = Dataset,
+        ["dataset_fingerprint"] = fingerprint,
+        ["environment"] = Environment,
+        ["observation_size"] = observationSize,
+        ["action_low"] = new JsonArray(bounds.Low.Select(v => (JsonNode)v).ToArray()),
+        ["action_high"] = new JsonArray(bounds.High.Select(v => (JsonNode)v).ToArray()),
+        ["steps"] = Steps,
+        ["seed"] = Seed,
+        ["evaluate_every"] = EvaluateEvery,
+        ["evaluation_episodes"] = EvaluationEpisodes,
+        ["evaluation_seed"] = EvaluationSeed,
+        ["log_every"] = LogEvery,
+        ["checkpoint_every"] = CheckpointEvery,
+    }.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n";
+
+    /// <summary>Reads a run folder's config.json.</summary>
+    /// <exception cref="InteropFormatException">Missing or damaged.</exception>
+    public static (RunConfig Config, string Fingerprint, ActionBounds Bounds, int ObservationSize) Read(string folder)
+    {
+        string path = Path.Combine(folder, "config.json");
+        if (!Directory.Exists(folder)) throw new InteropFormatException(folder, -1, "no such folder; expected a run made by engine train");
+        if (!File.Exists(path)) throw new InteropFormatException(path, -1, "no such file; expected a run made by engine train");
+        try
+        {
+            var json = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+            if ((int)json["format"]! != Format) throw new InteropFormatException(path, -1, $"format {json["format"]}, expected {Format}");
+            string algorithm = (string)json["algorithm"]!;
+            var config = new RunConfig
+            {
+                Algorithm = algorithm,
+                Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, json["settings"]!.AsObject()),
+                Dataset = (string)json["dataset"]!,
+                Environment = (string?)json["environment"],
+                Steps = (int)json["steps"]!,
+                Seed = (ulong)json["seed"]!,
+                EvaluateEvery = (int)json["evaluate_every"]!,
+                EvaluationEpisodes = (int)json["evaluation_episodes"]!,
+                EvaluationSeed = (ulong)json["evaluation_seed"]!,
+                LogEvery = (int)json["log_every"]!,
+                CheckpointEvery = (int)json["checkpoint_every"]!,
+            };
+            float[] Numbers(string key) => json[key]!.AsArray().Select(v => (float)v!).ToArray();
+            return (config, (string)json["dataset_fingerprint"]!, new ActionBounds(Numbers("action_low"), Numbers("action_high")), (int)json["observation_size"]!);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or NullReferenceException or FormatException or ArgumentException)
+        {
+            throw new InteropFormatException(path, -1, "not a run's configuration: " + e.Message.Split('\n')[0]);
+        }
+        catch (SettingsException e) { throw new InteropFormatException(path, -1, e.Message); }
+    }
+}

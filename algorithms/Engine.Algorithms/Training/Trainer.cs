@@ -1,0 +1,223 @@
+using System.Diagnostics;
+using System.Text;
+using Engine.Algorithms.Data;
+using Engine.Algorithms.Environments;
+using Engine.Algorithms.Evaluation;
+using Engine.Autodiff;
+using Engine.Interop;
+using Engine.Kernels;
+
+namespace Engine.Algorithms.Training;
+
+/// <summary>What a training run says as it goes.</summary>
+/// <param name="Step">Updates done.</param>
+/// <param name="StepsPerSecond">Since the last report.</param>
+/// <param name="Metrics">Losses and metrics of the last update, by name.</param>
+/// <param name="Evaluation">The evaluation made at this step, if one was.</param>
+public sealed record TrainingReport(int Step, double StepsPerSecond, IReadOnlyDictionary<string, float> Metrics, EvaluationResult? Evaluation);
+
+/// <summary>A loss became NaN or infinite.</summary>
+public sealed class DivergedException(int step, string where) : Exception($"diverged at step {step}: {where}")
+{
+    /// <summary>The update, counted from 0.</summary>
+    public int Step => step;
+}
+
+/// <summary>
+/// Trains an algorithm on a dataset that lies on the device: one program an update, in which indices are drawn, the batch gathered and every network
+/// moved; the host reads metrics at intervals, evaluates, and writes checkpoints.
+/// </summary>
+public sealed class Trainer : IDisposable
+{
+    private const string GuardName = "guard.step";
+
+    private readonly RunConfig _config;
+    private readonly TransitionDataset _dataset;
+    private readonly string? _run;
+    private readonly State _state;
+    private readonly Algorithm _algorithm;
+    private readonly Program _update;
+    private readonly Policy? _policy;
+    private readonly EnvironmentEntry? _environment;
+    private readonly Dictionary<string, byte[]> _snapshot = [];
+    private FileStream? _lock;
+    private int _snapshotStep;
+    private string[] _rows = [];
+
+    /// <summary>Builds networks and programs.</summary>
+    /// <param name="config">What to train.</param>
+    /// <param name="dataset">On what.</param>
+    /// <param name="device">Where.</param>
+    /// <param name="run">Folder for config.json, metrics.csv and checkpoints; null keeps nothing.</param>
+    /// <param name="resume">Continue the newest checkpoint of that folder.</param>
+    public Trainer(RunConfig config, TransitionDataset dataset, Device device, string? run, bool resume = false)
+    {
+        config.Validate();
+        (_config, _dataset, _run) = (config, dataset, run);
+        _environment = config.Environment is { } id ? EnvironmentCatalogue.Find(id) : null;
+        if (_environment?.Create(1) is { } probe && (probe.ObservationSize != dataset.ObservationSize || probe.ActionBounds.Size != dataset.ActionSize))
+            throw new DatasetException($"{dataset.Source}: observations of {dataset.ObservationSize} and actions of {dataset.ActionSize}, environment {config.Environment} has {probe.ObservationSize} and {probe.ActionBounds.Size}");
+
+        _state = new State(device);
+        var generator = Autodiff.Random.AddState(_state, config.Seed);
+        _state.Add(GuardName, [1], new[] { -1 });
+        foreach (var (name, values, shape) in Columns()) _state.Add("data." + name, shape, values, VariableKind.Data);
+        _algorithm = AlgorithmCatalogue.Find(config.Algorithm).Create(new AlgorithmContext(_state, config.Seed, dataset.ObservationSize, dataset.ActionSize), config.Settings);
+        if (_algorithm.Normalizes)
+        {
+            var (mean, std) = dataset.ObservationStatistics();
+            _state.Write("normalizer.mean", Array.ConvertAll(mean, v => (float)v));
+            _state.Write("normalizer.std", Array.ConvertAll(std, v => (float)(v + config.Settings.NormalizerEpsilon)));
+        }
+        _update = Program.Trace(_state, graph => TraceUpdate(graph, generator));
+        if (_environment is not null) _policy = new Policy(_algorithm, _state, dataset.ObservationSize, config.EvaluationEpisodes);
+        if (run is not null) OpenFolder(run, resume);
+        TakeSnapshot();
+    }
+
+    private IEnumerable<(string Name, float[] Values, Shape Shape)> Columns() =>
+    [
+        ("observations", _dataset.Observations, [_dataset.Count, _dataset.ObservationSize]),
+        ("actions", _dataset.Actions, [_dataset.Count, _dataset.ActionSize]),
+        ("rewards", _dataset.Rewards, [_dataset.Count]),
+        ("next_observations", _dataset.NextObservations, [_dataset.Count, _dataset.ObservationSize]),
+        ("terminals", _dataset.Terminals, [_dataset.Count]),
+    ];
+
+    private void TraceUpdate(Graph graph, Variable generator)
+    {
+        graph.Random.Use(generator);
+        var step = graph.Read(generator).Slice(0, 2, 1);
+        var indices = graph.Random.Integer("batch", [_config.Settings.BatchSize], graph.Constant(TensorType.Int(Shape.Scalar), _dataset.Count));
+        Tensor Column(string name) => graph.Read(_state["data." + name]).Gather(indices);
+        _algorithm.TraceUpdate(new Batch(Column("observations"), Column("actions"), Column("rewards"), Column("next_observations"), Column("terminals")));
+        graph.Random.Advance();
+
+        // x - x is 0 for every finite x and NaN otherwise: the first step with a bad loss stays in the guard.
+        var guard = graph.Read(_state[GuardName]);
+        var losses = graph.Outputs.Where(o => o.Key.EndsWith("_loss", StringComparison.Ordinal)).Select(o => o.Value.Reshape(Shape.Scalar)).Aggregate((a, b) => a + b);
+        var bad = (losses - losses).NotEqualTo(graph.Constant(0));
+        graph.Assign(_state[GuardName], Tensor.Select(bad & (guard < 0), step, guard));
+    }
+
+    /// <summary>Updates done so far.</summary>
+    public int Step { get; private set; }
+
+    /// <summary>All variables.</summary>
+    public State State => _state;
+
+    /// <summary>The update's program, for <c>Explain()</c>.</summary>
+    public Program UpdateProgram => _update;
+
+    /// <summary>Trains until the configured number of updates. When stopped early, a checkpoint of where it stands is written.</summary>
+    /// <exception cref="DivergedException">A loss is NaN or infinite.</exception>
+    /// <exception cref="OperationCanceledException">Stopped; the checkpoint has been written.</exception>
+    public void Run(Action<TrainingReport>? report, CancellationToken stop)
+    {
+        var clock = Stopwatch.StartNew();
+        int reportedStep = Step;
+        while (Step < _config.Steps)
+        {
+            if (stop.IsCancellationRequested)
+            {
+                Save();
+                throw new OperationCanceledException(stop);
+            }
+            // Short enough that Ctrl+C is answered soon, cut at everything the host wants to do.
+            int next = new[] { _config.Steps, Next(_config.LogEvery), Next(_config.CheckpointEvery), _config.EvaluateEvery > 0 ? Next(_config.EvaluateEvery) : int.MaxValue, Step + 64 }.Min();
+            _update.Run(next - Step);
+            Step = next;
+            bool last = Step == _config.Steps, evaluate = _policy is not null && (last || (_config.EvaluateEvery > 0 && Step % _config.EvaluateEvery == 0));
+            if (last || evaluate || Step % _config.LogEvery == 0)
+            {
+                CheckGuard();
+                double rate = (Step - reportedStep) / Math.Max(1e-9, clock.Elapsed.TotalSeconds);
+                var metrics = _algorithm.Metrics.ToDictionary(name => name, _update.ReadScalar);
+                var result = evaluate ? Evaluator.Run(_environment!, _policy!.Act, _config.EvaluationEpisodes, _config.EvaluationSeed, CancellationToken.None) : null;
+                var line = new TrainingReport(Step, rate, metrics, result);
+                Append(line);
+                report?.Invoke(line);
+                TakeSnapshot();
+                (reportedStep, clock) = (Step, Stopwatch.StartNew());
+            }
+            if (last || Step % _config.CheckpointEvery == 0) Save();
+        }
+    }
+
+    private int Next(int interval) => (Step / interval + 1) * interval;
+
+    // ---- NaN guard ----
+
+    private void CheckGuard()
+    {
+        int bad = _state.ReadInts(GuardName)[0];
+        if (bad < 0) return;
+        // Back to the last good point, forward to the bad step, and that one node by node.
+        foreach (var (name, bytes) in _snapshot) _state.WriteBytes(name, bytes);
+        _update.Run(bad - _snapshotStep);
+        var interpreter = new Interpreter<float>(_update.Source) { FindNonFinite = true };
+        interpreter.Load(_state);
+        interpreter.Run();
+        var losses = _algorithm.Metrics.Where(m => m.EndsWith("_loss", StringComparison.Ordinal)).Select(m => $"{m}={interpreter.Output(m)[0]:G4}");
+        throw new DivergedException(bad, $"{string.Join(", ", losses)}; first op with a non-finite result: {interpreter.FirstNonFinite ?? "none in the reference code"}");
+    }
+
+    private void TakeSnapshot()
+    {
+        foreach (var variable in _state.Variables)
+            if (variable.Kind != VariableKind.Data) _snapshot[variable.Name] = _state.ReadBytes(variable.Name);
+        _snapshotStep = Step;
+    }
+
+    // ---- the run's folder ----
+
+    private string MetricsPath => Path.Combine(_run!, "metrics.csv");
+
+    private void OpenFolder(string run, bool resume)
+    {
+        Directory.CreateDirectory(run);
+        try { _lock = new FileStream(Path.Combine(run, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose); }
+        catch (IOException) { throw new SettingsException($"{run}: another process is training in this folder"); }
+        AtomicFile.RemoveStale(run);
+        if (Directory.Exists(Checkpoint.Folder(run))) AtomicFile.RemoveStale(Checkpoint.Folder(run));
+        var newest = Checkpoint.List(run);
+        if (!resume && (newest.Count > 0 || File.Exists(MetricsPath))) throw new SettingsException($"{run}: holds a run already; continue it with --resume {run}, or choose another --out");
+        string header = "step,steps_per_second," + string.Join(",", _algorithm.Metrics) + ",return_mean,return_standard_error,return_normalized";
+        if (resume)
+        {
+            if (newest.Count == 0) throw new InteropFormatException(Checkpoint.Folder(run), -1, "no checkpoint to resume from");
+            var (_, fingerprint, _, _) = RunConfig.Read(run);
+            if (fingerprint != _dataset.Fingerprint) throw new DatasetException($"{_dataset.Source}: the dataset has changed since the checkpoint (fingerprint {_dataset.Fingerprint[..12]}, the run's is {fingerprint[..Math.Min(12, fingerprint.Length)]})");
+            Checkpoint.Read(newest[0].Path, _state);
+            Step = newest[0].Step;
+            // Lines after the checkpoint will be written again.
+            if (File.Exists(MetricsPath)) _rows = File.ReadAllLines(MetricsPath).Skip(1).Where(l => int.TryParse(l.Split(',')[0], out int step) && step <= Step).ToArray();
+        }
+        AtomicFile.Write(Path.Combine(run, "config.json"), s => s.Write(Encoding.UTF8.GetBytes(_config.ToJson(_dataset.Fingerprint, _dataset.ActionBounds, _dataset.ObservationSize))));
+        AtomicFile.Write(MetricsPath, s => s.Write(Encoding.UTF8.GetBytes(string.Join("\n", new[] { header }.Concat(_rows)) + "\n")));
+    }
+
+    private void Append(TrainingReport line)
+    {
+        if (_run is null) return;
+        var cells = new List<string> { line.Step.ToString(), line.StepsPerSecond.ToString("F1") };
+        cells.AddRange(_algorithm.Metrics.Select(m => line.Metrics[m].ToString("G9")));
+        cells.AddRange(line.Evaluation is { } e ? [e.Mean.ToString("G9"), e.StandardError.ToString("G6"), e.NormalizedMean?.ToString("G6") ?? ""] : ["", "", ""]);
+        File.AppendAllText(MetricsPath, string.Join(",", cells) + "\n");
+    }
+
+    /// <summary>Writes a checkpoint of the current step.</summary>
+    public void Save()
+    {
+        if (_run is not null) Checkpoint.Write(_run, Step, _state);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _policy?.Dispose();
+        _update.Dispose();
+        _state.Dispose();
+        _lock?.Dispose();
+    }
+}
