@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Engine.Kernels.Cpu;
 
@@ -28,10 +29,19 @@ internal static unsafe class Packing
         }
     }
 
-    /// <summary>Transposes: 4 x 4 blocks in registers, the rest one by one.</summary>
+    /// <summary>Transposes: 8 x 8 and 4 x 4 blocks in registers, the rest one by one.</summary>
     private static void Rows(float* to, float* from, int stride, int depth, int vectors, int width)
     {
         int j = 0;
+        if (Avx.IsSupported)
+            for (; j <= vectors - 8; j += 8)
+            {
+                float* row = from + (long)j * stride, at = to + j;
+                int p = 0;
+                for (; p <= depth - 8; p += 8, at += 8 * width) Transpose8(row + p, stride, at, width);
+                for (; p < depth; p++, at += width)
+                    for (int i = 0; i < 8; i++) at[i] = row[(long)i * stride + p];
+            }
         for (; j <= vectors - 4; j += 4)
         {
             float* r0 = from + (long)j * stride, r1 = r0 + stride, r2 = r1 + stride, r3 = r2 + stride, at = to + j;
@@ -56,10 +66,29 @@ internal static unsafe class Packing
         }
     }
 
+    /// <summary>Eight rows of eight to eight columns: pairs, then quadruples, then halves change places.</summary>
+    private static void Transpose8(float* from, long stride, float* to, long width)
+    {
+        Vector256<float> r0 = Vector256.Load(from), r1 = Vector256.Load(from + stride), r2 = Vector256.Load(from + 2 * stride), r3 = Vector256.Load(from + 3 * stride);
+        Vector256<float> r4 = Vector256.Load(from + 4 * stride), r5 = Vector256.Load(from + 5 * stride), r6 = Vector256.Load(from + 6 * stride), r7 = Vector256.Load(from + 7 * stride);
+        Vector256<float> a0 = Avx.UnpackLow(r0, r1), a1 = Avx.UnpackHigh(r0, r1), a2 = Avx.UnpackLow(r2, r3), a3 = Avx.UnpackHigh(r2, r3);
+        Vector256<float> a4 = Avx.UnpackLow(r4, r5), a5 = Avx.UnpackHigh(r4, r5), a6 = Avx.UnpackLow(r6, r7), a7 = Avx.UnpackHigh(r6, r7);
+        Vector256<float> b0 = Avx.Shuffle(a0, a2, 0x44), b1 = Avx.Shuffle(a0, a2, 0xEE), b2 = Avx.Shuffle(a1, a3, 0x44), b3 = Avx.Shuffle(a1, a3, 0xEE);
+        Vector256<float> b4 = Avx.Shuffle(a4, a6, 0x44), b5 = Avx.Shuffle(a4, a6, 0xEE), b6 = Avx.Shuffle(a5, a7, 0x44), b7 = Avx.Shuffle(a5, a7, 0xEE);
+        Avx.Permute2x128(b0, b4, 0x20).Store(to);
+        Avx.Permute2x128(b1, b5, 0x20).Store(to + width);
+        Avx.Permute2x128(b2, b6, 0x20).Store(to + 2 * width);
+        Avx.Permute2x128(b3, b7, 0x20).Store(to + 3 * width);
+        Avx.Permute2x128(b0, b4, 0x31).Store(to + 4 * width);
+        Avx.Permute2x128(b1, b5, 0x31).Store(to + 5 * width);
+        Avx.Permute2x128(b2, b6, 0x31).Store(to + 6 * width);
+        Avx.Permute2x128(b3, b7, 0x31).Store(to + 7 * width);
+    }
+
     private static (Vector128<float> Low, Vector128<float> High) Interleave(Vector128<float> x, Vector128<float> y)
     {
-        if (System.Runtime.Intrinsics.X86.Sse.IsSupported)
-            return (System.Runtime.Intrinsics.X86.Sse.UnpackLow(x, y), System.Runtime.Intrinsics.X86.Sse.UnpackHigh(x, y));
+        if (Sse.IsSupported)
+            return (Sse.UnpackLow(x, y), Sse.UnpackHigh(x, y));
         return (Vector128.Create(x[0], y[0], x[1], y[1]), Vector128.Create(x[2], y[2], x[3], y[3]));
     }
 
