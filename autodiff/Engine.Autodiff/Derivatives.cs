@@ -121,8 +121,9 @@ public static class Derivatives
         for (int o = 0; o < results.Length; o++)
         {
             if (outputs[o] is not { } g) continue;
-            var gradients = Gradients.VectorJacobian(results[o], g, Array.ConvertAll(wanted, i => node.Inputs[i]));
-            for (int i = 0; i < wanted.Length; i++) sums[wanted[i]] = sums[wanted[i]] is { } sum ? sum + gradients[i] : gradients[i];
+            var gradients = Gradients.Collect(results[o], g, Array.ConvertAll(wanted, i => node.Inputs[i]));
+            for (int i = 0; i < wanted.Length; i++)
+                if (gradients[i] is { } part) sums[wanted[i]] = sums[wanted[i]] is { } sum ? sum + part : part;
         }
         return sums;
     }

@@ -19,6 +19,14 @@ public static class Gradients
     /// <summary>The derivative of sum(output * upstream), the vector-Jacobian product.</summary>
     public static Tensor[] VectorJacobian(Tensor output, Tensor upstream, params Tensor[] wrt)
     {
+        var gradients = Collect(output, upstream, wrt);
+        return wrt.Select((tensor, i) => gradients[i] ?? throw new InvalidOperationException(
+            $"the output {output.Node} does not depend on {tensor.Node} in a way that can be differentiated (integers, comparisons and StopGradient end a gradient)")).ToArray();
+    }
+
+    /// <summary>The same with null for a tensor that the output does not depend on.</summary>
+    internal static Tensor?[] Collect(Tensor output, Tensor upstream, Tensor[] wrt)
+    {
         var graph = output.Graph;
         if (output.Type.DType != DType.F32) throw new ShapeException($"gradients are taken of F32, not of {output.Type}");
         if (upstream.Shape != output.Shape) throw new ShapeException($"upstream is {upstream.Type}, the output {output.Type}");
@@ -51,10 +59,6 @@ public static class Gradients
                 }
             }
 
-        var results = new Tensor[targets.Length];
-        for (int i = 0; i < targets.Length; i++)
-            results[i] = gradients.TryGetValue(targets[i], out var g) ? g : throw new InvalidOperationException(
-                $"the output {output.Node} does not depend on {targets[i].Node} in a way that can be differentiated (integers, comparisons and StopGradient end a gradient)");
-        return results;
+        return Array.ConvertAll(targets, t => gradients.GetValueOrDefault(t));
     }
 }

@@ -139,6 +139,9 @@ public sealed class Program : IDisposable
     /// <summary>Writes an int input.</summary>
     public void Write(string input, ReadOnlySpan<int> values) => WriteInput(input, DType.I32, MemoryMarshal.AsBytes(values));
 
+    /// <summary>Writes a boolean input, bytes 0 or 1.</summary>
+    public void Write(string input, ReadOnlySpan<byte> values) => WriteInput(input, DType.Bool, values);
+
     private void WriteInput(string name, DType type, ReadOnlySpan<byte> bytes)
     {
         if (!_memory.Inputs.TryGetValue(name, out var operand)) throw new KeyNotFoundException($"no input {name}; there are {string.Join(", ", _memory.Inputs.Keys)}");

@@ -30,8 +30,8 @@ internal static class UnaryLoops
             case UnaryKind.Relu: TensorPrimitives.Max(x, 0f, y); break;
             case UnaryKind.Floor: TensorPrimitives.Floor(x, y); break;
             case UnaryKind.Round: TensorPrimitives.Round(x, y); break;
-            case UnaryKind.Exp: Padded<ExpOp>(x, y); break;
-            case UnaryKind.Log: Padded<LogOp>(x, y); break;
+            case UnaryKind.Exp: Wide<ExpOp>(x, y); break;
+            case UnaryKind.Log: Wide<LogOp>(x, y); break;
             case UnaryKind.Sin: Padded<SinOp>(x, y); break;
             case UnaryKind.Cos: Padded<CosOp>(x, y); break;
             case UnaryKind.Expm1: Wide<Expm1Op>(x, y); break;
@@ -65,10 +65,6 @@ internal static class UnaryLoops
     {
         static abstract void Run(ReadOnlySpan<float> x, Span<float> y);
     }
-
-    private readonly struct ExpOp : ISpanOp { public static void Run(ReadOnlySpan<float> x, Span<float> y) => TensorPrimitives.Exp(x, y); }
-
-    private readonly struct LogOp : ISpanOp { public static void Run(ReadOnlySpan<float> x, Span<float> y) => TensorPrimitives.Log(x, y); }
 
     private readonly struct SinOp : ISpanOp { public static void Run(ReadOnlySpan<float> x, Span<float> y) => TensorPrimitives.Sin(x, y); }
 
@@ -129,6 +125,11 @@ internal static class UnaryLoops
         var series = x * (Of(1) - x * (Of(0.5) - x * Of(1.0 / 3)));
         return Vector512.ConditionalSelect(Vector512.LessThan(Vector512.Abs(x), Of(1e-3)), series, Vector512.Log(Of(1) + x));
     }
+
+    // The platform's float32 exponential gives e^0 = 1 + 1 ulp; probabilities and log-sum-exp need it exact.
+    private readonly struct ExpOp : IWideOp { public static Vector512<double> Invoke(Vector512<double> x) => Vector512.Exp(x); }
+
+    private readonly struct LogOp : IWideOp { public static Vector512<double> Invoke(Vector512<double> x) => Vector512.Log(x); }
 
     private readonly struct Expm1Op : IWideOp { public static Vector512<double> Invoke(Vector512<double> x) => Expm1(x); }
 

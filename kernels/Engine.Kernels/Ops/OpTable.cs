@@ -1,0 +1,217 @@
+namespace Engine.Kernels;
+
+/// <summary>How close a kernel must be to the float64 reference.</summary>
+public enum Tolerance
+{
+    /// <summary>The same bits as the naive float32 loop: moves, comparisons, integers, single correctly rounded operations.</summary>
+    Exact,
+    /// <summary>At most twice the error of the naive float32 loop: sums and products.</summary>
+    Rounded,
+    /// <summary>At most 2 ulp of float32, or twice the naive loop's error: functions computed by approximation.</summary>
+    Function,
+}
+
+/// <summary>A sample input: its type and the range its numbers are drawn from.</summary>
+/// <param name="Type">Element type and shape.</param>
+/// <param name="Low">Smallest.</param>
+/// <param name="High">Largest (ints: one above).</param>
+/// <param name="Ascending">Sorted along the last axis.</param>
+public readonly record struct SampleInput(TensorType Type, double Low, double High, bool Ascending = false);
+
+/// <summary>One way to use an op.</summary>
+/// <param name="Op">The op with attributes.</param>
+/// <param name="Inputs">Its inputs.</param>
+/// <param name="Tolerance">How close kernels must be.</param>
+/// <param name="Differentiable">Whether it has derivatives with respect to its float inputs that finite differences can confirm.</param>
+public sealed record OpCase(Op Op, SampleInput[] Inputs, Tolerance Tolerance, bool Differentiable)
+{
+    /// <inheritdoc/>
+    public override string ToString() => $"{Op.Name}({string.Join(", ", Inputs.Select(i => i.Type))}) {Op}";
+}
+
+/// <summary>
+/// Every op once, with samples of its use. The table drives the forward check on every device, the gradient check and the coverage matrix: an op that is not in it
+/// does not exist (a test compares it with the op types).
+/// </summary>
+public static class OpTable
+{
+    /// <summary>Ops that are not computed by themselves: programs give them storage, or run their bodies.</summary>
+    public static IReadOnlyList<Type> Structural { get; } =
+        [typeof(Input), typeof(VariableRead), typeof(Capture), typeof(Carried), typeof(RepeatIndex), typeof(Repeat), typeof(Constant), typeof(StoreRow)];
+
+    /// <summary>All cases, op by op.</summary>
+    public static IReadOnlyList<OpCase> Cases { get; } = Make().ToArray();
+
+    private static SampleInput F(Shape shape, double low = -2, double high = 2, bool ascending = false) => new(TensorType.Float(shape), low, high, ascending);
+
+    private static SampleInput I(Shape shape, int low, int high) => new(TensorType.Int(shape), low, high);
+
+    private static SampleInput B(Shape shape) => new(TensorType.Boolean(shape), 0, 2);
+
+    private static OpCase Case(Op op, Tolerance tolerance, bool differentiable, params SampleInput[] inputs) => new(op, inputs, tolerance, differentiable);
+
+    private static IEnumerable<OpCase> Make()
+    {
+        const Tolerance exact = Tolerance.Exact, rounded = Tolerance.Rounded, function = Tolerance.Function;
+        Shape[] shapes = [[], [1], [7], [3, 5], [2, 3, 4], [33, 17], [0], [2, 0]];
+
+        // Elementwise. Ranges keep finite differences away from kinks and poles; special values have a test of their own.
+        foreach (var kind in Enum.GetValues<UnaryKind>())
+            foreach (var shape in shapes)
+            {
+                var (low, high) = kind switch
+                {
+                    UnaryKind.Sqrt or UnaryKind.Rsqrt or UnaryKind.Log or UnaryKind.Reciprocal => (0.3, 4.0),
+                    UnaryKind.Log1p => (-0.6, 3.0),
+                    UnaryKind.Abs or UnaryKind.Sign or UnaryKind.Relu => (0.05, 3.0),
+                    _ => (-3.0, 3.0),
+                };
+                var tolerance = kind is UnaryKind.Negate or UnaryKind.Abs or UnaryKind.Sign or UnaryKind.Square or UnaryKind.Reciprocal or UnaryKind.Sqrt or UnaryKind.Rsqrt
+                    or UnaryKind.Relu or UnaryKind.Floor or UnaryKind.Round ? exact : function;
+                yield return Case(new Unary(kind), tolerance, kind is not (UnaryKind.Floor or UnaryKind.Round or UnaryKind.Sign), F(shape, low, high));
+            }
+        yield return Case(new Unary(UnaryKind.Relu), exact, false, F([40], -2, 2));
+        yield return Case(new Unary(UnaryKind.Negate), exact, false, I([9], -5, 6));
+        yield return Case(new Unary(UnaryKind.Abs), exact, false, I([9], -5, 6));
+
+        (Shape, Shape)[] pairs = [([], []), ([7], [7]), ([3, 5], [3, 5]), ([3, 5], []), ([], [4]), ([3, 5], [5]), ([3, 5], [3, 1]), ([2, 1, 4], [3, 1]), ([2, 3, 4], [1, 3, 1]), ([10, 33], [33]), ([0, 3], [3])];
+        foreach (var kind in Enum.GetValues<BinaryKind>())
+            foreach (var (a, b) in pairs)
+            {
+                var (low, high) = kind is BinaryKind.Power or BinaryKind.Divide or BinaryKind.Modulo ? (0.4, 2.5) : (-2.0, 2.0);
+                // A remainder jumps where the quotient passes an integer: finite differences cannot be trusted there.
+                yield return Case(new Binary(kind), kind == BinaryKind.Power ? function : exact, kind != BinaryKind.Modulo, F(a, low, high), F(b, low, high));
+                if (kind != BinaryKind.Power) yield return Case(new Binary(kind), exact, false, I(a, 1, 50), I(b, 1, 9));
+            }
+        foreach (var kind in Enum.GetValues<CompareKind>())
+            foreach (var (a, b) in pairs)
+            {
+                yield return Case(new Compare(kind), exact, false, F(a), F(b));
+                yield return Case(new Compare(kind), exact, false, I(a, 0, 3), I(b, 0, 3));
+            }
+        foreach (var kind in Enum.GetValues<LogicalKind>())
+            foreach (var (a, b) in pairs) yield return Case(new Logical(kind), exact, false, B(a), B(b));
+        foreach (var (a, b) in pairs)
+        {
+            var full = Shape.Broadcast(a, b);
+            yield return Case(new Select(), exact, true, B(full), F(a), F(b));
+            yield return Case(new Select(), exact, true, B(a), F(full), F(b));
+            yield return Case(new Select(), exact, false, B(b), I(a, 0, 9), I(full, 0, 9));
+        }
+        foreach (var shape in shapes) yield return Case(new Fma(), exact, true, F(shape), F(shape), F(shape));
+        foreach (var (from, to) in new[] { (DType.F32, DType.I32), (DType.F32, DType.Bool), (DType.I32, DType.F32), (DType.I32, DType.Bool), (DType.Bool, DType.F32), (DType.Bool, DType.I32), (DType.F32, DType.F32), (DType.F32, DType.BF16), (DType.BF16, DType.F32) })
+            yield return Case(new Cast(to), exact, from == DType.F32 && to == DType.F32, new SampleInput(new TensorType(from, [5, 7]), from == DType.Bool ? 0 : -9, from == DType.Bool ? 2 : 9));
+
+        // Movement.
+        yield return Case(new Reshape([6]), exact, true, F([2, 3]));
+        yield return Case(new Reshape([]), exact, true, F([1, 1]));
+        yield return Case(new Permute([1, 0]), exact, true, F([33, 18]));
+        yield return Case(new Permute([2, 0, 1]), exact, true, F([2, 3, 4]));
+        yield return Case(new Permute([0, 2, 1, 3]), exact, true, F([2, 3, 4, 5]));
+        yield return Case(new Permute([0]), exact, false, B([9]));
+        yield return Case(new Broadcast([3, 4]), exact, true, F([4]));
+        yield return Case(new Broadcast([2, 3, 4]), exact, true, F([3, 1]));
+        yield return Case(new Broadcast([5]), exact, false, I([], 0, 9));
+        yield return Case(new Slice([1], [4], [1]), exact, true, F([9]));
+        yield return Case(new Slice([1], [4], [2]), exact, true, F([9]));
+        yield return Case(new Slice([0, 2, 1], [2, 1, 2], [1, 1, 3]), exact, true, F([2, 4, 6]));
+        yield return Case(new Concat(0), exact, true, F([2, 3]), F([1, 3]), F([4, 3]));
+        yield return Case(new Concat(1), exact, true, F([20, 17]), F([20, 6]));
+        yield return Case(new Concat(2), exact, true, F([2, 3, 4]), F([2, 3, 1]));
+        yield return Case(new Concat(0), exact, false, B([3]), B([2]));
+        yield return Case(new Pad([1, 0], [0, 2], 0.5), exact, true, F([2, 3]));
+        yield return Case(new Pad([2], [1], -1), exact, false, I([4], 0, 9));
+        yield return Case(new Pad([2], [1], 1), exact, false, B([4]));
+        yield return Case(new OneHot(5), exact, false, I([3, 4], -1, 6));
+        yield return Case(new Iota(TensorType.Float([3, 4]), 1), exact, false);
+        yield return Case(new Iota(TensorType.Int([3, 4]), 0), exact, false);
+        yield return Case(new StopGradient(), exact, false, F([3]));
+        yield return Case(new Print("sample"), exact, false, F([3]));
+        yield return Case(new Copy(), exact, true, F([3, 40]));
+
+        // Indexing.
+        yield return Case(new Gather(), exact, true, F([6]), I([9], 0, 6));
+        yield return Case(new Gather(), exact, true, F([6, 3]), I([2, 4], 0, 6));
+        yield return Case(new Gather(), exact, false, I([6, 3], 0, 99), I([4], 0, 6));
+        yield return Case(new ScatterAdd(5), exact, true, I([9], 0, 5), F([9]));
+        yield return Case(new ScatterAdd(5), exact, true, I([2, 4], 0, 5), F([2, 4, 3]));
+        yield return Case(new Sort(false), exact, true, F([7]));
+        yield return Case(new Sort(true), exact, true, F([5, 9]));
+        yield return Case(new SearchSorted(false), exact, false, F([2, 6], ascending: true), F([2, 5]));
+        yield return Case(new SearchSorted(true), exact, false, F([6], ascending: true), F([5]));
+
+        // Reductions.
+        foreach (var kind in Enum.GetValues<ReduceKind>())
+        {
+            var tolerance = kind == ReduceKind.Sum ? rounded : exact;
+            foreach (bool keep in new[] { false, true })
+            {
+                yield return Case(new Reduce(kind, [0], keep), tolerance, true, F([9]));
+                yield return Case(new Reduce(kind, [1], keep), tolerance, true, F([5, 40]));
+                yield return Case(new Reduce(kind, [0], keep), tolerance, true, F([6, 9]));
+                yield return Case(new Reduce(kind, [1], keep), tolerance, true, F([3, 4, 5]));
+                yield return Case(new Reduce(kind, [0, 2], keep), tolerance, kind == ReduceKind.Sum, F([3, 4, 5]));
+                yield return Case(new Reduce(kind, [0, 1], keep), tolerance, kind == ReduceKind.Sum, F([3, 4]));
+            }
+            yield return Case(new Reduce(kind, [0], false), tolerance, false, F([20_000]));
+            yield return Case(new Reduce(kind, [1], false), tolerance, false, F([3, 0]));
+            yield return Case(new Reduce(kind, [], false), tolerance, kind == ReduceKind.Sum, F([4]));
+        }
+        foreach (bool largest in new[] { true, false })
+        {
+            yield return Case(new ArgReduce(0, largest), exact, false, F([9]));
+            yield return Case(new ArgReduce(1, largest), exact, false, F([3, 7, 2]));
+        }
+        foreach (bool exclusive in new[] { true, false })
+            foreach (bool reverse in new[] { true, false })
+            {
+                yield return Case(new CumulativeSum(0, exclusive, reverse), exact, true, F([8]));
+                yield return Case(new CumulativeSum(1, exclusive, reverse), exact, true, F([2, 5, 3]));
+            }
+
+        // Products and convolutions.
+        foreach (bool ta in new[] { false, true })
+            foreach (bool tb in new[] { false, true })
+                foreach (var (m, k, n) in new[] { (3, 4, 5), (1, 7, 3), (4, 1, 6), (5, 9, 1), (13, 23, 34), (25, 17, 65) })
+                {
+                    bool small = (long)m * k * n < 500;
+                    Shape a = ta ? [k, m] : [m, k], b = tb ? [n, k] : [k, n];
+                    yield return Case(new MatMul(ta, tb), rounded, small, F(a), F(b));
+                    yield return Case(new MatMul(ta, tb), rounded, small, F([3, .. a]), F([3, .. b]));
+                    yield return Case(new MatMul(ta, tb), rounded, small, F(a), F([2, .. b]));
+                    if (small) yield return Case(new MatMul(ta, tb), rounded, true, F([2, 1, .. a]), F([3, .. b]));
+                }
+        yield return Case(new MatMul(false, false), rounded, false, F([40, 700]), F([700, 33]));
+        yield return Case(new Unfold(new Window(2, 3)), exact, true, F([2, 2, 4, 5]));
+        yield return Case(new Unfold(new Window(1, 3, PadWidth: 1, StrideWidth: 2)), exact, true, F([2, 3, 1, 7]));
+        yield return Case(new Unfold(new Window(2, 2, 2, 1, 1, 1, 1, 2)), exact, true, F([1, 2, 5, 6]));
+        yield return Case(new Fold(new Window(2, 3), 2, 4, 5), exact, true, F([2, 9, 12]));
+        yield return Case(new Fold(new Window(1, 3, PadWidth: 1, StrideWidth: 2), 3, 1, 7), exact, true, F([2, 4, 9]));
+
+        // Draws: the state is a seed and a step.
+        foreach (Shape shape in new Shape[] { [], [5], [3, 7], [5000] })
+        {
+            yield return Case(new RandomUniform("u", shape), exact, false, I([3], 0, 1000));
+            yield return Case(new RandomNormal("n", shape), exact, false, I([3], 0, 1000), I([], 0, 9));
+            yield return Case(new RandomInteger("i", shape), exact, false, I([3], 0, 1000), I([], 1, 99));
+        }
+        yield return Case(new RandomPermutation("p", [100]), exact, false, I([3], 0, 1000));
+
+        // Composites.
+        foreach (var activation in Enum.GetValues<Activation>())
+        {
+            yield return Case(new Linear(activation), rounded, true, F([4, 3]), F([3, 5]), F([5]));
+            yield return Case(new Linear(activation), rounded, true, F([4, 3]), F([2, 3, 5]), F([2, 5]));
+            yield return Case(new Linear(activation), rounded, true, F([2, 4, 3]), F([2, 3, 1]), F([2, 1]));
+            yield return Case(new Linear(activation), rounded, false, F([37, 23]), F([3, 23, 40]), F([3, 40]));
+        }
+        yield return Case(new LayerNorm(1e-5), rounded, true, F([3, 6]), F([6]), F([6]));
+        yield return Case(new LayerNorm(1e-5), rounded, false, F([2, 3, 65]), F([65]), F([65]));
+        yield return Case(new Softmax(), rounded, true, F([3, 6]));
+        yield return Case(new Softmax(), rounded, false, F([5, 37], -20, 20));
+        yield return Case(new LogSumExp(), rounded, true, F([3, 6]));
+        yield return Case(new LogSumExp(), rounded, false, F([2, 5, 37], -20, 20));
+        yield return Case(new Adam(0.9, 0.999, 1e-8), rounded, true, F([2, 9]), F([2, 9]), F([2, 9], 0.1, 2), F([2, 9]), F([3], 0.1, 1));
+        yield return Case(new Polyak(0.005), rounded, true, F([2, 9]), F([2, 9]));
+    }
+}

@@ -1,0 +1,148 @@
+using System.Runtime.InteropServices;
+using Engine.Kernels.Cpu;
+
+namespace Engine.Kernels.Tests;
+
+/// <summary>Every primitive of the op table on the CPU against the float64 reference, with guard words after every buffer.</summary>
+public unsafe class CpuForwardTests
+{
+    private const int Guard = 64;
+    private const byte Pattern = 0xA5;
+
+    public static TheoryData<int> Rows()
+    {
+        var rows = new TheoryData<int>();
+        for (int i = 0; i < OpTable.Cases.Count; i++)
+            if (OpTable.Cases[i].Op is not (Composite or Reshape or StopGradient or Print)) rows.Add(i);
+        return rows;
+    }
+
+    [Theory]
+    [MemberData(nameof(Rows))]
+    public void Kernel_agrees_with_the_reference(int row)
+    {
+        var c = OpTable.Cases[row];
+        for (ulong seed = 0; seed < 3; seed++)
+        {
+            var exact = SampleData.Reference(c, SampleData.Inputs<double>(c, seed));
+            var naive = SampleData.Reference(c, SampleData.Inputs<float>(c, seed));
+            var actual = RunKernel(c, SampleData.Inputs<float>(c, seed));
+            for (int o = 0; o < actual.Length; o++) Compare(c, exact[o], naive[o], actual[o]);
+        }
+    }
+
+    private static void Compare(OpCase c, ReferenceTensor<double> exact, ReferenceTensor<float> naive, ReferenceTensor<float> actual)
+    {
+        double scale = 0, naiveError = 0, actualError = 0;
+        for (int i = 0; i < actual.Type.Elements; i++)
+        {
+            bool same = actual[i].Equals(naive[i]);
+            if (c.Tolerance == Tolerance.Exact || !actual.Type.DType.IsFloat())
+            {
+                Assert.True(same, $"{c}: element {i} is {actual[i]:R}, the reference code gives {naive[i]:R}");
+                continue;
+            }
+            if (!double.IsFinite(exact[i]))
+            {
+                Assert.True(same, $"{c}: element {i} is {actual[i]}, expected {exact[i]}");
+                continue;
+            }
+            scale = Math.Max(scale, Math.Abs(exact[i]));
+            naiveError = Math.Max(naiveError, Math.Abs(naive[i] - exact[i]));
+            actualError = Math.Max(actualError, Math.Abs(actual[i] - exact[i]));
+            if (c.Tolerance == Tolerance.Function)
+            {
+                double ulp = MathF.BitIncrement(MathF.Abs((float)exact[i])) - MathF.Abs((float)exact[i]);
+                Assert.True(Math.Abs(actual[i] - exact[i]) <= Math.Max(2 * Math.Abs(naive[i] - exact[i]), 2 * ulp), $"{c}: element {i} is {actual[i]:R}, expected {exact[i]:R}");
+            }
+        }
+        // Half an ulp of the largest result is below what float32 can say at all.
+        if (c.Tolerance == Tolerance.Rounded) Assert.True(actualError <= Math.Max(2 * naiveError, scale * 6e-8), $"{c}: error {actualError:E2}, naive loop {naiveError:E2}, largest {scale:E2}");
+    }
+
+    /// <summary>Runs the kernel's chunks in reverse order on buffers of exactly the right size between guard words.</summary>
+    private static ReferenceTensor<float>[] RunKernel(OpCase c, ReferenceTensor<float>[] inputs)
+    {
+        var inputTypes = SampleData.Types(c);
+        var outputTypes = c.Op.Infer(inputTypes);
+        var kernel = CpuKernels.Create(c.Op, inputTypes, outputTypes);
+        var types = inputTypes.Concat(outputTypes).ToArray();
+        byte** buffers = stackalloc byte*[types.Length];
+        for (int i = 0; i < types.Length; i++)
+        {
+            buffers[i] = Allocate(types[i].Bytes);
+            if (i < inputs.Length) Encode(inputs[i], buffers[i] + Guard);
+        }
+        byte* scratch = Allocate(kernel.ScratchBytes);
+        void** operands = stackalloc void*[types.Length];
+        for (int i = 0; i < types.Length; i++) operands[i] = buffers[i] + Guard;
+
+        for (int chunk = kernel.Chunks - 1; chunk >= 0; chunk--) kernel.RunChunk(chunk, operands, scratch + Guard);
+
+        var outputs = new ReferenceTensor<float>[outputTypes.Length];
+        for (int i = 0; i < types.Length; i++)
+        {
+            Check(c, i, buffers[i], types[i].Bytes);
+            if (i >= inputs.Length) outputs[i - inputs.Length] = Decode(types[i], buffers[i] + Guard);
+            NativeMemory.AlignedFree(buffers[i]);
+        }
+        Check(c, -1, scratch, kernel.ScratchBytes);
+        NativeMemory.AlignedFree(scratch);
+        return outputs;
+    }
+
+    private static byte* Allocate(long bytes)
+    {
+        var memory = (byte*)NativeMemory.AlignedAlloc((nuint)(bytes + 2 * Guard), 64);
+        NativeMemory.Fill(memory, (nuint)(bytes + 2 * Guard), Pattern);
+        return memory;
+    }
+
+    private static void Check(OpCase c, int operand, byte* buffer, long bytes)
+    {
+        for (int i = 0; i < Guard; i++)
+            Assert.True(buffer[i] == Pattern && buffer[Guard + bytes + i] == Pattern, $"{c}: operand {operand} was written outside its {bytes} bytes");
+    }
+
+    private static void Encode(ReferenceTensor<float> tensor, byte* to)
+    {
+        for (int i = 0; i < tensor.Type.Elements; i++)
+            switch (tensor.Type.DType)
+            {
+                case DType.F32: ((float*)to)[i] = tensor.Floats[i]; break;
+                case DType.BF16: ((ushort*)to)[i] = Bfloat16.FromSingle(tensor.Floats[i]); break;
+                case DType.I32: ((int*)to)[i] = tensor.Ints[i]; break;
+                default: to[i] = tensor.Bools[i]; break;
+            }
+    }
+
+    private static ReferenceTensor<float> Decode(TensorType type, byte* from)
+    {
+        var tensor = new ReferenceTensor<float>(type);
+        for (int i = 0; i < type.Elements; i++)
+            switch (type.DType)
+            {
+                case DType.F32: tensor.Floats[i] = ((float*)from)[i]; break;
+                case DType.BF16: tensor.Floats[i] = Bfloat16.ToSingle(((ushort*)from)[i]); break;
+                case DType.I32: tensor.Ints[i] = ((int*)from)[i]; break;
+                default: tensor.Bools[i] = from[i]; break;
+            }
+        return tensor;
+    }
+
+    [Fact]
+    public void Every_op_type_is_in_the_table()
+    {
+        var known = OpTable.Cases.Select(c => c.Op.GetType()).Concat(OpTable.Structural).ToHashSet();
+        var all = typeof(Op).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(Op)) && !t.IsAbstract).ToArray();
+        Assert.Empty(all.Except(known).Select(t => t.Name));
+    }
+
+    [Fact]
+    public void The_cpu_implements_every_op_that_is_computed()
+    {
+        using var device = new CpuDevice();
+        var holes = OpTable.Cases.Where(c => !c.Op.IsAlias && !device.Implements(c.Op, SampleData.Types(c), c.Op.Infer(SampleData.Types(c)))).Select(c => c.Op.Name).Distinct();
+        Assert.Empty(holes);
+    }
+}
