@@ -32,7 +32,7 @@ public static class GraphFile
             foreach (var (name, reference) in dto.Assigned) graph.SetAssigned(name, Resolve(tensors, reference));
             return graph;
         }
-        catch (Exception e) when (e is JsonException or ShapeException or NotSupportedException or InvalidOperationException or NullReferenceException)
+        catch (Exception e) when (e is JsonException or ArgumentException or NotSupportedException or InvalidOperationException or NullReferenceException or IndexOutOfRangeException or OverflowException)
         {
             throw new FormatException("graph: " + e.Message, e);
         }

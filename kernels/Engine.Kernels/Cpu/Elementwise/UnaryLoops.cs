@@ -10,8 +10,6 @@ namespace Engine.Kernels.Cpu;
 /// </summary>
 internal static class UnaryLoops
 {
-    private const int Lanes = 16;
-
     /// <summary>y = f(x); y may be x.</summary>
     public static void Run(UnaryKind kind, ReadOnlySpan<float> x, Span<float> y)
     {
@@ -32,8 +30,14 @@ internal static class UnaryLoops
             case UnaryKind.Round: TensorPrimitives.Round(x, y); break;
             case UnaryKind.Exp: Wide<ExpOp>(x, y); break;
             case UnaryKind.Log: Wide<LogOp>(x, y); break;
-            case UnaryKind.Sin: Padded<SinOp>(x, y); break;
-            case UnaryKind.Cos: Padded<CosOp>(x, y); break;
+            case UnaryKind.Sin:
+                // One by one: the platform's vector code switches to scalar code for a whole vector if one element is large,
+                // so a result would depend on its neighbours.
+                for (int i = 0; i < x.Length; i++) y[i] = (float)Math.Sin(x[i]);
+                break;
+            case UnaryKind.Cos:
+                for (int i = 0; i < x.Length; i++) y[i] = (float)Math.Cos(x[i]);
+                break;
             case UnaryKind.Expm1: Wide<Expm1Op>(x, y); break;
             case UnaryKind.Log1p: Wide<Log1pOp>(x, y); break;
             case UnaryKind.Tanh: Wide<TanhOp>(x, y); break;
@@ -57,29 +61,6 @@ internal static class UnaryLoops
     private static void Sign(ReadOnlySpan<float> x, Span<float> y)
     {
         for (int i = 0; i < x.Length; i++) y[i] = float.IsNaN(x[i]) || x[i] == 0 ? x[i] : x[i] > 0 ? 1 : -1;
-    }
-
-    // ---- the platform's vector functions; short spans are padded so that its scalar code, which rounds otherwise, is never used ----
-
-    private interface ISpanOp
-    {
-        static abstract void Run(ReadOnlySpan<float> x, Span<float> y);
-    }
-
-    private readonly struct SinOp : ISpanOp { public static void Run(ReadOnlySpan<float> x, Span<float> y) => TensorPrimitives.Sin(x, y); }
-
-    private readonly struct CosOp : ISpanOp { public static void Run(ReadOnlySpan<float> x, Span<float> y) => TensorPrimitives.Cos(x, y); }
-
-    private static void Padded<T>(ReadOnlySpan<float> x, Span<float> y) where T : struct, ISpanOp
-    {
-        int whole = x.Length / Lanes * Lanes;
-        Span<float> tail = stackalloc float[Lanes];
-        tail.Clear();
-        x[whole..].CopyTo(tail);
-        if (whole > 0) T.Run(x[..whole], y[..whole]);
-        if (whole == x.Length) return;
-        T.Run(tail, tail);
-        tail[..(x.Length - whole)].CopyTo(y[whole..]);
     }
 
     // ---- eight lanes of float64 ----

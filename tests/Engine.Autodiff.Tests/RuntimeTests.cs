@@ -1,0 +1,285 @@
+using Engine.Kernels;
+using Engine.Kernels.Cpu;
+
+namespace Engine.Autodiff.Tests;
+
+/// <summary>What a running program promises: no allocation, no dependence on threads or passes, dynamic rows, files.</summary>
+public class RuntimeTests
+{
+    /// <summary>A model with every kind of storage: variables, a loop, draws, constants, several outputs.</summary>
+    private static void Trace(State state, Graph g)
+    {
+        g.Random.Use(state[Random.StateName]);
+        var (w, v) = (g.Read(state["w"]), g.Read(state["v"]));
+        var x = g.Random.Normal("x", [300, 40]);
+        var h = x.Linear(w, g.Read(state["b"]), Activation.Relu);
+        var (carried, stacked) = g.Repeat(3, [h], (body, c) => ([c[0] * 0.9 + g.Random.Normal(body, "noise", [300, 64]) * 0.01], [c[0].Mean()]));
+        var loss = (carried[0].MatMul(v) - x.Slice(1, 0, 1)).Square().Mean() + h.Square().Mean();
+        g.Output("loss", loss);
+        g.Output("trail", stacked[0]);
+        var gradient = Gradients.Of(h.Square().Mean(), w)[0];
+        g.Assign(state["w"], w - gradient * 0.1);
+        g.Assign(state["old"], w);
+        g.Assign(state["v"], v * 0.99 + g.Read(state["old"]).Slice(0, 0, 1).Reshape(64, 1) * 0.001);
+        g.Random.Advance();
+    }
+
+    private static State NewState(Device device)
+    {
+        var state = new State(device);
+        Random.AddState(state, 11);
+        state.Add("w", [40, 64], Sample.Normals(40 * 64, "w", 0.2));
+        state.Add("b", [64], Sample.Normals(64, "b", 0.1));
+        state.Add("v", [64, 1], Sample.Normals(64, "v", 0.2));
+        state.AddZeros("old", TensorType.Float([40, 64]));
+        return state;
+    }
+
+    private static byte[] Bytes(State state) => state.Variables.SelectMany(v => state.ReadBytes(v.Name)).ToArray();
+
+    [Fact]
+    public void A_thousand_runs_allocate_nothing()
+    {
+        using var device = new CpuDevice(2);
+        using var state = NewState(device);
+        using var program = Program.Trace(state, g => Trace(state, g));
+        program.Run(20);
+        _ = program.ReadScalar("loss");
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        float sum = 0;
+        for (int i = 0; i < 1000; i++)
+        {
+            program.Run();
+            if (i % 100 == 0) sum += program.ReadScalar("loss");
+        }
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.True(float.IsFinite(sum));
+    }
+
+    [Fact]
+    public void One_and_two_threads_give_equal_bytes_and_both_threads_work()
+    {
+        var results = new List<byte[]>();
+        foreach (int threads in new[] { 1, 2, 3 })
+        {
+            using var device = new CpuDevice(threads);
+            using var state = NewState(device);
+            using var program = Program.Trace(state, g => Trace(state, g));
+            program.Run(50);
+            results.Add(Bytes(state));
+            Assert.All(device.Pool.ChunksByWorker, chunks => Assert.True(chunks > 0, $"of {threads} threads one ran nothing: {string.Join(",", device.Pool.ChunksByWorker)}"));
+        }
+        Assert.Equal(results[0], results[1]);
+        Assert.Equal(results[0], results[2]);
+    }
+
+    [Fact]
+    public void Every_pass_alone_and_off_gives_equal_bytes()
+    {
+        byte[]? expected = null;
+        var all = new CompileOptions();
+        foreach (var options in new[] { all, all with { DeadCode = false }, all with { CommonSubexpressions = false }, all with { FusedKernels = false }, all with { ReuseMemory = false }, all with { InPlace = false }, CompileOptions.None })
+        {
+            using var device = new CpuDevice();
+            using var state = NewState(device);
+            using var program = Program.Trace(state, g => Trace(state, g), options);
+            program.Run(5);
+            var bytes = Bytes(state);
+            expected ??= bytes;
+            Assert.True(expected.AsSpan().SequenceEqual(bytes), options.ToString());
+        }
+    }
+
+    [Fact]
+    public void Passes_leave_fewer_kernels_and_less_memory()
+    {
+        using var device = new CpuDevice();
+        using var state = NewState(device);
+        using var on = Program.Trace(state, g => Trace(state, g));
+        using var off = Program.Trace(state, g => Trace(state, g), CompileOptions.None);
+        Assert.True(on.KernelCount < off.KernelCount);
+        Assert.True(on.ArenaBytes < off.ArenaBytes / 2);
+        Assert.Contains("linear_relu", on.Explain(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_interpreter_agrees_over_several_runs()
+    {
+        using var device = new CpuDevice();
+        using var state = NewState(device);
+        var graph = new Graph();
+        Trace(state, graph);
+        var oracle = new Interpreter<double>(graph);
+        oracle.Load(state);
+        using var program = new Program(graph, state);
+        for (int i = 0; i < 3; i++)
+        {
+            program.Run();
+            oracle.Run();
+            Assert.Equal(oracle.Output("loss").Floats[0], program.ReadScalar("loss"), 1e-5);
+            Assert.True(Sample.RelativeError(state.Read("w"), oracle.Variable("w", state["w"].Type).Floats) < 1e-6);
+            Assert.True(Sample.RelativeError(state.Read("old"), oracle.Variable("old", state["old"].Type).Floats) < 1e-6);
+        }
+    }
+
+    [Fact]
+    public void Reads_see_the_version_of_their_moment()
+    {
+        using var device = new CpuDevice();
+        using var state = new State(device);
+        var a = state.Add("a", [2], new float[] { 1, 2 });
+        var b = state.Add("b", [2], new float[] { 10, 20 });
+        foreach (var options in new[] { new CompileOptions(), CompileOptions.None })
+        {
+            state.Write("a", new float[] { 1, 2 });
+            state.Write("b", new float[] { 10, 20 });
+            using var program = Program.Trace(state, g =>
+            {
+                var old = g.Read(a);
+                g.Assign(a, g.Read(b));          // the two change places
+                g.Assign(b, old);
+                g.Output("sum", g.Read(a) + old); // new a, old a
+            }, options);
+            program.Run();
+            Assert.Equal([10f, 20f], state.Read("a"));
+            Assert.Equal([1f, 2f], state.Read("b"));
+            Assert.Equal([11f, 22f], program.Read("sum"));
+        }
+    }
+
+    [Fact]
+    public void Dynamic_rows_compute_the_rows_that_are_set_and_nothing_may_mix_them()
+    {
+        using var device = new CpuDevice();
+        using var state = new State(device);
+        var w = state.Add("w", [3, 5], Sample.Normals(15, "w"));
+        var b = state.Add("b", [5], Sample.Normals(5, "b"));
+        using var program = Program.Trace(state, g =>
+        {
+            var x = g.Input("x", new TensorType(DType.F32, [16, 3], Rows: true));
+            g.Output("y", (x.Linear(g.Read(w), g.Read(b), Activation.Relu).Tanh() + 1).Softmax());
+        });
+        var full = Sample.Normals(48, "x");
+        program.Write("x", full);
+        program.Run();
+        var expected = program.Read("y");
+        foreach (int rows in new[] { 1, 7, 16, 3, 7 })
+        {
+            program.Rows = rows;
+            program.Write("x", full.AsSpan(0, rows * 3));
+            program.Run();
+            Assert.Equal(expected[..(rows * 5)], program.Read("y"));
+        }
+        Assert.Throws<ArgumentOutOfRangeException>(() => program.Rows = 17);
+        var graph = new Graph();
+        var dynamic = graph.Input("x", new TensorType(DType.F32, [16, 3], Rows: true));
+        Assert.Throws<ShapeException>(() => dynamic.Sum(0));
+        Assert.Throws<ShapeException>(() => dynamic.Transpose());
+        Assert.Throws<ShapeException>(() => dynamic.Reshape(48));
+    }
+
+    [Fact]
+    public void A_graph_file_runs_with_equal_bits_in_another_process()
+    {
+        using var device = new CpuDevice();
+        using var state = NewState(device);
+        var graph = new Graph();
+        Trace(state, graph);
+        byte[] json = GraphFile.Write(graph);
+        string folder = Directory.CreateTempSubdirectory("engine-graph").FullName;
+        try
+        {
+            File.WriteAllBytes(Path.Combine(folder, "graph.json"), json);
+            foreach (var variable in state.Variables) File.WriteAllBytes(Path.Combine(folder, variable.Name), state.ReadBytes(variable.Name));
+            // This assembly started as a program (see GraphFileProcess) knows the file only, not the code that traced it.
+            var start = new System.Diagnostics.ProcessStartInfo("dotnet", [typeof(RuntimeTests).Assembly.Location, folder]) { RedirectStandardError = true };
+            using var process = System.Diagnostics.Process.Start(start)!;
+            string error = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            Assert.True(process.ExitCode == 0, error);
+            using var program = new Program(graph, state);
+            program.Run(3);
+            foreach (var variable in state.Variables) Assert.Equal(state.ReadBytes(variable.Name), File.ReadAllBytes(Path.Combine(folder, variable.Name)));
+            Assert.Equal(json, GraphFile.Write(GraphFile.Read(json)));
+        }
+        finally { Directory.Delete(folder, true); }
+    }
+
+    [Fact]
+    public void A_damaged_graph_file_is_refused()
+    {
+        using var device = new CpuDevice();
+        using var state = NewState(device);
+        var graph = new Graph();
+        Trace(state, graph);
+        byte[] json = GraphFile.Write(graph);
+        var random = new PhiloxStream(1, "damage");
+        for (int i = 0; i < 500; i++)
+        {
+            var damaged = (byte[])json.Clone();
+            for (int k = 0; k < 3; k++) damaged[random.NextInt(damaged.Length)] = (byte)random.NextInt(256);
+            try { GraphFile.Read(damaged); }
+            catch (FormatException) { }
+        }
+        Assert.Throws<FormatException>(() => GraphFile.Read("{}"u8));
+        Assert.Throws<FormatException>(() => GraphFile.Read(json.AsSpan(0, json.Length / 2)));
+    }
+
+    [Fact]
+    public void Misuse_is_refused_with_a_clear_error()
+    {
+        using var device = new CpuDevice();
+        using var state = new State(device);
+        var w = state.Add("w", [3], new float[3]);
+        Assert.Throws<ArgumentException>(() => state.Add("w", [3], new float[3]));
+        var g = new Graph();
+        Assert.Throws<ShapeException>(() => g.Assign(w, g.Constant(TensorType.Float([4]), 0)));
+        Assert.Throws<ShapeException>(() => g.Read(w) + g.Constant(TensorType.Float([4]), 0));
+        Assert.Throws<ShapeException>(() => g.Read(w) + g.Constant(TensorType.Int([3]), 0));
+        Assert.Contains("generator", Assert.Throws<InvalidOperationException>(() => g.Random.Normal("a", [3])).Message, StringComparison.Ordinal);
+        g.Random.Feed();
+        g.Random.Normal("b", [3]);
+        Assert.Contains("same numbers", Assert.Throws<ArgumentException>(() => g.Random.Normal("b", [3])).Message, StringComparison.Ordinal);
+        g.Repeat(2, [g.Read(w)], (body, c) =>
+        {
+            Assert.Throws<InvalidOperationException>(() => body.Assign(w, c[0]));
+            return ([c[0]], []);
+        });
+    }
+
+    [Fact]
+    public void The_interpreter_names_the_first_op_that_makes_a_nan()
+    {
+        var g = new Graph();
+        var x = g.Input("x", TensorType.Float([2]));
+        using (g.Scope("suspect")) g.Output("y", (x - 1).Log().Sum());
+        var interpreter = new Interpreter<float>(g) { FindNonFinite = true };
+        interpreter.Input("x").Floats[0] = 2;
+        interpreter.Run();
+        Assert.Contains("log", interpreter.FirstNonFinite, StringComparison.Ordinal);
+        Assert.Contains("suspect", interpreter.FirstNonFinite, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_counted_loop_runs_as_often_as_it_is_told()
+    {
+        using var device = new CpuDevice();
+        using var state = new State(device);
+        using var program = Program.Trace(state, g =>
+        {
+            var count = g.Input("count", TensorType.Int(Shape.Scalar));
+            var (carried, stacked) = g.Repeat(count, 6, [g.Constant(TensorType.Float([2]), 1)], (_, c) => ([c[0] * 2], [c[0]]));
+            g.Output("last", carried[0]);
+            g.Output("all", stacked[0]);
+        });
+        foreach (int n in new[] { 0, 3, 6, 2 })
+        {
+            program.Write("count", [n]);
+            program.Run();
+            Assert.Equal(MathF.Pow(2, n), program.Read("last")[0]);
+            for (int i = 0; i < 6; i++) Assert.Equal(i < n ? MathF.Pow(2, i) : 0, program.Read("all")[2 * i]);
+        }
+        program.Write("count", [7]);
+        Assert.Throws<ArgumentOutOfRangeException>(() => program.Run());
+    }
+}
