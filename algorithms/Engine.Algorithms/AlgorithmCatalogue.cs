@@ -1,9 +1,10 @@
 using System.Reflection;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using System.Text.Json;
 using Engine.Algorithms.QEnsembles;
 using Engine.Algorithms.ValueBased;
+using Engine.Interop;
 
 namespace Engine.Algorithms;
 
@@ -49,7 +50,7 @@ public static class AlgorithmCatalogue
     /// <summary>The algorithm of that name.</summary>
     /// <exception cref="SettingsException">There is none; the message names the nearest.</exception>
     public static AlgorithmEntry Find(string name) => All.FirstOrDefault(a => a.Name == name)
-        ?? throw new SettingsException($"algorithm {name} is unknown; {Nearest.Suggest(name, All.Select(a => a.Name))}");
+        ?? throw new SettingsException($"algorithm {name} is unknown; {NearNames.Describe(name, All.Select(a => a.Name))}");
 }
 
 /// <summary>Settings as JSON with snake_case names.</summary>
@@ -73,7 +74,7 @@ public static class SettingsJson
         var json = ToJson(defaults);
         foreach (var (name, value) in values)
         {
-            if (!json.ContainsKey(name)) throw new SettingsException($"hyper-parameter {name} is unknown; {Nearest.Suggest(name, json.Select(p => p.Key))}");
+            if (!json.ContainsKey(name)) throw new SettingsException($"hyper-parameter {name} is unknown; {NearNames.Describe(name, json.Select(p => p.Key))}");
             json[name] = value?.DeepClone();
             try { _ = json.Deserialize(defaults.GetType(), Options); }
             catch (JsonException) { throw new SettingsException($"{name}={value?.ToJsonString() ?? "null"}: expected a value like {ToJson(defaults)[name]?.ToJsonString() ?? "a number"}"); }
@@ -94,36 +95,5 @@ public static class SettingsJson
                 catch (JsonException) { /* text with a comma */ }
             return JsonValue.Create(text);
         }
-    }
-}
-
-/// <summary>Suggestions for mistyped names.</summary>
-public static class Nearest
-{
-    /// <summary>"did you mean X?" if something is near, else the list.</summary>
-    public static string Suggest(string name, IEnumerable<string> known)
-    {
-        var ranked = known.Select(k => (Name: k, Distance: Distance(name.ToLowerInvariant(), k))).OrderBy(k => k.Distance).ToArray();
-        return ranked.Length > 0 && ranked[0].Distance <= Math.Max(2, name.Length / 3)
-            ? $"did you mean {ranked[0].Name}?"
-            : $"expected one of {string.Join(", ", ranked.Select(k => k.Name).Order(StringComparer.Ordinal))}";
-    }
-
-    /// <summary>Levenshtein's edit distance.</summary>
-    private static int Distance(string a, string b)
-    {
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
-        for (int i = 1; i <= a.Length; i++)
-        {
-            int diagonal = row[0];
-            row[0] = i;
-            for (int j = 1; j <= b.Length; j++)
-            {
-                int above = row[j];
-                row[j] = Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1));
-                diagonal = above;
-            }
-        }
-        return row[b.Length];
     }
 }

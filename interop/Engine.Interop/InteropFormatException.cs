@@ -1,18 +1,46 @@
+using System.Text;
+
 namespace Engine.Interop;
 
-/// <summary>A file is not what it should be: one line with the file, the place and what was expected.</summary>
-public sealed class InteropFormatException : Exception
+/// <summary>
+/// A file is not what its format demands, or uses a part of the format that Engine does not read. The message is one line:
+/// the file, the byte offset, what is wrong there and what was expected.
+/// </summary>
+public sealed class InteropFormatException : FormatException
 {
-    /// <summary>About a file as a whole or at a byte.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="offset">Byte offset of the problem; negative if it has none.</param>
-    /// <param name="message">What is wrong and what was expected.</param>
+    /// <summary>Creates the error.</summary>
+    /// <param name="path">The file that was read.</param>
+    /// <param name="offset">The byte offset in the file where the problem lies, or where the structure that has it begins.</param>
+    /// <param name="message">What is wrong and what was expected, without the file and the offset.</param>
     public InteropFormatException(string path, long offset, string message)
-        : base(offset < 0 ? $"{path}: {message}" : $"{path}: at byte {offset}: {message}") => (Path, Offset) = (path, offset);
+        : this(path, offset, message, null)
+    {
+    }
 
-    /// <summary>The file.</summary>
+    /// <summary>Creates the error with the exception that caused it.</summary>
+    /// <param name="path">The file that was read.</param>
+    /// <param name="offset">The byte offset in the file where the problem lies, or where the structure that has it begins.</param>
+    /// <param name="message">What is wrong and what was expected, without the file and the offset.</param>
+    /// <param name="inner">The cause, or null.</param>
+    public InteropFormatException(string path, long offset, string message, Exception? inner)
+        : base(OneLine($"{path}: byte {offset}: {message}"), inner)
+    {
+        Path = path;
+        Offset = offset;
+    }
+
+    /// <summary>The file that was read.</summary>
     public string Path { get; }
 
-    /// <summary>Byte offset, or negative.</summary>
+    /// <summary>The byte offset in the file.</summary>
     public long Offset { get; }
+
+    // Names inside a file are part of messages, and a hostile file must not be able to forge lines of a log with them.
+    private static string OneLine(string text)
+    {
+        var clean = new StringBuilder(text.Length);
+        foreach (var c in text)
+            clean.Append(char.IsControl(c) || c is '\u2028' or '\u2029' ? '?' : c);
+        return clean.ToString();
+    }
 }

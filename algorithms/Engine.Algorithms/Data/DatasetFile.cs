@@ -20,7 +20,7 @@ public static class DatasetFile
         if (source.StartsWith("builtin:", StringComparison.Ordinal))
         {
             string name = source["builtin:".Length..];
-            if (name != "pendulum") throw new DatasetException($"{source}: unknown built-in dataset; {Nearest.Suggest(name, Builtins)}");
+            if (name != "pendulum") throw new DatasetException($"{source}: unknown built-in dataset; {NearNames.Describe(name, Builtins)}");
             return TransitionDataset.From(BuiltinPendulum.Make(seed: seed), bounds ?? EnvironmentCatalogue.Find("Pendulum-v1").Create(1).ActionBounds);
         }
         if (Directory.Exists(source)) throw new DatasetException($"{source}: is a folder, expected a dataset file (.h5, .hdf5)");
@@ -31,17 +31,20 @@ public static class DatasetFile
         catch (UnauthorizedAccessException e) { throw new DatasetException($"{source}: cannot be read: {e.Message}"); }
     }
 
+    private static bool IsInteger(Hdf5ElementType type) => type is not (Hdf5ElementType.Float16 or Hdf5ElementType.Float32 or Hdf5ElementType.Float64);
+
     /// <summary>d3rlpy v1 (episode_terminals) and D4RL's flat layout (timeouts) as recorded rows.</summary>
     private static FlatEpisodes ReadFlat(string path)
     {
-        var root = Hdf5File.Open(path).Root;
+        using var file = Hdf5File.Open(path);
+        var root = file.Root;
         foreach (string key in new[] { "observations", "actions", "rewards", "terminals" })
             if (!root.Contains(key)) throw new DatasetException($"{path}: no key {key}; expected observations, actions, rewards, terminals (found {string.Join(", ", root.Names.Take(12))})");
 
         var observations = Rows("observations");
         int n = (int)observations.Shape[0];
         var actions = root.Dataset("actions");
-        if (actions.Class == Hdf5Class.Integer || (root.Contains("discrete_action") && root.Dataset("discrete_action").ReadDoubles().FirstOrDefault() != 0))
+        if (IsInteger(actions.ElementType) || (root.Contains("discrete_action") && root.Dataset("discrete_action").ReadDoubles().FirstOrDefault() != 0))
             throw new DatasetException($"{path}: actions are discrete; the algorithms here need continuous actions [rows, components]");
         Rows("actions");
         var terminals = Flags("terminals")!;
@@ -70,7 +73,7 @@ public static class DatasetFile
         float[] Column(string key)
         {
             var dataset = root.Dataset(key);
-            if (dataset.Elements != n || dataset.Shape.Length is not (1 or 2)) throw new DatasetException($"{path}: {key} has shape [{string.Join(",", dataset.Shape)}], expected [{n}] or [{n},1]: observations has {n} rows");
+            if (dataset.Count != n || dataset.Shape.Length is not (1 or 2)) throw new DatasetException($"{path}: {key} has shape [{string.Join(",", dataset.Shape)}], expected [{n}] or [{n},1]: observations has {n} rows");
             return dataset.ReadSingles();
         }
 

@@ -1,3 +1,4 @@
+using Engine.Interop;
 using Engine.Kernels;
 
 namespace Engine.Algorithms.Environments;
@@ -73,5 +74,5 @@ public static class EnvironmentCatalogue
     /// <summary>The environment of that name.</summary>
     /// <exception cref="SettingsException">There is none.</exception>
     public static EnvironmentEntry Find(string id) => Entries.FirstOrDefault(e => e.Id == id)
-        ?? throw new SettingsException($"environment {id} is unknown; {Nearest.Suggest(id, Entries.Select(e => e.Id))}");
+        ?? throw new SettingsException($"environment {id} is unknown; {NearNames.Describe(id, Entries.Select(e => e.Id))}");
 }

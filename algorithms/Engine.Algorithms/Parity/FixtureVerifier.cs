@@ -57,7 +57,7 @@ public static class FixtureVerifier
         var feeds = Feeds(fixture, graph);
         var losses = fixture.Expected.Tensors.Where(t => graph.Outputs.ContainsKey(OutputName(t.Name))).ToArray();
         foreach (var loss in losses)
-            if (loss.Shape.Length == 0 || loss.Shape[0] != fixture.Updates || loss.Elements != fixture.Updates * graph.Outputs[OutputName(loss.Name)].Shape.Elements)
+            if (loss.Shape.Length == 0 || loss.Shape[0] != fixture.Updates || Elements(loss) != fixture.Updates * graph.Outputs[OutputName(loss.Name)].Shape.Elements)
                 throw new InteropFormatException(Path.Combine(fixture.Folder, "expected.safetensors"), -1, $"{loss.Name} has shape [{string.Join(",", loss.Shape)}], expected one row for each of {fixture.Updates} updates");
 
         var exact = RunInterpreter(fixture, graph, feeds, losses);
@@ -81,6 +81,8 @@ public static class FixtureVerifier
         skipped.AddRange(fixture.Noise.Tensors.Select(t => t.Name).Where(name => !graph.Inputs.ContainsKey(name)));
         return new VerificationResult(comparisons.OrderBy(c => c.Name, StringComparer.Ordinal).ToArray(), skipped);
     }
+
+    private static long Elements(SafetensorsTensor tensor) => tensor.Shape.Aggregate(1L, (a, b) => a * b);
 
     private static string OutputName(string tensor) => Diagnostics.GetValueOrDefault(tensor, tensor);
 
@@ -112,9 +114,9 @@ public static class FixtureVerifier
             bool batch = name.StartsWith("batch.", StringComparison.Ordinal);
             string file = batch ? "batches.safetensors" : "noise.safetensors", key = batch ? name["batch.".Length..] : name;
             var source = batch ? fixture.Batches : fixture.Noise;
-            if (!source.Contains(key)) throw new InteropFormatException(Path.Combine(fixture.Folder, file), -1, batch ? $"no column {key}; expected {string.Join(", ", BatchColumns)}" : $"draw {key} is not fed");
-            CheckShape(fixture, file, source[key], [fixture.Updates, .. input.Shape]);
-            feeds.Add((name, source[key].ToDoubles(), (int)input.Shape.Elements));
+            if (!source.TryGet(key, out var tensor)) throw new InteropFormatException(Path.Combine(fixture.Folder, file), -1, batch ? $"no column {key}; expected {string.Join(", ", BatchColumns)}" : $"draw {key} is not fed");
+            CheckShape(fixture, file, tensor, [fixture.Updates, .. input.Shape]);
+            feeds.Add((name, tensor.ToDoubles(), (int)input.Shape.Elements));
         }
         return feeds;
     }

@@ -27,7 +27,7 @@ public static class Checkpoint
     {
         Directory.CreateDirectory(Folder(run));
         var tensors = state.Variables.Where(v => v.Kind != VariableKind.Data).Select(v => new SafetensorsTensor(v.Name, TypeOf(v.Type.DType),
-            v.Type.Shape.Span.ToArray().Select(s => (long)s).ToArray(), state.ReadBytes(v.Name)));
+            v.Type.Shape.Span.ToArray().Select(s => (long)s).ToArray(), state.ReadBytes(v.Name))).ToArray();
         SafetensorsFile.Write(Path.Combine(Folder(run), $"step-{step:D9}.safetensors"), tensors, new Dictionary<string, string> { ["step"] = step.ToString() });
         foreach (var (_, path) in List(run).Skip(Kept)) File.Delete(path);
     }
@@ -49,6 +49,6 @@ public static class Checkpoint
 
     private static SafetensorsType TypeOf(DType type) => type switch
     {
-        DType.F32 => SafetensorsType.F32, DType.I32 => SafetensorsType.I32, DType.Bool => SafetensorsType.BOOL, DType.BF16 => SafetensorsType.BF16, _ => SafetensorsType.F64,
+        DType.F32 => SafetensorsType.F32, DType.I32 => SafetensorsType.I32, DType.Bool => SafetensorsType.Bool, DType.BF16 => SafetensorsType.BF16, _ => SafetensorsType.F64,
     };
 }
