@@ -74,7 +74,11 @@ public abstract record AlgorithmSettings
 
     internal AdamSettings Adam(double learningRate) => new()
     {
-        LearningRate = learningRate, Beta1 = AdamBeta1, Beta2 = AdamBeta2, Epsilon = AdamEpsilon, WeightDecay = WeightDecay,
+        LearningRate = learningRate,
+        Beta1 = AdamBeta1,
+        Beta2 = AdamBeta2,
+        Epsilon = AdamEpsilon,
+        WeightDecay = WeightDecay,
     };
 }
 

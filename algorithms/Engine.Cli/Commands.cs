@@ -67,9 +67,16 @@ internal static class Commands
                     : throw new SettingsException($"--set {text}: expected key=value"));
                 config = new RunConfig
                 {
-                    Algorithm = name, Settings = SettingsJson.With(AlgorithmCatalogue.Find(name).Defaults, values), Dataset = source,
-                    Environment = parse.GetValue(environment) ?? (source == "builtin:pendulum" ? "Pendulum-v1" : null), Steps = parse.GetValue(steps) ?? 20_000, Seed = parse.GetValue(seed),
-                    EvaluateEvery = parse.GetValue(evaluateEvery), EvaluationEpisodes = parse.GetValue(episodes), LogEvery = parse.GetValue(logEvery), CheckpointEvery = parse.GetValue(checkpointEvery),
+                    Algorithm = name,
+                    Settings = SettingsJson.With(AlgorithmCatalogue.Find(name).Defaults, values),
+                    Dataset = source,
+                    Environment = parse.GetValue(environment) ?? (source == "builtin:pendulum" ? "Pendulum-v1" : null),
+                    Steps = parse.GetValue(steps) ?? 20_000,
+                    Seed = parse.GetValue(seed),
+                    EvaluateEvery = parse.GetValue(evaluateEvery),
+                    EvaluationEpisodes = parse.GetValue(episodes),
+                    LogEvery = parse.GetValue(logEvery),
+                    CheckpointEvery = parse.GetValue(checkpointEvery),
                 };
                 folder = parse.GetValue(output) ?? Path.Combine("runs", $"{name}-seed{config.Seed}");
             }

@@ -14,7 +14,10 @@ var root = new RootCommand("Offline reinforcement learning without Python: train
 var parsed = root.Parse(args);
 if (parsed.Errors.Count > 0)
 {
-    Console.Error.WriteLine("engine: " + parsed.Errors[0].Message.Replace('\n', ' ') + " (see engine --help)");
+    string message = parsed.CommandResult.Command == root && parsed.UnmatchedTokens.Count > 0
+        ? $"{parsed.UnmatchedTokens[0]} is not a command; {NearNames.Describe(parsed.UnmatchedTokens[0], root.Subcommands.Select(c => c.Name))}"
+        : parsed.Errors[0].Message.Replace('\n', ' ');
+    Console.Error.WriteLine($"engine: {message} (see engine --help)");
     return 2;
 }
 try

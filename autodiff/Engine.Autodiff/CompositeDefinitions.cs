@@ -20,39 +20,39 @@ public static class CompositeDefinitions
         switch (op)
         {
             case Linear linear:
-            {
-                var bias = x[2].Expand(-2);
-                var y = Graph.Apply(new MatMul(false, false), x[0], x[1]) + bias;
-                return [linear.Activation == Activation.Relu ? y.Relu() : y];
-            }
+                {
+                    var bias = x[2].Expand(-2);
+                    var y = Graph.Apply(new MatMul(false, false), x[0], x[1]) + bias;
+                    return [linear.Activation == Activation.Relu ? y.Relu() : y];
+                }
             case LayerNorm norm:
-            {
-                var centred = x[0] - x[0].MeanKeep(-1);
-                var variance = centred.Square().MeanKeep(-1);
-                return [centred * (variance + norm.Epsilon).Rsqrt() * x[1] + x[2]];
-            }
+                {
+                    var centred = x[0] - x[0].MeanKeep(-1);
+                    var variance = centred.Square().MeanKeep(-1);
+                    return [centred * (variance + norm.Epsilon).Rsqrt() * x[1] + x[2]];
+                }
             case Softmax:
-            {
-                // The maximum cancels, so no gradient passes through it.
-                var e = (x[0] - x[0].Max(-1).Expand(-1).StopGradient()).Exp();
-                return [e / e.SumKeep(-1)];
-            }
+                {
+                    // The maximum cancels, so no gradient passes through it.
+                    var e = (x[0] - x[0].Max(-1).Expand(-1).StopGradient()).Exp();
+                    return [e / e.SumKeep(-1)];
+                }
             case LogSumExp:
-            {
-                // A row of infinities keeps its maximum: subtracting it would make NaN.
-                var max = x[0].Max(-1).Expand(-1).StopGradient();
-                var shift = Tensor.Select(max.Abs() < double.PositiveInfinity, max, x[0].Graph.Constant(0));
-                return [((x[0] - shift).Exp().SumKeep(-1).Log() + shift).Squeeze(-1)];
-            }
+                {
+                    // A row of infinities keeps its maximum: subtracting it would make NaN.
+                    var max = x[0].Max(-1).Expand(-1).StopGradient();
+                    var shift = Tensor.Select(max.Abs() < double.PositiveInfinity, max, x[0].Graph.Constant(0));
+                    return [((x[0] - shift).Exp().SumKeep(-1).Log() + shift).Squeeze(-1)];
+                }
             case Adam adam:
-            {
-                var (p, m, v, g) = (x[0], x[1], x[2], x[3]);
-                Tensor stepSize = x[4].At(0, 0), correction = x[4].At(0, 1), decay = x[4].At(0, 2);
-                m = m * adam.Beta1 + g * (1 - adam.Beta1);
-                v = v * adam.Beta2 + g.Square() * (1 - adam.Beta2);
-                p = p * decay - stepSize * m / (v.Sqrt() * correction + adam.Epsilon);
-                return [p, m, v];
-            }
+                {
+                    var (p, m, v, g) = (x[0], x[1], x[2], x[3]);
+                    Tensor stepSize = x[4].At(0, 0), correction = x[4].At(0, 1), decay = x[4].At(0, 2);
+                    m = m * adam.Beta1 + g * (1 - adam.Beta1);
+                    v = v * adam.Beta2 + g.Square() * (1 - adam.Beta2);
+                    p = p * decay - stepSize * m / (v.Sqrt() * correction + adam.Epsilon);
+                    return [p, m, v];
+                }
             case Polyak polyak:
                 return [x[0] * (1 - polyak.Rate) + x[1] * polyak.Rate];
             default:

@@ -123,8 +123,15 @@ public sealed class TransitionDataset
 
         return new TransitionDataset(flat, bounds)
         {
-            Count = kept.Count, Observations = observations, Actions = actions, Rewards = rewards, NextObservations = next, Terminals = terminals,
-            EpisodeReturns = Returns(flat), Notes = notes, Fingerprint = Hash(observations, actions, rewards, next, terminals),
+            Count = kept.Count,
+            Observations = observations,
+            Actions = actions,
+            Rewards = rewards,
+            NextObservations = next,
+            Terminals = terminals,
+            EpisodeReturns = Returns(flat),
+            Notes = notes,
+            Fingerprint = Hash(observations, actions, rewards, next, terminals),
         };
 
         void Length(string name, int actual, int expected)

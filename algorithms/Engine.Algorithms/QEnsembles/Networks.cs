@@ -62,7 +62,9 @@ public sealed class CriticEnsemble
         };
         _mlp = new Mlp(at, inputs, 1, new MlpSettings
         {
-            HiddenSizes = settings.HiddenSizes, Activation = Activations.Named(settings.Activation), Initialisation = initialisation,
+            HiddenSizes = settings.HiddenSizes,
+            Activation = Activations.Named(settings.Activation),
+            Initialisation = initialisation,
             LayerNormEpsilon = settings.CriticLayerNorm ? settings.LayerNormEpsilon : null,
         }, settings.Critics);
         Members = settings.Critics;

@@ -49,6 +49,10 @@ public static class Checkpoint
 
     private static SafetensorsType TypeOf(DType type) => type switch
     {
-        DType.F32 => SafetensorsType.F32, DType.I32 => SafetensorsType.I32, DType.Bool => SafetensorsType.Bool, DType.BF16 => SafetensorsType.BF16, _ => SafetensorsType.F64,
+        DType.F32 => SafetensorsType.F32,
+        DType.I32 => SafetensorsType.I32,
+        DType.Bool => SafetensorsType.Bool,
+        DType.BF16 => SafetensorsType.BF16,
+        _ => SafetensorsType.F64,
     };
 }

@@ -50,8 +50,15 @@ public sealed class Study
                 foreach (var seed in Required("seeds").AsArray())
                     entries.Add(new Entry($"{label}-seed{(int)seed!}", new RunConfig
                     {
-                        Algorithm = algorithm, Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, settings), Dataset = dataset, Environment = environment,
-                        Steps = steps, Seed = (ulong)(int)seed!, EvaluateEvery = every, EvaluationEpisodes = episodes, CheckpointEvery = every,
+                        Algorithm = algorithm,
+                        Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, settings),
+                        Dataset = dataset,
+                        Environment = environment,
+                        Steps = steps,
+                        Seed = (ulong)(int)seed!,
+                        EvaluateEvery = every,
+                        EvaluationEpisodes = episodes,
+                        CheckpointEvery = every,
                     }));
             }
             return entries;

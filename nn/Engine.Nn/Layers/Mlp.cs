@@ -106,7 +106,14 @@ public static class Activations
 
     private static readonly Dictionary<string, Func<Tensor, Tensor>> Names = new()
     {
-        ["relu"] = Relu, ["tanh"] = Tanh, ["silu"] = Silu, ["swish"] = Silu, ["mish"] = Mish, ["gelu"] = Gelu, ["elu"] = Elu, ["leaky_relu"] = LeakyRelu,
+        ["relu"] = Relu,
+        ["tanh"] = Tanh,
+        ["silu"] = Silu,
+        ["swish"] = Silu,
+        ["mish"] = Mish,
+        ["gelu"] = Gelu,
+        ["elu"] = Elu,
+        ["leaky_relu"] = LeakyRelu,
     };
 
     /// <summary>The activation of that name.</summary>

@@ -1,0 +1,176 @@
+using Engine.Algorithms.Data;
+using Engine.Algorithms.QEnsembles;
+using Engine.Algorithms.Training;
+using Engine.Autodiff;
+using Engine.Kernels.Cpu;
+
+namespace Engine.Algorithms.Tests;
+
+public sealed class TrainingTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("engine-training").FullName;
+    private static readonly TransitionDataset Data = DatasetFile.Load("builtin:pendulum", null);
+
+    public void Dispose() => Directory.Delete(_folder, true);
+
+    private static RunConfig Config(string algorithm, int steps, params (string, string)[] settings) => new()
+    {
+        Algorithm = algorithm,
+        Dataset = "builtin:pendulum",
+        Environment = "Pendulum-v1",
+        Steps = steps,
+        Seed = 3,
+        EvaluationEpisodes = 5,
+        LogEvery = 7,
+        CheckpointEvery = 10,
+        EvaluateEvery = 0,
+        Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, new[] { ("hidden_sizes", "[16,16]"), ("batch_size", "32") }.Concat(settings).Select(s => KeyValuePair.Create(s.Item1, SettingsJson.ParseValue(s.Item2)))),
+    };
+
+    private static byte[] Parameters(State state) => state.Variables.Where(v => v.Kind != VariableKind.Data).SelectMany(v => state.ReadBytes(v.Name)).ToArray();
+
+    private byte[] Train(RunConfig config, string? run = null, bool resume = false, int threads = 1)
+    {
+        using var device = new CpuDevice(threads);
+        using var trainer = new Trainer(config, Data, device, run is null ? null : Path.Combine(_folder, run), resume);
+        trainer.Run(null, CancellationToken.None);
+        return Parameters(trainer.State);
+    }
+
+    [Theory]
+    [InlineData("bc")]
+    [InlineData("sac-n")]
+    [InlineData("edac")]
+    [InlineData("lb-sac")]
+    public void Resuming_continues_byte_for_byte(string algorithm)
+    {
+        var whole = Train(Config(algorithm, 20));
+        Train(Config(algorithm, 10), "half");
+        // A fresh trainer has nothing but the folder, as a new process has (EndToEndTests starts one).
+        Assert.Equal(whole, Train(Config(algorithm, 20), "half", resume: true));
+    }
+
+    [Theory]
+    [InlineData("sac-n")]
+    [InlineData("edac")]
+    public void Threads_do_not_change_a_byte(string algorithm)
+    {
+        var config = Config(algorithm, 12, ("hidden_sizes", "[64,64]"), ("batch_size", "300"));
+        Assert.Equal(Train(config), Train(config, threads: 2));
+    }
+
+    [Fact]
+    public void Seeds_change_the_run_and_equal_seeds_do_not()
+    {
+        Assert.Equal(Train(Config("sac-n", 5)), Train(Config("sac-n", 5)));
+        Assert.NotEqual(Train(Config("sac-n", 5)), Train(Config("sac-n", 5) with { Seed = 4 }));
+    }
+
+    [Fact]
+    public void The_authors_update_order_differs_from_corls()
+    {
+        Assert.NotEqual(Train(Config("sac-n", 3)), Train(Config("sac-n", 3, ("update_order", "authors"))));
+    }
+
+    /// <summary>The authors' order: every loss from the parameters before the update. One update by hand with the interpreter.</summary>
+    [Fact]
+    public void In_the_authors_order_the_critic_target_uses_the_old_actor_and_temperature()
+    {
+        using var device = new CpuDevice();
+        double[] Losses(string order, double actorRate)
+        {
+            using var state = new State(device);
+            var settings = (SacNSettings)Config("sac-n", 1, ("update_order", order), ("actor_learning_rate", actorRate.ToString()), ("temperature_learning_rate", actorRate.ToString())).Settings;
+            var algorithm = new SacN(new AlgorithmContext(state, 1, 3, 1), settings);
+            var generator = Autodiff.Random.AddState(state, 1);
+            using var program = Program.Trace(state, g =>
+            {
+                g.Random.Use(generator);
+                Tensor Column(string name, params int[] shape) => g.Input(name, Kernels.TensorType.Float([32, .. shape]));
+                algorithm.TraceUpdate(new Batch(Column("o", 3), Column("a", 1), Column("r"), Column("n", 3), Column("t")));
+            });
+            program.Write("o", Data.Observations.AsSpan(0, 96));
+            program.Write("a", Data.Actions.AsSpan(0, 32));
+            program.Write("r", Data.Rewards.AsSpan(0, 32));
+            program.Write("n", Data.NextObservations.AsSpan(0, 96));
+            program.Write("t", Data.Terminals.AsSpan(0, 32));
+            program.Run();
+            return [program.ReadScalar("critic_loss"), program.ReadScalar("actor_loss")];
+        }
+        Assert.Equal(Losses("authors", 1e-3), Losses("authors", 0.5));
+        Assert.NotEqual(Losses("corl", 1e-3)[0], Losses("corl", 0.5)[0]);
+    }
+
+    [Fact]
+    public void A_diverging_run_stops_and_names_step_loss_and_op()
+    {
+        var poisoned = TransitionDataset.From(BuiltinPendulum.Make(20) with { Rewards = Enumerable.Repeat(3e38f, 4000).ToArray() }, null);
+        using var device = new CpuDevice();
+        using var trainer = new Trainer(Config("sac-n", 50), poisoned, device, null);
+        var e = Assert.Throws<DivergedException>(() => trainer.Run(null, CancellationToken.None));
+        Assert.Equal(0, e.Step);
+        Assert.Contains("critic_loss", e.Message, StringComparison.Ordinal);
+        Assert.Contains("square", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Stopping_saves_where_it_stands()
+    {
+        using var stop = new CancellationTokenSource();
+        using (var device = new CpuDevice())
+        using (var trainer = new Trainer(Config("bc", 10_000), Data, device, Path.Combine(_folder, "stopped")))
+            Assert.Throws<OperationCanceledException>(() => trainer.Run(r => { if (r.Step > 100) stop.Cancel(); }, stop.Token));
+        int step = Checkpoint.List(Path.Combine(_folder, "stopped"))[0].Step;
+        Assert.InRange(step, 100, 200);
+        Assert.Equal(Train(Config("bc", 300)), Train(Config("bc", 300), "stopped", resume: true));
+    }
+
+    [Fact]
+    public void Folders_are_protected()
+    {
+        Train(Config("bc", 10), "run");
+        Assert.Contains("holds a run already", Assert.Throws<SettingsException>(() => Train(Config("bc", 10), "run")).Message, StringComparison.Ordinal);
+        using var device = new CpuDevice();
+        var other = DatasetFile.Load("builtin:pendulum", null, seed: 9);
+        Assert.Contains("has changed", Assert.Throws<DatasetException>(() => new Trainer(Config("bc", 20), other, device, Path.Combine(_folder, "run"), resume: true)).Message, StringComparison.Ordinal);
+        using var first = new Trainer(Config("bc", 20), Data, device, Path.Combine(_folder, "busy"));
+        Assert.Contains("another process", Assert.Throws<SettingsException>(() => new Trainer(Config("bc", 20), Data, device, Path.Combine(_folder, "busy"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Metrics_are_written_line_by_line_and_not_twice_after_a_resume()
+    {
+        Train(Config("edac", 20), "a");
+        Train(Config("edac", 10), "b");
+        Train(Config("edac", 20), "b", resume: true);
+        string[] Steps(string run) => File.ReadAllLines(Path.Combine(_folder, run, "metrics.csv")).Skip(1).Select(l => l.Split(',')[0]).ToArray();
+        Assert.Equal(["7", "14", "20"], Steps("a"));
+        Assert.Equal(["7", "10", "14", "20"], Steps("b"));
+        Assert.Contains("diversity_loss", File.ReadLines(Path.Combine(_folder, "a", "metrics.csv")).First(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("critics", "0", "at least 1")]
+    [InlineData("critics", "many", "expected a value like 10")]
+    [InlineData("discount", "1.5", "0 to 1")]
+    [InlineData("hidden_sizes", "[]", "at least one width")]
+    [InlineData("update_order", "\"random\"", "corl or authors")]
+    [InlineData("activation", "\"rleu\"", "relu")]
+    [InlineData("crtics", "5", "critics")]
+    [InlineData("log_std_min", "3", "log_std_max")]
+    public void Wrong_hyper_parameters_are_refused(string name, string value, string expected) =>
+        Assert.Contains(expected, Assert.Throws<SettingsException>(() => Config("sac-n", 1, (name, value))).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Settings_survive_the_configuration_file()
+    {
+        var config = Config("lb-sac", 10, ("base_learning_rate", "0.001"), ("target_entropy", "-0.5"));
+        Train(config, "config");
+        var (read, fingerprint, bounds, size) = RunConfig.Read(Path.Combine(_folder, "config"));
+        Assert.Equal(SettingsJson.ToJson(config.Settings).ToJsonString(), SettingsJson.ToJson(read.Settings).ToJsonString());
+        Assert.Equal((Data.Fingerprint, 3), (fingerprint, size));
+        Assert.Equal([2f], bounds.High);
+        var scaled = ((LbSacSettings)read.Settings).Scaled();
+        Assert.Equal(0.001 * Math.Sqrt(32 / 256.0), scaled.ActorLearningRate, 1e-12);
+    }
+}
