@@ -84,6 +84,13 @@ public static class SettingsJson
         return settings;
     }
 
+    /// <summary>Command-line texts key=value.</summary>
+    /// <exception cref="SettingsException">A text has no equals sign.</exception>
+    public static IEnumerable<KeyValuePair<string, JsonNode?>> ParseAssignments(IEnumerable<string> texts) => texts.Select(text =>
+        text.IndexOf('=', StringComparison.Ordinal) is var at and > 0
+            ? KeyValuePair.Create(text[..at], ParseValue(text[(at + 1)..]))
+            : throw new SettingsException($"--set {text}: expected key=value"));
+
     /// <summary>A command-line value: JSON if it parses as such (numbers, true, null, [64,64]), a comma-separated list of numbers, else text.</summary>
     public static JsonNode? ParseValue(string text)
     {

@@ -62,9 +62,6 @@ internal static class Commands
             {
                 string name = parse.GetValue(algorithm) ?? throw new SettingsException("name an algorithm: " + string.Join(", ", AlgorithmCatalogue.All.Select(a => a.Name)));
                 string source = parse.GetValue(dataset) ?? throw new SettingsException("--dataset is missing: a file or builtin:pendulum");
-                var values = parse.GetValue(set)!.Select(text => text.IndexOf('=', StringComparison.Ordinal) is var at and > 0
-                    ? KeyValuePair.Create(text[..at], SettingsJson.ParseValue(text[(at + 1)..]))
-                    : throw new SettingsException($"--set {text}: expected key=value"));
                 config = new RunConfig
                 {
                     Algorithm = name,

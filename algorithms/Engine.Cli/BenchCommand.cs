@@ -1,0 +1,66 @@
+using System.CommandLine;
+using System.Diagnostics;
+using Engine.Algorithms;
+using Engine.Autodiff;
+using Engine.Kernels;
+using Engine.Kernels.Cpu;
+
+namespace Engine.Cli;
+
+/// <summary>engine bench: the time of one update of an algorithm on made-up data of given sizes.</summary>
+internal static class BenchCommand
+{
+    public static Command Create()
+    {
+        var algorithm = new Argument<string>("algorithm") { Description = string.Join(", ", AlgorithmCatalogue.All.Select(a => a.Name)) };
+        var observations = new Option<int>("--observations") { Description = "observation size", DefaultValueFactory = _ => 17 };
+        var actions = new Option<int>("--actions") { Description = "action size", DefaultValueFactory = _ => 6 };
+        var set = new Option<string[]>("--set") { Description = "a hyper-parameter, key=value; repeatable", DefaultValueFactory = _ => [] };
+        var rounds = new Option<int>("--rounds") { Description = "updates to time, after five to warm up", DefaultValueFactory = _ => 40 };
+        var explain = new Option<bool>("--explain") { Description = "every kernel with shapes, FLOPs, bytes, time, rates and share of the measured roofline" };
+        var threads = new Option<int>("--threads") { Description = "threads that compute", DefaultValueFactory = _ => 1 };
+        var command = new Command("bench", "Time one update of an algorithm: median over rounds, the batch given, optimisers and targets included.") { algorithm, observations, actions, set, rounds, explain, threads };
+        command.SetAction(parse =>
+        {
+            var entry = AlgorithmCatalogue.Find(parse.GetValue(algorithm)!);
+            var settings = SettingsJson.With(entry.Defaults, SettingsJson.ParseAssignments(parse.GetValue(set)!));
+            int s = parse.GetValue(observations), a = parse.GetValue(actions), n = parse.GetValue(rounds), batch = settings.BatchSize;
+            foreach (var (name, value) in new[] { ("--observations", s), ("--actions", a), ("--rounds", n), ("--threads", parse.GetValue(threads)) })
+                if (value < 1) throw new SettingsException($"{name} {value}: expected at least 1");
+            using var device = new CpuDevice(parse.GetValue(threads));
+            using var state = new State(device);
+            var model = entry.Create(new AlgorithmContext(state, 0, s, a), settings);
+            var generator = Autodiff.Random.AddState(state, 0);
+            using var program = Autodiff.Program.Trace(state, graph =>
+            {
+                graph.Random.Use(generator);
+                Tensor Column(string name, params int[] shape) => graph.Input(name, TensorType.Float([batch, .. shape]));
+                model.TraceUpdate(new Batch(Column("observations", s), Column("actions", a), Column("rewards"), Column("next_observations", s), Column("terminals")));
+                graph.Random.Advance();
+            });
+            foreach (var (name, width) in new[] { ("observations", s), ("actions", a), ("rewards", 1), ("next_observations", s), ("terminals", 0) })
+            {
+                var stream = new PhiloxStream(1, name);
+                var values = new float[batch * Math.Max(width, 1)];
+                if (width > 0)
+                    for (int i = 0; i < values.Length; i++) values[i] = (float)stream.NextUniform(-1, 1);
+                program.Write(name, values);
+            }
+            program.Run(5);
+            var times = new double[n];
+            for (int i = 0; i < n; i++)
+            {
+                long start = Stopwatch.GetTimestamp();
+                program.Run();
+                times[i] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            }
+            Array.Sort(times);
+            Console.WriteLine($"{entry.Name}, batch {batch}, {s} observations, {a} actions, hidden {string.Join("-", settings.HiddenSizes)}, {device.Description}: median {times[n / 2]:F2} ms, 10% {times[n / 10]:F2}, 90% {times[Math.Min(n - 1, n * 9 / 10)]:F2} over {n} updates; {program.KernelCount} kernels, arena {program.ArenaBytes / 1e6:F1} MB");
+            if (!parse.GetValue(explain)) return 0;
+            var (gflops, gigabytes) = CpuRoofline.Measure();
+            Console.WriteLine(program.Explain(new Roofline(gflops * device.Threads, gigabytes)));
+            return 0;
+        });
+        return command;
+    }
+}
