@@ -65,7 +65,7 @@ internal static class Commands
                 config = new RunConfig
                 {
                     Algorithm = name,
-                    Settings = SettingsJson.With(AlgorithmCatalogue.Find(name).Defaults, values),
+                    Settings = SettingsJson.With(AlgorithmCatalogue.Find(name).Defaults, SettingsJson.ParseAssignments(parse.GetValue(set)!)),
                     Dataset = source,
                     Environment = parse.GetValue(environment) ?? (source == "builtin:pendulum" ? "Pendulum-v1" : null),
                     Steps = parse.GetValue(steps) ?? 20_000,

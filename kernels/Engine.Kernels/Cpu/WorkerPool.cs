@@ -1,146 +1,216 @@
+using System.Diagnostics;
 using System.Runtime.ExceptionServices;
-using System.Runtime.InteropServices;
 
 namespace Engine.Kernels.Cpu;
 
-/// <summary>Work cut into independent chunks.</summary>
+/// <summary>Work cut into chunks that may run in any order, on any thread.</summary>
 public interface IChunkedWork
 {
     /// <summary>Runs one chunk.</summary>
-    /// <param name="chunk">Which.</param>
-    /// <param name="worker">The running thread, 0 being the caller.</param>
+    /// <param name="chunk">Which one; each is run once.</param>
+    /// <param name="worker">Who runs it, in [0, threads): an index of scratch memory, of which nothing else may depend.</param>
     void RunChunk(int chunk, int worker);
 }
 
 /// <summary>
-/// A fixed set of threads, the caller's among them, that take chunks from a shared counter. Waiting threads spin for a moment, because the next kernel
-/// comes within microseconds, and then park. Results cannot depend on who runs what: chunks write disjoint memory.
+/// A fixed set of threads that share out chunks of work. The caller is worker 0, so a pool of one thread starts none. Workers spin
+/// for some 50 us after each run, which covers the gaps between the kernels of a program, then sleep.
 /// </summary>
+/// <remarks>
+/// One 64-bit word holds the number of the run and how many chunks are left to claim, and a claim is a compare-and-swap on the whole
+/// of it: a worker that wakes late, in a later run than it saw, can claim nothing by mistake. A claim that succeeds proves that the
+/// run was still on, since a run ends only when all its chunks are done; hence what the worker read of the run before belongs to it.
+/// (Counting up to a number of chunks held elsewhere would not do: a late worker could see the old count and the new number.)
+/// Run allocates nothing and, with one thread, takes no lock and touches no shared word but its guard against nested use.
+/// </remarks>
 public sealed class WorkerPool : IDisposable
 {
-    private const int SpinsBeforePark = 4000;
+    private static readonly long SpinTicks = Stopwatch.Frequency / 20_000;
 
-    private readonly Worker[] _workers;
-    private readonly PaddedCounter[] _ran;
-    private IChunkedWork? _work;
-    private int _chunks;
-    private PaddedCounter _next, _pending, _generation;
-    private ExceptionDispatchInfo? _failure;
-    private int _busy;
-    private volatile bool _stop;
+    // A counter a cache line, so that workers do not slow each other by counting.
+    private const int Stride = 16;
+
+    private readonly Thread[] threads;
+    private readonly long[] executed;
+    private readonly object sleep = new();
+    private readonly object finish = new();
+
+    private IChunkedWork? work;
+    private int chunks;
+    private long claim;             // upper half: number of the run; lower half: chunks left to claim
+    private int done;               // chunks of this run that have ended
+    private int sleeping;           // workers that sleep, or are about to
+    private int callerSleeps;
+    private int running;
+    private volatile bool stop;
+    private Exception? failure;
 
     /// <summary>Starts the threads.</summary>
-    /// <param name="threads">Threads that compute, the caller included.</param>
+    /// <param name="threads">Number of workers including the caller, at least 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There are none.</exception>
     public WorkerPool(int threads)
     {
-        if (threads < 1) throw new ArgumentOutOfRangeException(nameof(threads), threads, "expected at least 1 thread");
-        _ran = new PaddedCounter[threads];
-        _workers = new Worker[threads - 1];
-        for (int i = 0; i < _workers.Length; i++)
+        ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        executed = new long[(threads + 1) * Stride];
+        this.threads = new Thread[threads - 1];
+        for (int i = 0; i < this.threads.Length; i++)
         {
-            var worker = _workers[i] = new Worker(i + 1);
-            worker.Thread = new Thread(() => Serve(worker)) { IsBackground = true, Name = $"engine-worker-{i + 1}" };
-            worker.Thread.Start();
+            int worker = i + 1;
+            this.threads[i] = new Thread(() => Serve(worker)) { IsBackground = true, Name = $"Engine worker {worker}" };
+            this.threads[i].Start();
         }
     }
 
-    /// <summary>Chunks each thread has run so far, the caller's first.</summary>
-    public long[] ChunksByWorker => Array.ConvertAll(_ran, c => Volatile.Read(ref c.Value));
+    /// <summary>Number of workers, the caller included.</summary>
+    public int Threads => threads.Length + 1;
 
-    /// <summary>Runs all chunks and returns when they are done. One call at a time, and not from inside a chunk.</summary>
-    /// <exception cref="InvalidOperationException">The pool is running already.</exception>
+    /// <summary>A snapshot of how many chunks each worker has run since the pool began.</summary>
+    public long[] ChunksByWorker
+    {
+        get
+        {
+            long[] snapshot = new long[Threads];
+            for (int i = 0; i < snapshot.Length; i++) snapshot[i] = Volatile.Read(ref executed[(i + 1) * Stride]);
+            return snapshot;
+        }
+    }
+
+    /// <summary>Runs all chunks and returns when the last has ended. What the chunks wrote is visible to the caller.</summary>
+    /// <exception cref="InvalidOperationException">The pool is running already: a chunk, or another thread, called Run.</exception>
+    /// <exception cref="ObjectDisposedException">The pool is disposed.</exception>
+    /// <remarks>An exception in a chunk ends the run: chunks not yet begun are skipped, those begun are waited for, and the first
+    /// exception is thrown here. The pool remains usable.</remarks>
     public void Run(IChunkedWork work, int chunks)
     {
-        if (Interlocked.Exchange(ref _busy, 1) != 0) throw new InvalidOperationException("the worker pool is running: programs of one device take turns, and chunks cannot start work of their own");
+        ArgumentNullException.ThrowIfNull(work);
+        ArgumentOutOfRangeException.ThrowIfNegative(chunks);
+        ObjectDisposedException.ThrowIf(stop, this);
+        if (Interlocked.Exchange(ref running, 1) != 0)
+            throw new InvalidOperationException("the worker pool is running already: a chunk of work may not call Run on its own pool, nor may two threads at once");
         try
         {
-            if (_workers.Length == 0 || chunks == 1)
+            if (threads.Length == 0 || chunks <= 1)
             {
-                for (int i = 0; i < chunks; i++) work.RunChunk(i, 0);
-                _ran[0].Value += chunks;
+                for (int chunk = 0; chunk < chunks; chunk++)
+                {
+                    work.RunChunk(chunk, 0);
+                    executed[Stride]++;
+                }
                 return;
             }
-            (_work, _chunks, _next.Value, _failure) = (work, chunks, 0, null);
-            Volatile.Write(ref _pending.Value, _workers.Length);
-            Interlocked.Increment(ref _generation.Value);
-            foreach (var worker in _workers)
-                if (Volatile.Read(ref worker.Parked) != 0) worker.Wake.Set();
-            TakeChunks(0);
-            // Every worker reports for every call, so none can meet the counters of the next one.
-            var spin = new SpinWait();
-            while (Volatile.Read(ref _pending.Value) != 0) spin.SpinOnce(sleep1Threshold: -1);
-            _work = null;
-            _failure?.Throw();
+            RunShared(work, chunks);
         }
-        finally { Volatile.Write(ref _busy, 0); }
+        finally
+        {
+            Volatile.Write(ref running, 0);
+        }
     }
 
-    private void TakeChunks(int worker)
+    private void RunShared(IChunkedWork work, int chunks)
     {
-        long ran = 0;
-        try
-        {
-            for (long chunk; (chunk = Interlocked.Increment(ref _next.Value) - 1) < _chunks; ran++) _work!.RunChunk((int)chunk, worker);
-        }
-        catch (Exception e)
-        {
-            Interlocked.CompareExchange(ref _failure, ExceptionDispatchInfo.Capture(e), null);
-            Interlocked.Exchange(ref _next.Value, _chunks); // the others stop after their current chunk
-        }
-        Volatile.Write(ref _ran[worker].Value, _ran[worker].Value + ran);
+        this.work = work;
+        this.chunks = chunks;
+        done = 0;
+        failure = null;
+        uint run = (uint)(claim >>> 32) + 1;
+        // The full fence publishes the work, and orders this write before the look at who sleeps; sleepers do the reverse.
+        Interlocked.Exchange(ref claim, ((long)run << 32) | (uint)chunks);
+        if (Volatile.Read(ref sleeping) > 0)
+            lock (sleep) Monitor.PulseAll(sleep);
+
+        Execute(run, 0);
+        AwaitEnd(chunks);
+
+        this.work = null;
+        if (failure is { } exception) ExceptionDispatchInfo.Throw(exception);
     }
 
-    private void Serve(Worker self)
+    /// <summary>Claims and runs chunks of one run until there are none.</summary>
+    private void Execute(uint run, int worker)
     {
-        long seen = 0;
+        IChunkedWork? work = Volatile.Read(ref this.work);
+        int chunks = Volatile.Read(ref this.chunks);
         while (true)
         {
-            for (int spins = 0; Volatile.Read(ref _generation.Value) == seen && !_stop; spins++)
+            long seen = Volatile.Read(ref claim);
+            int left = (int)seen;
+            if ((uint)(seen >>> 32) != run || left == 0) return;
+            if (Interlocked.CompareExchange(ref claim, seen - 1, seen) != seen) continue;
+            try
             {
-                if (spins < SpinsBeforePark)
-                {
-                    Thread.SpinWait(8);
-                    continue;
-                }
-                // Announce first, look again, then sleep: a call in between either sees the announcement or is seen.
-                Interlocked.Exchange(ref self.Parked, 1);
-                if (Volatile.Read(ref _generation.Value) == seen && !_stop) self.Wake.WaitOne();
-                Interlocked.Exchange(ref self.Parked, 0);
-                spins = 0;
+                if (Volatile.Read(ref failure) is null) work!.RunChunk(chunks - left, worker);
             }
-            if (_stop) return;
-            seen++;
-            TakeChunks(self.Index);
-            Interlocked.Decrement(ref _pending.Value);
+#pragma warning disable CA1031 // Whatever a chunk throws is thrown again to the caller of Run.
+            catch (Exception e)
+#pragma warning restore CA1031
+            {
+                Interlocked.CompareExchange(ref failure, e, null);
+            }
+            executed[(worker + 1) * Stride]++;
+            // After this the run may end and the next begin: nothing of this run is touched below.
+            if (Interlocked.Increment(ref done) == chunks && Volatile.Read(ref callerSleeps) != 0)
+                lock (finish) Monitor.PulseAll(finish);
         }
     }
 
-    /// <summary>Stops and joins the threads.</summary>
+    private void AwaitEnd(int chunks)
+    {
+        if (Volatile.Read(ref done) == chunks) return;
+        long until = Stopwatch.GetTimestamp() + SpinTicks;
+        while (Stopwatch.GetTimestamp() < until)
+        {
+            Thread.SpinWait(8);
+            if (Volatile.Read(ref done) == chunks) return;
+        }
+        lock (finish)
+        {
+            Interlocked.Exchange(ref callerSleeps, 1);
+            while (Volatile.Read(ref done) != chunks) Monitor.Wait(finish);
+            callerSleeps = 0;
+        }
+    }
+
+    private void Serve(int worker)
+    {
+        uint last = 0;
+        while (true)
+        {
+            uint run = AwaitRun(last);
+            if (stop) return;
+            last = run;
+            Execute(run, worker);
+        }
+    }
+
+    /// <summary>The number of the run that follows <paramref name="last"/>; any number once the pool stops.</summary>
+    private uint AwaitRun(uint last)
+    {
+        long until = Stopwatch.GetTimestamp() + SpinTicks;
+        while (Stopwatch.GetTimestamp() < until)
+        {
+            uint run = Current();
+            if (run != last || stop) return run;
+            Thread.SpinWait(8);
+        }
+        lock (sleep)
+        {
+            Interlocked.Increment(ref sleeping);
+            uint run;
+            while ((run = Current()) == last && !stop) Monitor.Wait(sleep);
+            Interlocked.Decrement(ref sleeping);
+            return run;
+        }
+    }
+
+    private uint Current() => (uint)(Volatile.Read(ref claim) >>> 32);
+
+    /// <summary>Ends the threads and waits for them. Run must not be under way.</summary>
     public void Dispose()
     {
-        _stop = true;
-        foreach (var worker in _workers) worker.Wake.Set();
-        foreach (var worker in _workers)
-        {
-            worker.Thread.Join();
-            worker.Dispose();
-        }
-    }
-
-    private sealed class Worker(int index) : IDisposable
-    {
-        public readonly int Index = index;
-        public readonly AutoResetEvent Wake = new(false);
-        public Thread Thread = null!;
-        public int Parked;
-
-        public void Dispose() => Wake.Dispose();
-    }
-
-    /// <summary>A counter alone in its cache lines, so that threads do not slow each other by writing neighbours.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 256)]
-    private struct PaddedCounter
-    {
-        [FieldOffset(128)] public long Value;
+        if (stop) return;
+        if (Volatile.Read(ref running) != 0) throw new InvalidOperationException("the worker pool is running: it cannot be disposed now");
+        stop = true;
+        lock (sleep) Monitor.PulseAll(sleep);
+        foreach (Thread thread in threads) thread.Join();
     }
 }

@@ -182,6 +182,9 @@ public static class OpTable
                     if (small) yield return Case(new MatMul(ta, tb), rounded, true, F([2, 1, .. a]), F([3, .. b]));
                 }
         yield return Case(new MatMul(false, false), rounded, false, F([40, 700]), F([700, 33]));
+        yield return Case(new MatMul(false, false), rounded, false, F([2, 3, 0]), F([0, 4]));
+        yield return Case(new MatMul(false, true), rounded, false, F([0, 3]), F([4, 3]));
+        yield return Case(new MatMul(false, false), rounded, false, F([0, 2, 3]), F([3, 4]));
         yield return Case(new Unfold(new Window(2, 3)), exact, true, F([2, 2, 4, 5]));
         yield return Case(new Unfold(new Window(1, 3, PadWidth: 1, StrideWidth: 2)), exact, true, F([2, 3, 1, 7]));
         yield return Case(new Unfold(new Window(2, 2, 2, 1, 1, 1, 1, 2)), exact, true, F([1, 2, 5, 6]));

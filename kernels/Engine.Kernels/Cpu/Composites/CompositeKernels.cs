@@ -28,22 +28,26 @@ internal abstract unsafe class LastAxisKernel : CpuKernel
 }
 
 /// <summary>One pass over a row in cache, in the order of the definition so that both agree to the bit.</summary>
-internal sealed unsafe class LayerNormKernel(LayerNorm op, TensorType input) : LastAxisKernel(input)
+internal sealed unsafe class LayerNormKernel : LastAxisKernel
 {
-    private readonly float _epsilon = (float)op.Epsilon;
-    private readonly float _scale = (float)(1.0 / input.Shape[^1]);
+    private readonly float _epsilon, _scale;
+
+    public LayerNormKernel(LayerNorm op, TensorType input) : base(input)
+    {
+        (_epsilon, _scale) = ((float)op.Epsilon, (float)(1.0 / Width));
+        ScratchBytes = 4L * Width;
+    }
 
     protected override void Row(void** operands, long row, byte* scratch)
     {
-        float* x = (float*)operands[0] + row * Width, y = (float*)operands[3] + row * Width;
-        var to = new Span<float>(y, Width);
-        float mean = ReductionLoops.Row(ReduceKind.Sum, x, Width) * _scale;
-        BinaryLoops.Run(BinaryKind.Subtract, new ReadOnlySpan<float>(x, Width), mean, to);
-        float variance = ReductionLoops.SumOfSquares(y, Width) * _scale;
-        float factor = UnaryLoops.Scalar(UnaryKind.Rsqrt, variance + _epsilon);
-        BinaryLoops.Run(BinaryKind.Multiply, to, factor, to);
-        BinaryLoops.Run(BinaryKind.Multiply, to, new ReadOnlySpan<float>(operands[1], Width), to);
-        BinaryLoops.Run(BinaryKind.Add, to, new ReadOnlySpan<float>(operands[2], Width), to);
+        ReadOnlySpan<float> x = new((float*)operands[0] + row * Width, Width);
+        Span<float> y = new((float*)operands[3] + row * Width, Width), squares = new(scratch, Width);
+        BinaryLoops.Run(BinaryKind.Subtract, x, ReductionLoops.Sum(x) * _scale, y);
+        BinaryLoops.Run(BinaryKind.Multiply, y, y, squares);
+        float factor = 1 / MathF.Sqrt(ReductionLoops.Sum(squares) * _scale + _epsilon);
+        BinaryLoops.Run(BinaryKind.Multiply, y, factor, y);
+        BinaryLoops.Run(BinaryKind.Multiply, y, new ReadOnlySpan<float>(operands[1], Width), y);
+        BinaryLoops.Run(BinaryKind.Add, y, new ReadOnlySpan<float>(operands[2], Width), y);
     }
 }
 
@@ -51,11 +55,11 @@ internal sealed unsafe class SoftmaxKernel(TensorType input) : LastAxisKernel(in
 {
     protected override void Row(void** operands, long row, byte* scratch)
     {
-        float* x = (float*)operands[0] + row * Width, y = (float*)operands[1] + row * Width;
-        var to = new Span<float>(y, Width);
-        BinaryLoops.Run(BinaryKind.Subtract, new ReadOnlySpan<float>(x, Width), ReductionLoops.Row(ReduceKind.Max, x, Width), to);
-        UnaryLoops.Run(UnaryKind.Exp, to, to);
-        BinaryLoops.Run(BinaryKind.Divide, to, ReductionLoops.Row(ReduceKind.Sum, y, Width), to);
+        ReadOnlySpan<float> x = new((float*)operands[0] + row * Width, Width);
+        var y = new Span<float>((float*)operands[1] + row * Width, Width);
+        BinaryLoops.Run(BinaryKind.Subtract, x, ReductionLoops.Max(x), y);
+        UnaryLoops.Run(UnaryKind.Exp, y, y);
+        BinaryLoops.Run(BinaryKind.Divide, y, ReductionLoops.Sum(y), y);
     }
 }
 
@@ -65,13 +69,14 @@ internal sealed unsafe class LogSumExpKernel : LastAxisKernel
 
     protected override void Row(void** operands, long row, byte* scratch)
     {
-        float* x = (float*)operands[0] + row * Width;
+        ReadOnlySpan<float> x = new((float*)operands[0] + row * Width, Width);
         var e = new Span<float>(scratch, Width);
-        float max = ReductionLoops.Row(ReduceKind.Max, x, Width);
-        float shift = MathF.Abs(max) < float.PositiveInfinity ? max : 0;
-        BinaryLoops.Run(BinaryKind.Subtract, new ReadOnlySpan<float>(x, Width), shift, e);
+        float max = ReductionLoops.Max(x), shift = MathF.Abs(max) < float.PositiveInfinity ? max : 0;
+        BinaryLoops.Run(BinaryKind.Subtract, x, shift, e);
         UnaryLoops.Run(UnaryKind.Exp, e, e);
-        ((float*)operands[1])[row] = UnaryLoops.Scalar(UnaryKind.Log, ReductionLoops.Row(ReduceKind.Sum, (float*)scratch, Width)) + shift;
+        Span<float> sum = [ReductionLoops.Sum(e)];
+        UnaryLoops.Run(UnaryKind.Log, sum, sum);
+        ((float*)operands[1])[row] = sum[0] + shift;
     }
 }
 

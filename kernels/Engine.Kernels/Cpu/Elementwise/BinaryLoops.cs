@@ -1,106 +1,200 @@
-using System.Numerics;
-using System.Numerics.Tensors;
+using System.Runtime.CompilerServices;
 
 namespace Engine.Kernels.Cpu;
 
-/// <summary>Functions of two numbers over spans; either side may be one number. The output may be an input.</summary>
-internal static class BinaryLoops
+/// <summary>z = f(x, y), element by element; either argument may be a scalar. z may be x or y itself.</summary>
+/// <remarks>Float Power is the platform's scalar function, IEEE 754 in all special cases. Of ints, a division by zero gives 0, for the
+/// quotient and for the remainder, and MinValue / -1 wraps to MinValue: a loop over data cannot stop for one element.</remarks>
+public static unsafe class BinaryLoops
 {
-    /// <summary>z = f(x, y), vectors of one length.</summary>
-    public static void Run(BinaryKind kind, ReadOnlySpan<float> x, ReadOnlySpan<float> y, Span<float> z)
+    /// <summary>Vector and vector, of floats.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void Run(BinaryKind kind, ReadOnlySpan<float> x, ReadOnlySpan<float> y, Span<float> z) => Run(kind, x, y, z, Simd.Best);
+
+    /// <summary>Vector and scalar, of floats.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void Run(BinaryKind kind, ReadOnlySpan<float> x, float y, Span<float> z) => Run(kind, x, y, z, Simd.Best);
+
+    /// <summary>Scalar and vector, of floats.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void Run(BinaryKind kind, float x, ReadOnlySpan<float> y, Span<float> z) => Run(kind, x, y, z, Simd.Best);
+
+    /// <summary>Vector and vector, of ints.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void Run(BinaryKind kind, ReadOnlySpan<int> x, ReadOnlySpan<int> y, Span<int> z) => Run(kind, x, y, z, Simd.Best);
+
+    /// <summary>Vector and scalar, of ints.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void Run(BinaryKind kind, ReadOnlySpan<int> x, int y, Span<int> z) => Run(kind, x, y, z, Simd.Best);
+
+    /// <summary>Scalar and vector, of ints.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void Run(BinaryKind kind, int x, ReadOnlySpan<int> y, Span<int> z) => Run(kind, x, y, z, Simd.Best);
+
+    internal static void Run(BinaryKind kind, ReadOnlySpan<float> x, ReadOnlySpan<float> y, Span<float> z, SimdWidth width)
     {
-        if (Basic(kind, x, y, z)) return;
-        if (kind == BinaryKind.Power)
-            for (int i = 0; i < z.Length; i++) z[i] = MathF.Pow(x[i], y[i]);
-        else
-            for (int i = 0; i < z.Length; i++) z[i] = Modulo(x[i], y[i]);
+        SpanChecks.SameLength(x.Length, y.Length, z.Length);
+        fixed (float* px = x, py = y, pz = z) Floats(kind, px, true, py, true, pz, z.Length, width);
     }
 
-    /// <summary>z = f(x, y) with one number y.</summary>
-    public static void Run(BinaryKind kind, ReadOnlySpan<float> x, float y, Span<float> z)
+    internal static void Run(BinaryKind kind, ReadOnlySpan<float> x, float y, Span<float> z, SimdWidth width)
     {
-        if (Basic(kind, x, y, z)) return;
-        if (kind == BinaryKind.Power)
-            for (int i = 0; i < z.Length; i++) z[i] = MathF.Pow(x[i], y);
-        else
-            for (int i = 0; i < z.Length; i++) z[i] = Modulo(x[i], y);
+        SpanChecks.SameLength(x.Length, z.Length);
+        Splat splat = new(y);
+        fixed (float* px = x, pz = z) Floats(kind, px, true, Splat.Pointer(&splat), false, pz, z.Length, width);
     }
 
-    /// <summary>z = f(x, y) with one number x.</summary>
-    public static void Run(BinaryKind kind, float x, ReadOnlySpan<float> y, Span<float> z)
+    internal static void Run(BinaryKind kind, float x, ReadOnlySpan<float> y, Span<float> z, SimdWidth width)
     {
-        if (Basic(kind, x, y, z)) return;
-        if (kind == BinaryKind.Power)
-            for (int i = 0; i < z.Length; i++) z[i] = MathF.Pow(x, y[i]);
-        else
-            for (int i = 0; i < z.Length; i++) z[i] = Modulo(x, y[i]);
+        SpanChecks.SameLength(y.Length, z.Length);
+        Splat splat = new(x);
+        fixed (float* py = y, pz = z) Floats(kind, Splat.Pointer(&splat), false, py, true, pz, z.Length, width);
     }
 
-    private static float Modulo(float x, float y) => x - y * MathF.Floor(x / y);
-
-    /// <summary>z = f(x, y) of integers.</summary>
-    public static void Run(BinaryKind kind, ReadOnlySpan<int> x, ReadOnlySpan<int> y, Span<int> z)
+    internal static void Run(BinaryKind kind, ReadOnlySpan<int> x, ReadOnlySpan<int> y, Span<int> z, SimdWidth width)
     {
-        if (kind is BinaryKind.Divide or BinaryKind.Modulo || !Basic(kind, x, y, z)) Integers(kind, x, y, z);
+        SpanChecks.SameLength(x.Length, y.Length, z.Length);
+        fixed (int* px = x, py = y, pz = z) Ints(kind, px, true, py, true, pz, z.Length, width);
     }
 
-    /// <summary>z = f(x, y) of integers with one number y.</summary>
-    public static void Run(BinaryKind kind, ReadOnlySpan<int> x, int y, Span<int> z)
+    internal static void Run(BinaryKind kind, ReadOnlySpan<int> x, int y, Span<int> z, SimdWidth width)
     {
-        if (kind is BinaryKind.Divide or BinaryKind.Modulo || !Basic(kind, x, y, z)) Integers(kind, x, [y], z);
+        SpanChecks.SameLength(x.Length, z.Length);
+        Splat splat = new(BitConverter.Int32BitsToSingle(y));
+        fixed (int* px = x, pz = z) Ints(kind, px, true, (int*)Splat.Pointer(&splat), false, pz, z.Length, width);
     }
 
-    /// <summary>z = f(x, y) of integers with one number x.</summary>
-    public static void Run(BinaryKind kind, int x, ReadOnlySpan<int> y, Span<int> z)
+    internal static void Run(BinaryKind kind, int x, ReadOnlySpan<int> y, Span<int> z, SimdWidth width)
     {
-        if (kind is BinaryKind.Divide or BinaryKind.Modulo || !Basic(kind, x, y, z)) Integers(kind, [x], y, z);
+        SpanChecks.SameLength(y.Length, z.Length);
+        Splat splat = new(BitConverter.Int32BitsToSingle(x));
+        fixed (int* py = y, pz = z) Ints(kind, (int*)Splat.Pointer(&splat), false, py, true, pz, z.Length, width);
     }
 
-    private static void Integers(BinaryKind kind, ReadOnlySpan<int> x, ReadOnlySpan<int> y, Span<int> z)
-    {
-        for (int i = 0; i < z.Length; i++)
-        {
-            int a = x[x.Length == 1 ? 0 : i], b = y[y.Length == 1 ? 0 : i];
-            z[i] = kind == BinaryKind.Divide ? a / b : ((a % b) + b) % b;
-        }
-    }
-
-    private static bool Basic<T>(BinaryKind kind, ReadOnlySpan<T> x, ReadOnlySpan<T> y, Span<T> z) where T : INumber<T>
+    private static void Floats(BinaryKind kind, float* x, bool xMoves, float* y, bool yMoves, float* z, nint n, SimdWidth width)
     {
         switch (kind)
         {
-            case BinaryKind.Add: TensorPrimitives.Add(x, y, z); return true;
-            case BinaryKind.Subtract: TensorPrimitives.Subtract(x, y, z); return true;
-            case BinaryKind.Multiply: TensorPrimitives.Multiply(x, y, z); return true;
-            case BinaryKind.Divide: TensorPrimitives.Divide(x, y, z); return true;
-            case BinaryKind.Maximum: TensorPrimitives.Max(x, y, z); return true;
-            case BinaryKind.Minimum: TensorPrimitives.Min(x, y, z); return true;
-            default: return false;
+            case BinaryKind.Add: Map<Add>(x, xMoves, y, yMoves, z, n, width); break;
+            case BinaryKind.Subtract: Map<Subtract>(x, xMoves, y, yMoves, z, n, width); break;
+            case BinaryKind.Multiply: Map<Multiply>(x, xMoves, y, yMoves, z, n, width); break;
+            case BinaryKind.Divide: Map<Divide>(x, xMoves, y, yMoves, z, n, width); break;
+            case BinaryKind.Maximum: Map<Maximum>(x, xMoves, y, yMoves, z, n, width); break;
+            case BinaryKind.Minimum: Map<Minimum>(x, xMoves, y, yMoves, z, n, width); break;
+            case BinaryKind.Modulo: Map<Modulo>(x, xMoves, y, yMoves, z, n, width); break;
+            case BinaryKind.Power:
+                for (nint i = 0; i < n; i++) z[i] = MathF.Pow(x[xMoves ? i : 0], y[yMoves ? i : 0]);
+                break;
+            default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such function of two floats");
         }
     }
 
-    private static bool Basic<T>(BinaryKind kind, ReadOnlySpan<T> x, T y, Span<T> z) where T : INumber<T>
+    private static void Ints(BinaryKind kind, int* x, bool xMoves, int* y, bool yMoves, int* z, nint n, SimdWidth width)
     {
+        float* fx = (float*)x, fy = (float*)y, fz = (float*)z;
         switch (kind)
         {
-            case BinaryKind.Add: TensorPrimitives.Add(x, y, z); return true;
-            case BinaryKind.Subtract: TensorPrimitives.Subtract(x, y, z); return true;
-            case BinaryKind.Multiply: TensorPrimitives.Multiply(x, y, z); return true;
-            case BinaryKind.Divide: TensorPrimitives.Divide(x, y, z); return true;
-            case BinaryKind.Maximum: TensorPrimitives.Max(x, y, z); return true;
-            case BinaryKind.Minimum: TensorPrimitives.Min(x, y, z); return true;
-            default: return false;
+            case BinaryKind.Add: Map<AddInt>(fx, xMoves, fy, yMoves, fz, n, width); break;
+            case BinaryKind.Subtract: Map<SubtractInt>(fx, xMoves, fy, yMoves, fz, n, width); break;
+            case BinaryKind.Multiply: Map<MultiplyInt>(fx, xMoves, fy, yMoves, fz, n, width); break;
+            case BinaryKind.Maximum: Map<MaximumInt>(fx, xMoves, fy, yMoves, fz, n, width); break;
+            case BinaryKind.Minimum: Map<MinimumInt>(fx, xMoves, fy, yMoves, fz, n, width); break;
+            case BinaryKind.Divide:
+                for (nint i = 0; i < n; i++) z[i] = Quotient(x[xMoves ? i : 0], y[yMoves ? i : 0]);
+                break;
+            case BinaryKind.Modulo:
+                for (nint i = 0; i < n; i++) z[i] = Remainder(x[xMoves ? i : 0], y[yMoves ? i : 0]);
+                break;
+            default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such function of two ints");
         }
     }
 
-    private static bool Basic<T>(BinaryKind kind, T x, ReadOnlySpan<T> y, Span<T> z) where T : INumber<T>
+    private static int Quotient(int x, int y) => y == 0 ? 0 : y == -1 ? unchecked(-x) : x / y;
+
+    private static int Remainder(int x, int y)
     {
-        switch (kind)
-        {
-            case BinaryKind.Subtract: TensorPrimitives.Subtract(x, y, z); return true;
-            case BinaryKind.Divide: TensorPrimitives.Divide(x, y, z); return true;
-            case BinaryKind.Add or BinaryKind.Multiply or BinaryKind.Maximum or BinaryKind.Minimum: return Basic(kind, y, x, z);
-            default: return false;
-        }
+        if (y is 0 or -1) return 0;
+        int remainder = x % y;
+        return remainder != 0 && (remainder ^ y) < 0 ? remainder + y : remainder;
+    }
+
+    private static void Map<F>(float* x, bool xMoves, float* y, bool yMoves, float* z, nint n, SimdWidth width) where F : IBinaryFunction
+    {
+        nint count = (int)width / 32, xStep = xMoves ? count : 0, yStep = yMoves ? count : 0;
+        if (width == SimdWidth.V512) Loops<Lanes512>.Binary<F>(x, xStep, y, yStep, z, n);
+        else if (width == SimdWidth.V256) Loops<Lanes256>.Binary<F>(x, xStep, y, yStep, z, n);
+        else Loops<Lanes128>.Binary<F>(x, xStep, y, yStep, z, n);
+    }
+
+    private readonly struct Add : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => x + y;
+    }
+
+    private readonly struct Subtract : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => x - y;
+    }
+
+    private readonly struct Multiply : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => x * y;
+    }
+
+    private readonly struct Divide : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => x / y;
+    }
+
+    private readonly struct Maximum : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.Max(x, y);
+    }
+
+    private readonly struct Minimum : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.Min(x, y);
+    }
+
+    private readonly struct Modulo : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => x - y * T.Floor(x / y);
+    }
+
+    private readonly struct AddInt : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.AddInt(x, y);
+    }
+
+    private readonly struct SubtractInt : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.SubtractInt(x, y);
+    }
+
+    private readonly struct MultiplyInt : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.MultiplyInt(x, y);
+    }
+
+    private readonly struct MaximumInt : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.MaxInt(x, y);
+    }
+
+    private readonly struct MinimumInt : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.MinInt(x, y);
     }
 }

@@ -1,78 +1,168 @@
-using System.Runtime.Intrinsics;
+using System.Runtime.CompilerServices;
 
 namespace Engine.Kernels.Cpu;
 
-/// <summary>Comparisons to bytes 0 or 1, sixteen at a time; either side may be one repeated number.</summary>
-internal static unsafe class CompareLoops
+/// <summary>Comparisons, element by element, to bytes 0 or 1; either side may be a scalar. A comparison with NaN is false, but for
+/// NotEqual, which is true; the zeros are equal.</summary>
+public static unsafe class CompareLoops
 {
-    /// <summary>z = x ? y of floats.</summary>
-    public static void Run(CompareKind kind, float* x, bool repeatX, float* y, bool repeatY, byte* z, int n) => Kinds(kind, x, repeatX, y, repeatY, z, n);
+    /// <summary>Vector with vector, of floats.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void Run(CompareKind kind, ReadOnlySpan<float> x, ReadOnlySpan<float> y, Span<byte> z) => Run(kind, x, y, z, Simd.Best);
 
-    /// <summary>z = x ? y of ints.</summary>
-    public static void Run(CompareKind kind, int* x, bool repeatX, int* y, bool repeatY, byte* z, int n) => Kinds(kind, x, repeatX, y, repeatY, z, n);
+    /// <summary>Vector with scalar, of floats.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void Run(CompareKind kind, ReadOnlySpan<float> x, float y, Span<byte> z) => Run(kind, x, y, z, Simd.Best);
 
-    private static void Kinds<T>(CompareKind kind, T* x, bool repeatX, T* y, bool repeatY, byte* z, int n) where T : unmanaged
+    /// <summary>Scalar with vector, of floats.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void Run(CompareKind kind, float x, ReadOnlySpan<float> y, Span<byte> z) => Run(kind, x, y, z, Simd.Best);
+
+    /// <summary>Vector with vector, of ints.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void Run(CompareKind kind, ReadOnlySpan<int> x, ReadOnlySpan<int> y, Span<byte> z) => Run(kind, x, y, z, Simd.Best);
+
+    /// <summary>Vector with scalar, of ints.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void Run(CompareKind kind, ReadOnlySpan<int> x, int y, Span<byte> z) => Run(kind, x, y, z, Simd.Best);
+
+    /// <summary>Scalar with vector, of ints.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void Run(CompareKind kind, int x, ReadOnlySpan<int> y, Span<byte> z) => Run(kind, x, y, z, Simd.Best);
+
+    internal static void Run(CompareKind kind, ReadOnlySpan<float> x, ReadOnlySpan<float> y, Span<byte> z, SimdWidth width)
+    {
+        SpanChecks.SameLength(x.Length, y.Length, z.Length);
+        fixed (float* px = x, py = y)
+        fixed (byte* pz = z)
+            Floats(kind, px, true, py, true, pz, z.Length, width);
+    }
+
+    internal static void Run(CompareKind kind, ReadOnlySpan<float> x, float y, Span<byte> z, SimdWidth width)
+    {
+        SpanChecks.SameLength(x.Length, z.Length);
+        Splat splat = new(y);
+        fixed (float* px = x)
+        fixed (byte* pz = z)
+            Floats(kind, px, true, Splat.Pointer(&splat), false, pz, z.Length, width);
+    }
+
+    internal static void Run(CompareKind kind, float x, ReadOnlySpan<float> y, Span<byte> z, SimdWidth width)
+    {
+        SpanChecks.SameLength(y.Length, z.Length);
+        Splat splat = new(x);
+        fixed (float* py = y)
+        fixed (byte* pz = z)
+            Floats(kind, Splat.Pointer(&splat), false, py, true, pz, z.Length, width);
+    }
+
+    internal static void Run(CompareKind kind, ReadOnlySpan<int> x, ReadOnlySpan<int> y, Span<byte> z, SimdWidth width)
+    {
+        SpanChecks.SameLength(x.Length, y.Length, z.Length);
+        fixed (int* px = x, py = y)
+        fixed (byte* pz = z)
+            Ints(kind, (float*)px, true, (float*)py, true, pz, z.Length, width);
+    }
+
+    internal static void Run(CompareKind kind, ReadOnlySpan<int> x, int y, Span<byte> z, SimdWidth width)
+    {
+        SpanChecks.SameLength(x.Length, z.Length);
+        Splat splat = new(BitConverter.Int32BitsToSingle(y));
+        fixed (int* px = x)
+        fixed (byte* pz = z)
+            Ints(kind, (float*)px, true, Splat.Pointer(&splat), false, pz, z.Length, width);
+    }
+
+    internal static void Run(CompareKind kind, int x, ReadOnlySpan<int> y, Span<byte> z, SimdWidth width)
+    {
+        SpanChecks.SameLength(y.Length, z.Length);
+        Splat splat = new(BitConverter.Int32BitsToSingle(x));
+        fixed (int* py = y)
+        fixed (byte* pz = z)
+            Ints(kind, Splat.Pointer(&splat), false, (float*)py, true, pz, z.Length, width);
+    }
+
+    private static void Floats(CompareKind kind, float* x, bool xMoves, float* y, bool yMoves, byte* z, nint n, SimdWidth width)
     {
         switch (kind)
         {
-            case CompareKind.Equal: Loop<T, Equal>(x, repeatX, y, repeatY, z, n); break;
-            case CompareKind.NotEqual: Loop<T, NotEqual>(x, repeatX, y, repeatY, z, n); break;
-            case CompareKind.Less: Loop<T, Less>(x, repeatX, y, repeatY, z, n); break;
-            case CompareKind.LessEqual: Loop<T, LessEqual>(x, repeatX, y, repeatY, z, n); break;
-            // a > b is b < a, also with NaN.
-            case CompareKind.Greater: Loop<T, Less>(y, repeatY, x, repeatX, z, n); break;
-            default: Loop<T, LessEqual>(y, repeatY, x, repeatX, z, n); break;
+            case CompareKind.Equal: Map<Equal>(x, xMoves, y, yMoves, z, n, width); break;
+            case CompareKind.NotEqual: Map<NotEqual>(x, xMoves, y, yMoves, z, n, width); break;
+            case CompareKind.Less: Map<Less>(x, xMoves, y, yMoves, z, n, width); break;
+            case CompareKind.LessEqual: Map<LessEqual>(x, xMoves, y, yMoves, z, n, width); break;
+            case CompareKind.Greater: Map<Less>(y, yMoves, x, xMoves, z, n, width); break;
+            case CompareKind.GreaterEqual: Map<LessEqual>(y, yMoves, x, xMoves, z, n, width); break;
+            default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such comparison");
         }
     }
 
-    private interface ICompare
+    private static void Ints(CompareKind kind, float* x, bool xMoves, float* y, bool yMoves, byte* z, nint n, SimdWidth width)
     {
-        static abstract Vector128<T> Invoke<T>(Vector128<T> x, Vector128<T> y);
-    }
-
-    private readonly struct Equal : ICompare { public static Vector128<T> Invoke<T>(Vector128<T> x, Vector128<T> y) => Vector128.Equals(x, y); }
-
-    private readonly struct NotEqual : ICompare { public static Vector128<T> Invoke<T>(Vector128<T> x, Vector128<T> y) => ~Vector128.Equals(x, y); }
-
-    private readonly struct Less : ICompare { public static Vector128<T> Invoke<T>(Vector128<T> x, Vector128<T> y) => Vector128.LessThan(x, y); }
-
-    private readonly struct LessEqual : ICompare { public static Vector128<T> Invoke<T>(Vector128<T> x, Vector128<T> y) => Vector128.LessThanOrEqual(x, y); }
-
-    private static void Loop<T, TOp>(T* x, bool repeatX, T* y, bool repeatY, byte* z, int n) where T : unmanaged where TOp : struct, ICompare
-    {
-        Vector128<T> sx = n > 0 && repeatX ? Vector128.Create(*x) : default, sy = n > 0 && repeatY ? Vector128.Create(*y) : default;
-        var one = Vector128<byte>.One;
-        int i = 0;
-        for (; i <= n - 16; i += 16)
+        switch (kind)
         {
-            var a = TOp.Invoke(repeatX ? sx : Vector128.Load(x + i), repeatY ? sy : Vector128.Load(y + i)).AsInt32();
-            var b = TOp.Invoke(repeatX ? sx : Vector128.Load(x + i + 4), repeatY ? sy : Vector128.Load(y + i + 4)).AsInt32();
-            var c = TOp.Invoke(repeatX ? sx : Vector128.Load(x + i + 8), repeatY ? sy : Vector128.Load(y + i + 8)).AsInt32();
-            var d = TOp.Invoke(repeatX ? sx : Vector128.Load(x + i + 12), repeatY ? sy : Vector128.Load(y + i + 12)).AsInt32();
-            var mask = Vector128.Narrow(Vector128.Narrow(a, b), Vector128.Narrow(c, d)).AsByte();
-            (mask & one).Store(z + i);
+            case CompareKind.Equal: Map<EqualInt>(x, xMoves, y, yMoves, z, n, width); break;
+            case CompareKind.NotEqual: Map<NotEqualInt>(x, xMoves, y, yMoves, z, n, width); break;
+            case CompareKind.Less: Map<LessInt>(x, xMoves, y, yMoves, z, n, width); break;
+            case CompareKind.LessEqual: Map<LessEqualInt>(x, xMoves, y, yMoves, z, n, width); break;
+            case CompareKind.Greater: Map<LessInt>(y, yMoves, x, xMoves, z, n, width); break;
+            case CompareKind.GreaterEqual: Map<LessEqualInt>(y, yMoves, x, xMoves, z, n, width); break;
+            default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such comparison");
         }
-        for (; i < n; i++)
-            z[i] = (byte)(TOp.Invoke(repeatX ? sx : Vector128.Create(x[i]), repeatY ? sy : Vector128.Create(y[i])).AsInt32()[0] & 1);
     }
-}
 
-/// <summary>Selection of four-byte elements by bytes 0 or 1; either source may be one repeated element.</summary>
-internal static unsafe class SelectLoops
-{
-    /// <summary>z = c ? x : y.</summary>
-    public static void Run(byte* c, int* x, bool repeatX, int* y, bool repeatY, int* z, int n)
+    private static void Map<F>(float* x, bool xMoves, float* y, bool yMoves, byte* z, nint n, SimdWidth width) where F : IBinaryFunction
     {
-        Vector256<int> sx = n > 0 && repeatX ? Vector256.Create(*x) : default, sy = n > 0 && repeatY ? Vector256.Create(*y) : default;
-        int i = 0;
-        for (; i <= n - 16; i += 16)
-        {
-            var bytes = Vector128.Load(c + i);
-            var (low, high) = Vector128.Widen(bytes);
-            var (a, b) = Vector256.Widen(Vector256.Create(low, high));
-            Vector256.ConditionalSelect(-a.AsInt32(), repeatX ? sx : Vector256.Load(x + i), repeatY ? sy : Vector256.Load(y + i)).Store(z + i);
-            Vector256.ConditionalSelect(-b.AsInt32(), repeatX ? sx : Vector256.Load(x + i + 8), repeatY ? sy : Vector256.Load(y + i + 8)).Store(z + i + 8);
-        }
-        for (; i < n; i++) z[i] = c[i] != 0 ? x[repeatX ? 0 : i] : y[repeatY ? 0 : i];
+        nint count = (int)width / 32, xStep = xMoves ? count : 0, yStep = yMoves ? count : 0;
+        if (width == SimdWidth.V512) Loops<Lanes512>.Compare<F>(x, xStep, y, yStep, z, n);
+        else if (width == SimdWidth.V256) Loops<Lanes256>.Compare<F>(x, xStep, y, yStep, z, n);
+        else Loops<Lanes128>.Compare<F>(x, xStep, y, yStep, z, n);
+    }
+
+    private readonly struct Equal : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.Equal(x, y);
+    }
+
+    private readonly struct NotEqual : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.Equal(x, y) ^ T.Create(-1);
+    }
+
+    private readonly struct Less : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.Less(x, y);
+    }
+
+    private readonly struct LessEqual : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.LessEqual(x, y);
+    }
+
+    private readonly struct EqualInt : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.EqualInt(x, y);
+    }
+
+    private readonly struct NotEqualInt : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.EqualInt(x, y) ^ T.Create(-1);
+    }
+
+    private readonly struct LessInt : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.LessInt(x, y);
+    }
+
+    private readonly struct LessEqualInt : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.LessInt(y, x) ^ T.Create(-1);
     }
 }

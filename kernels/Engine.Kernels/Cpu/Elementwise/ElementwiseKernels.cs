@@ -115,10 +115,34 @@ internal sealed unsafe class CompareKernel : RowsKernel
     {
         long a = At(0, row, column), b = At(1, row, column);
         bool repeatA = Rows.InnerStrides[0] == 0, repeatB = Rows.InnerStrides[1] == 0;
-        byte* z = (byte*)operands[2] + at;
-        if (_ints) CompareLoops.Run(_kind, (int*)operands[0] + a, repeatA, (int*)operands[1] + b, repeatB, z, length);
-        else CompareLoops.Run(_kind, (float*)operands[0] + a, repeatA, (float*)operands[1] + b, repeatB, z, length);
+        var z = new Span<byte>((byte*)operands[2] + at, length);
+        if (_ints)
+        {
+            int* x = (int*)operands[0] + a, y = (int*)operands[1] + b;
+            if (repeatA && repeatB) z.Fill((byte)(Compares(*x, *y) ? 1 : 0));
+            else if (repeatA) CompareLoops.Run(_kind, *x, new ReadOnlySpan<int>(y, length), z);
+            else if (repeatB) CompareLoops.Run(_kind, new ReadOnlySpan<int>(x, length), *y, z);
+            else CompareLoops.Run(_kind, new ReadOnlySpan<int>(x, length), new ReadOnlySpan<int>(y, length), z);
+        }
+        else
+        {
+            float* x = (float*)operands[0] + a, y = (float*)operands[1] + b;
+            if (repeatA && repeatB) z.Fill((byte)(Compares(*x, *y) ? 1 : 0));
+            else if (repeatA) CompareLoops.Run(_kind, *x, new ReadOnlySpan<float>(y, length), z);
+            else if (repeatB) CompareLoops.Run(_kind, new ReadOnlySpan<float>(x, length), *y, z);
+            else CompareLoops.Run(_kind, new ReadOnlySpan<float>(x, length), new ReadOnlySpan<float>(y, length), z);
+        }
     }
+
+    private bool Compares(double x, double y) => _kind switch
+    {
+        CompareKind.Equal => x == y,
+        CompareKind.NotEqual => x != y,
+        CompareKind.Less => x < y,
+        CompareKind.LessEqual => x <= y,
+        CompareKind.Greater => x > y,
+        _ => x >= y,
+    };
 }
 
 internal sealed unsafe class LogicalKernel : RowsKernel
@@ -135,6 +159,15 @@ internal sealed unsafe class LogicalKernel : RowsKernel
     {
         byte* x = (byte*)operands[0] + At(0, row, column), y = (byte*)operands[1] + At(1, row, column), z = (byte*)operands[2] + at;
         long dx = Rows.InnerStrides[0], dy = Rows.InnerStrides[1];
+        if (dx == 1 && dy == 1)
+        {
+            ReadOnlySpan<byte> a = new(x, length), b = new(y, length);
+            var c = new Span<byte>(z, length);
+            if (_kind == LogicalKind.And) BoolLoops.And(a, b, c);
+            else if (_kind == LogicalKind.Or) BoolLoops.Or(a, b, c);
+            else BoolLoops.Xor(a, b, c);
+            return;
+        }
         switch (_kind)
         {
             case LogicalKind.And:
@@ -171,7 +204,13 @@ internal sealed unsafe class SelectKernel : RowsKernel
             else new ReadOnlySpan<int>(from, length).CopyTo(to);
             return;
         }
-        SelectLoops.Run(c, x, Rows.InnerStrides[1] == 0, y, Rows.InnerStrides[2] == 0, z, length);
+        ReadOnlySpan<byte> conditions = new(c, length);
+        var output = new Span<int>(z, length);
+        bool repeatX = Rows.InnerStrides[1] == 0, repeatY = Rows.InnerStrides[2] == 0;
+        if (repeatX && repeatY) SelectLoops.Run(conditions, *x, *y, output);
+        else if (repeatX) SelectLoops.Run(conditions, *x, new ReadOnlySpan<int>(y, length), output);
+        else if (repeatY) SelectLoops.Run(conditions, new ReadOnlySpan<int>(x, length), *y, output);
+        else SelectLoops.Run(conditions, new ReadOnlySpan<int>(x, length), new ReadOnlySpan<int>(y, length), output);
     }
 }
 
@@ -191,7 +230,7 @@ internal sealed unsafe class FmaKernel : CpuKernel
     {
         long at = (long)chunk * ElementsPerChunk;
         int n = (int)Math.Min(ElementsPerChunk, _total - at);
-        System.Numerics.Tensors.TensorPrimitives.FusedMultiplyAdd(new ReadOnlySpan<float>((float*)operands[0] + at, n), new ReadOnlySpan<float>((float*)operands[1] + at, n),
+        MultiplyAddLoops.Run(new ReadOnlySpan<float>((float*)operands[0] + at, n), new ReadOnlySpan<float>((float*)operands[1] + at, n),
             new ReadOnlySpan<float>((float*)operands[2] + at, n), new Span<float>((float*)operands[3] + at, n));
     }
 }
@@ -212,22 +251,17 @@ internal sealed unsafe class CastKernel : CpuKernel
         long at = (long)chunk * ElementsPerChunk;
         int n = (int)Math.Min(ElementsPerChunk, _total - at);
         byte* x = (byte*)operands[0] + at * _from.Bytes(), y = (byte*)operands[1] + at * _to.Bytes();
-        for (int i = 0; i < n; i++)
-            switch (_from, _to)
-            {
-                case (DType.F32, DType.F32) or (DType.I32, DType.I32): ((int*)y)[i] = ((int*)x)[i]; break;
-                case (DType.Bool, DType.Bool): y[i] = x[i]; break;
-                case (DType.BF16, DType.BF16): ((ushort*)y)[i] = ((ushort*)x)[i]; break;
-                case (DType.F32, DType.I32): ((int*)y)[i] = Truncate(((float*)x)[i]); break;
-                case (DType.F32, DType.Bool): y[i] = ((float*)x)[i] != 0 ? (byte)1 : (byte)0; break;
-                case (DType.F32, DType.BF16): ((ushort*)y)[i] = Bfloat16.FromSingle(((float*)x)[i]); break;
-                case (DType.BF16, DType.F32): ((float*)y)[i] = Bfloat16.ToSingle(((ushort*)x)[i]); break;
-                case (DType.I32, DType.F32): ((float*)y)[i] = ((int*)x)[i]; break;
-                case (DType.I32, DType.Bool): y[i] = ((int*)x)[i] != 0 ? (byte)1 : (byte)0; break;
-                case (DType.Bool, DType.F32): ((float*)y)[i] = x[i]; break;
-                default: ((int*)y)[i] = x[i]; break;
-            }
+        switch (_from, _to)
+        {
+            case (DType.F32, DType.I32): CastLoops.FloatToInt(new ReadOnlySpan<float>(x, n), new Span<int>(y, n)); break;
+            case (DType.F32, DType.Bool): CastLoops.FloatToBool(new ReadOnlySpan<float>(x, n), new Span<byte>(y, n)); break;
+            case (DType.F32, DType.BF16): CastLoops.FloatToBFloat16(new ReadOnlySpan<float>(x, n), new Span<ushort>(y, n)); break;
+            case (DType.BF16, DType.F32): CastLoops.BFloat16ToFloat(new ReadOnlySpan<ushort>(x, n), new Span<float>(y, n)); break;
+            case (DType.I32, DType.F32): CastLoops.IntToFloat(new ReadOnlySpan<int>(x, n), new Span<float>(y, n)); break;
+            case (DType.I32, DType.Bool): CastLoops.IntToBool(new ReadOnlySpan<int>(x, n), new Span<byte>(y, n)); break;
+            case (DType.Bool, DType.F32): CastLoops.BoolToFloat(new ReadOnlySpan<byte>(x, n), new Span<float>(y, n)); break;
+            case (DType.Bool, DType.I32): CastLoops.BoolToInt(new ReadOnlySpan<byte>(x, n), new Span<int>(y, n)); break;
+            default: System.Buffer.MemoryCopy(x, y, (long)n * _to.Bytes(), (long)n * _to.Bytes()); break; // the same type
+        }
     }
-
-    private static int Truncate(float x) => float.IsNaN(x) ? 0 : x >= int.MaxValue ? int.MaxValue : x <= int.MinValue ? int.MinValue : (int)x;
 }

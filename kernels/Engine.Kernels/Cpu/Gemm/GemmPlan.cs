@@ -1,241 +1,253 @@
-using System.Runtime.Intrinsics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Engine.Kernels.Cpu;
 
-/// <summary>What is done to an element after its sum.</summary>
-internal enum GemmEpilogue
-{
-    /// <summary>Nothing.</summary>
-    None,
-    /// <summary>A number per column is added.</summary>
-    Bias,
-    /// <summary>That, then max(x, 0).</summary>
-    BiasRelu,
-}
-
-/// <summary>Width of the registers a plan uses.</summary>
-internal enum GemmWidth
-{
-    /// <summary>4 floats; also the fallback that runs anywhere.</summary>
-    V128,
-    /// <summary>8 floats.</summary>
-    V256,
-    /// <summary>16 floats.</summary>
-    V512,
-}
-
 /// <summary>
-/// C = epilogue(op(A) op(B)), row-major float32, for fixed sizes: blocked for the caches and packed as Goto and van de Geijn (2008) describe. Chunks are ranges of
-/// rows; K is never split between them, and an element's sum has an order that depends on the sizes alone.
+/// One matrix product C[m,n] = epilogue(op(A)[m,k] op(B)[k,n]) of row-major float32, planned once for a shape and run on any
+/// addresses. op transposes where asked: A is then stored [k,m], B [n,k]. Immutable, so any number of threads may share it.
 /// </summary>
-internal sealed unsafe class GemmPlan
+/// <remarks>
+/// The work is cut into <see cref="Chunks"/>, each a block of C over the whole of K. The cut and the order of every sum are
+/// functions of shape alone: results are bit-equal whoever runs the chunks, in any order. K is summed in blocks of at most
+/// 320, each one chain of multiply-adds, which bounds the rounding error of long sums.
+/// C must not overlap A, B or bias.
+/// </remarks>
+public sealed unsafe class GemmPlan
 {
-    // A panel of B of DepthBlock x tile width stays in L1 (32 KiB at 256 x 32), a block of A in L2 beside all of B's block.
-    private const int DepthBlock = 256, RowBlock = 120, ColumnBlock = 512;
-    private const int RowsPerChunk = 132, WantedChunks = 16;
+    // A panel of B, 320 x 32 floats, leaves room in a 48 KiB first-level cache for the rows of A that pass by.
+    private const int MaxDepth = 320;
 
-    private readonly int _m, _n, _k, _lda, _ldb, _ldc, _mr, _nr, _rowsPerChunk;
-    private readonly bool _transposeA, _transposeB;
-    private readonly GemmEpilogue _epilogue;
-    private readonly GemmWidth _width;
-    private readonly Shape3 _kind;
+    // A chunk is some 30 us of work for one core: far above what handing it out costs, small enough to share out evenly.
+    private const long ChunkWork = 4 << 20;
 
-    private enum Shape3
+    private const int MaxChunkColumns = 256, MaxChunkRows = 512;
+
+    private enum Path
     {
-        Blocked,
-        Column, // N == 1: a dot product a row
-        Outer,  // K == 1: an outer product
+        Tiles, CombineRows, Dots,
     }
 
-    /// <summary>The widest registers this machine has.</summary>
-    public static GemmWidth Widest => Vector512.IsHardwareAccelerated ? GemmWidth.V512 : Vector256.IsHardwareAccelerated ? GemmWidth.V256 : GemmWidth.V128;
+    private readonly int m, n, k, lda, ldb, ldc;
+    private readonly bool transposeA, transposeB;
+    private readonly GemmEpilogue epilogue;
+    private readonly SimdWidth width;
+    private readonly Path path;
+    private readonly int depth, depthBlocks, chunkRows, chunkColumns, columnChunks;
+    private readonly bool packWholePanels;
+    private readonly int packedFloats;
 
-    /// <summary>Plans a product.</summary>
-    /// <param name="m">Rows of C.</param>
+    /// <summary>Plans for the widest vectors of this machine.</summary>
+    /// <param name="m">Rows of C; 0 is allowed, as for n and k (k = 0 gives the epilogue of zero).</param>
     /// <param name="n">Columns of C.</param>
-    /// <param name="k">Length of the sums.</param>
-    /// <param name="transposeA">A is stored [k, m].</param>
-    /// <param name="transposeB">B is stored [n, k].</param>
-    /// <param name="lda">Row length of A as stored.</param>
-    /// <param name="ldb">Row length of B as stored.</param>
-    /// <param name="ldc">Row length of C.</param>
-    /// <param name="epilogue">Done last.</param>
-    /// <param name="batches">How many such products run together: with many, each is cut into fewer chunks.</param>
-    /// <param name="width">Registers; null for the widest.</param>
-    public GemmPlan(int m, int n, int k, bool transposeA, bool transposeB, int lda, int ldb, int ldc, GemmEpilogue epilogue, int batches = 1, GemmWidth? width = null)
+    /// <param name="k">Terms of each sum.</param>
+    /// <param name="transposeA">A is stored [k,m].</param>
+    /// <param name="transposeB">B is stored [n,k].</param>
+    /// <param name="lda">Distance of A's rows, as stored, in floats.</param>
+    /// <param name="ldb">Distance of B's rows, as stored, in floats.</param>
+    /// <param name="ldc">Distance of C's rows in floats.</param>
+    /// <param name="epilogue">What is done to the product before it is written.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A size is negative or a distance less than its row's length.</exception>
+    public GemmPlan(int m, int n, int k, bool transposeA, bool transposeB, int lda, int ldb, int ldc, GemmEpilogue epilogue)
+        : this(m, n, k, transposeA, transposeB, lda, ldb, ldc, epilogue, Simd.Best)
     {
-        (_m, _n, _k, _transposeA, _transposeB, _lda, _ldb, _ldc, _epilogue) = (m, n, k, transposeA, transposeB, lda, ldb, ldc, epilogue);
-        _width = width ?? Widest;
-        (_mr, _nr) = _width switch { GemmWidth.V512 => (12, 32), GemmWidth.V256 => (6, 16), _ => (4, 8) };
-        _kind = n == 1 && k > 1 ? Shape3.Column : k == 1 ? Shape3.Outer : Shape3.Blocked;
-        int chunks = Math.Clamp((WantedChunks + batches - 1) / batches, 1, Math.Max(1, m / RowsPerChunk));
-        _rowsPerChunk = Math.Max(_mr, ((m + chunks - 1) / chunks + _mr - 1) / _mr * _mr);
-        Chunks = Math.Max(1, (m + _rowsPerChunk - 1) / _rowsPerChunk);
-        if (_kind == Shape3.Column) ScratchBytes = 4L * Math.Max(k, m) + 64;
-        else if (_kind == Shape3.Blocked)
-        {
-            int depth = Math.Min(k, DepthBlock), columns = Math.Min(Round(n, _nr), ColumnBlock), rows = Math.Min(Round(m, _mr), RowBlock);
-            ScratchBytes = 4L * (depth * (long)columns + depth * (long)Round(rows, _mr) + _mr * _nr + 64) + 256;
-        }
     }
 
-    /// <summary>Pieces of work.</summary>
+    internal GemmPlan(int m, int n, int k, bool transposeA, bool transposeB, int lda, int ldb, int ldc, GemmEpilogue epilogue, SimdWidth width)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(m);
+        ArgumentOutOfRangeException.ThrowIfNegative(n);
+        ArgumentOutOfRangeException.ThrowIfNegative(k);
+        ArgumentOutOfRangeException.ThrowIfLessThan(lda, transposeA ? m : k);
+        ArgumentOutOfRangeException.ThrowIfLessThan(ldb, transposeB ? k : n);
+        ArgumentOutOfRangeException.ThrowIfLessThan(ldc, n);
+        (this.m, this.n, this.k, this.lda, this.ldb, this.ldc) = (m, n, k, lda, ldb, ldc);
+        (this.transposeA, this.transposeB, this.epilogue, this.width) = (transposeA, transposeB, epilogue, width);
+
+        path = m == 1 ? (transposeB ? Path.Dots : Path.CombineRows)
+            : n == 1 ? (transposeA ? Path.CombineRows : Path.Dots)
+            : Path.Tiles;
+        depthBlocks = Math.Max(1, (k + MaxDepth - 1) / MaxDepth);
+        depth = (k + depthBlocks - 1) / depthBlocks;
+
+        long area = Math.Max(1, ChunkWork / Math.Max(1, k));
+        if (path != Path.Tiles)
+        {
+            // These read each number of the matrix once, at the memory's rate: a twentieth of the work takes as long.
+            int unit = (int)Math.Min(Math.Max(area / 16 / 128 * 128, 128), 1 << 20);
+            (chunkRows, chunkColumns) = m == 1 ? (1, unit) : (unit, 1);
+        }
+        else
+        {
+            (int tileRows, int tileColumns) = width switch
+            {
+                SimdWidth.V512 => (MicroKernel512.MainRows, MicroKernel512.Columns),
+                SimdWidth.V256 => (MicroKernel256.MainRows, MicroKernel256.Columns),
+                _ => (MicroKernel128.MainRows, MicroKernel128.Columns),
+            };
+            chunkRows = Cut(m, MaxChunkRows, tileRows);
+            chunkColumns = Cut(n, MaxChunkColumns, tileColumns);
+            // More columns of chunks read A again, from cache; more rows of chunks pack B again, which costs more, so a
+            // block becomes narrow before it becomes low. Blocks below 96x64 would spend their time on reading A and B.
+            while ((long)chunkRows * chunkColumns > area + area / 2)
+            {
+                if (chunkRows > 256) chunkRows = Cut(chunkRows, chunkRows / 2, tileRows);
+                else if (chunkColumns > 64) chunkColumns = Cut(chunkColumns, chunkColumns / 2, tileColumns);
+                else if (chunkRows > 192) chunkRows = Cut(chunkRows, chunkRows / 2, tileRows);
+                else break;
+            }
+            // Two passes over a panel of B, or more, repay its packing; a transposed B must be packed to be read at all.
+            packWholePanels = transposeB || chunkRows > 2 * tileRows;
+            packedFloats = depth * tileColumns;
+            ScratchBytes = sizeof(float) * (packedFloats + tileColumns + tileRows * tileColumns) + Alignment;
+        }
+        if (path == Path.Dots) ScratchBytes = sizeof(float) * (long)k + Alignment;
+        if (m == 0 || n == 0) return;
+        columnChunks = (n + chunkColumns - 1) / chunkColumns;
+        Chunks = checked((m + chunkRows - 1) / chunkRows * columnChunks);
+    }
+
+    private const int Alignment = 64;
+
+    /// <summary>What a plan report calls it.</summary>
+    public string Variant => path switch { Path.Tiles => $"gemm {width}", Path.Dots => $"dots {width}", _ => $"combined rows {width}" };
+
+    /// <summary>Units of work; each writes a part of C of its own. A function of shape alone.</summary>
     public int Chunks { get; }
 
-    /// <summary>Scratch a thread needs.</summary>
+    /// <summary>Bytes that a thread needs while it runs a chunk; no content survives from one to the next.</summary>
     public long ScratchBytes { get; }
 
-    /// <inheritdoc/>
-    public override string ToString() => _kind switch { Shape3.Column => "matrix-vector", Shape3.Outer => "outer", _ => $"gemm {_mr}x{_nr}" };
-
-    private static int Round(int value, int step) => (value + step - 1) / step * step;
-
-    /// <summary>Computes one range of rows.</summary>
+    /// <summary>Runs one unit of work.</summary>
+    /// <param name="chunk">In [0, <see cref="Chunks"/>).</param>
+    /// <param name="a">A, at any alignment.</param>
+    /// <param name="b">B, at any alignment.</param>
+    /// <param name="c">C, at any alignment.</param>
+    /// <param name="bias">n floats; null unless the epilogue has a bias.</param>
+    /// <param name="scratch"><see cref="ScratchBytes"/> bytes that no other thread uses meanwhile, at any alignment.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such chunk.</exception>
     public void RunChunk(int chunk, float* a, float* b, float* c, float* bias, byte* scratch)
     {
-        int first = chunk * _rowsPerChunk, last = Math.Min(_m, first + _rowsPerChunk);
-        if (first >= last || _n == 0) return;
-        if (_epilogue == GemmEpilogue.None) bias = null;
-        switch (_kind)
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)chunk, (uint)Chunks);
+        float* aligned = (float*)(((nint)scratch + Alignment - 1) & -Alignment);
+        int row = chunk / columnChunks * chunkRows, column = chunk % columnChunks * chunkColumns;
+        int rows = Math.Min(chunkRows, m - row), columns = Math.Min(chunkColumns, n - column);
+        switch (path, width)
         {
-            case Shape3.Column: Column(first, last, a, b, c, bias, (float*)scratch); break;
-            case Shape3.Outer: Outer(first, last, a, b, c, bias); break;
-            default: Blocked(first, last, a, b, c, bias, (float*)scratch); break;
+            case (Path.Tiles, SimdWidth.V512): Tiles<MicroKernel512>(row, rows, column, columns, a, b, c, bias, aligned); break;
+            case (Path.Tiles, SimdWidth.V256): Tiles<MicroKernel256>(row, rows, column, columns, a, b, c, bias, aligned); break;
+            case (Path.Tiles, _): Tiles<MicroKernel128>(row, rows, column, columns, a, b, c, bias, aligned); break;
+            case (_, SimdWidth.V512): Vectors<Lanes512>(row + column, rows * columns, a, b, c, bias, aligned); break;
+            case (_, SimdWidth.V256): Vectors<Lanes256>(row + column, rows * columns, a, b, c, bias, aligned); break;
+            default: Vectors<Lanes128>(row + column, rows * columns, a, b, c, bias, aligned); break;
         }
     }
 
-    private void Blocked(int first, int last, float* a, float* b, float* c, float* bias, float* scratch)
+    private static int Cut(int size, int max, int unit)
     {
-        int depthBlocks = Math.Max(1, (_k + DepthBlock - 1) / DepthBlock), depthStep = (_k + depthBlocks - 1) / depthBlocks;
-        float* packedB = scratch;
-        float* packedA = packedB + Math.Min(_k, DepthBlock) * (long)Math.Min(Round(_n, _nr), ColumnBlock);
-        float* edge = packedA + Math.Min(_k, DepthBlock) * (long)Round(Math.Min(Round(_m, _mr), RowBlock), _mr);
-        float* edgeBias = edge + _mr * _nr;
-        bool relu = _epilogue == GemmEpilogue.BiasRelu;
+        int parts = Math.Max(1, (size + max - 1) / max);
+        int part = (size + parts - 1) / parts;
+        return Math.Max(unit, (part + unit - 1) / unit * unit);
+    }
 
-        for (int column = 0; column < _n; column += ColumnBlock)
+    private void Tiles<TKernel>(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, float* scratch)
+        where TKernel : IMicroKernel
+    {
+        int tileColumns = TKernel.Columns;
+        float* packed = scratch, tile = packed + packedFloats, paddedBias = tile + TKernel.MainRows * tileColumns;
+        (nint aRow, nint aStep) = transposeA ? (1, lda) : (lda, 1);
+        a += row * aRow;
+        c += (nint)row * ldc + column;
+        int full = columns / tileColumns * tileColumns;
+        if ((epilogue & GemmEpilogue.Bias) != 0)
         {
-            int columns = Math.Min(ColumnBlock, _n - column);
-            for (int depth = 0; depth == 0 || depth < _k; depth += Math.Max(1, depthStep))
+            bias += column;
+            for (int j = 0; j < tileColumns; j++) paddedBias[j] = full + j < columns ? bias[full + j] : 0;
+        }
+        for (int block = 0; block < depthBlocks; block++)
+        {
+            // Later blocks add to what the first left in C; the bias and the rectifier wait for the last.
+            int p = block * depth, terms = Math.Min(depth, k - p);
+            GemmEpilogue mode = epilogue;
+            if (block > 0) mode |= GemmEpilogue.Accumulate;
+            if (block < depthBlocks - 1) mode &= GemmEpilogue.Accumulate;
+            float* aBlock = a + p * aStep;
+            int following = Math.Min(depth, k - p - terms);
+            bool fetchAhead = transposeA && following > 0;
+            for (int j = 0; j < columns; j += tileColumns)
             {
-                int depths = Math.Min(depthStep, _k - depth);
-                bool accumulate = depth > 0, final = depth + depths >= _k;
-                Packing.Columns(packedB, _transposeB ? b + (long)column * _ldb + depth : b + (long)depth * _ldb + column, _ldb, _transposeB, depths, columns, _nr);
-                for (int row = first; row < last; row += RowBlock)
+                int present = Math.Min(tileColumns, columns - j);
+                float* panel = packed;
+                nint panelStep = tileColumns;
+                float* source = transposeB ? b + (nint)(column + j) * ldb + p : b + (nint)p * ldb + column + j;
+                if (transposeB) GemmPacking.Columns(source, ldb, terms, present, tileColumns, panel);
+                else if (packWholePanels || present < tileColumns) GemmPacking.Rows(source, ldb, terms, present, tileColumns, panel);
+                else
                 {
-                    int rows = Math.Min(RowBlock, last - row);
-                    Packing.Columns(packedA, _transposeA ? a + (long)depth * _lda + row : a + (long)row * _lda + depth, _lda, !_transposeA, depths, rows, _mr);
-                    for (int j = 0; j < columns; j += _nr)
-                    {
-                        float* panelB = packedB + (long)j * depths;
-                        float* tileBias = bias != null && final ? bias + column + j : null;
-                        int width = Math.Min(_nr, columns - j);
-                        if (width < _nr && tileBias != null)
-                        {
-                            for (int q = 0; q < _nr; q++) edgeBias[q] = q < width ? tileBias[q] : 0;
-                            tileBias = edgeBias;
-                        }
-                        for (int i = 0; i < rows; i += _mr)
-                        {
-                            float* to = c + (long)(row + i) * _ldc + column + j;
-                            int height = Math.Min(_mr, rows - i);
-                            if (height == _mr && width == _nr)
-                            {
-                                Kernel(depths, packedA + (long)i * depths, panelB, to, _ldc, accumulate, tileBias, relu && final);
-                                continue;
-                            }
-                            // A tile that sticks out is computed whole beside C; padding in the panels is zero.
-                            if (accumulate) Packing.CopyTile(to, _ldc, edge, _nr, height, width);
-                            Kernel(depths, packedA + (long)i * depths, panelB, edge, _nr, accumulate, tileBias, relu && final);
-                            Packing.CopyTile(edge, _nr, to, _ldc, height, width);
-                        }
-                    }
+                    panel = source;
+                    panelStep = ldb;
                 }
+
+                float* aTile = aBlock, cTile = c + j;
+                if (present == tileColumns)
+                    for (int left = rows; left > 0;)
+                    {
+                        int height = TKernel.RowsAt(left);
+                        if (fetchAhead && j == 0)
+                            FetchAhead(aBlock, depth + (int)((long)(rows - left) * following / rows), depth + (int)((long)(rows - left + height) * following / rows), rows);
+                        TKernel.Run(height, terms, aTile, aRow, aStep, panel, panelStep, cTile, ldc, mode, bias + j);
+                        aTile += height * aRow;
+                        cTile += (nint)height * ldc;
+                        left -= height;
+                    }
+                else
+                    for (int left = rows; left > 0;)
+                    {
+                        int height = TKernel.RowsAt(left);
+                        if ((mode & GemmEpilogue.Accumulate) != 0) Copy(cTile, ldc, tile, tileColumns, height, present);
+                        TKernel.Run(height, terms, aTile, aRow, aStep, panel, panelStep, tile, tileColumns, mode, paddedBias);
+                        Copy(tile, tileColumns, cTile, ldc, height, present);
+                        aTile += height * aRow;
+                        cTile += (nint)height * ldc;
+                        left -= height;
+                    }
             }
         }
     }
 
-    private void Kernel(int k, float* a, float* b, float* c, int ldc, bool accumulate, float* bias, bool relu)
+    /// <summary>Asks for rows [from, to) of a transposed A. A tile reads them in pieces too short and too far apart for the
+    /// hardware to foresee; when K is long they come from memory, and the tile would wait for each.</summary>
+    private void FetchAhead(float* a, int from, int to, int rows)
     {
-        switch (_width)
-        {
-            case GemmWidth.V512: MicroKernels.Kernel12x32(k, a, b, c, ldc, accumulate, bias, relu); break;
-            case GemmWidth.V256: MicroKernels.Kernel6x16(k, a, b, c, ldc, accumulate, bias, relu); break;
-            default: MicroKernels.Kernel4x8(k, a, b, c, ldc, accumulate, bias, relu); break;
-        }
+        if (!Sse.IsSupported) return;
+        for (int p = from; p < to; p++)
+            for (int i = 0; i < rows; i += 16) Sse.Prefetch1(a + (nint)p * lda + i);
     }
 
-    /// <summary>N == 1: B is a vector, contiguous or with the stride of its rows.</summary>
-    private void Column(int first, int last, float* a, float* b, float* c, float* bias, float* scratch)
+    private static void Copy(float* source, nint sourceRow, float* target, nint targetRow, int rows, int columns)
     {
-        float* x = b;
-        if (!_transposeB && _ldb != 1)
+        for (int i = 0; i < rows; i++, source += sourceRow, target += targetRow)
+            Unsafe.CopyBlockUnaligned(target, source, (uint)columns * sizeof(float));
+    }
+
+    private void Vectors<T>(int from, int count, float* a, float* b, float* c, float* bias, float* scratch) where T : unmanaged, ILanes<T>
+    {
+        // m == 1: A is the vector and C a row; else n == 1: B is the vector and C a column, whose one bias all rows share.
+        bool row = m == 1;
+        nint vStep = row ? (transposeA ? lda : 1) : (transposeB ? 1 : ldb);
+        float* v = row ? a : b, matrix = row ? b : a;
+        nint ld = row ? ldb : lda;
+        var target = new Gemv<T>.Target(c, row ? 1 : ldc, epilogue, bias, row ? 1 : 0);
+        if (path == Path.CombineRows)
         {
-            for (int p = 0; p < _k; p++) scratch[p] = b[(long)p * _ldb];
-            x = scratch;
-        }
-        float add = bias != null ? *bias : 0;
-        if (!_transposeA)
-        {
-            for (int i = first; i < last; i++) c[(long)i * _ldc] = Finish(Dot(a + (long)i * _lda, x, _k), bias, add);
+            Gemv<T>.CombineRows(from, from + count, k, v, vStep, matrix, ld, target);
             return;
         }
-        // Rows of the stored A are columns here: add them up, scaled.
-        float* sums = _ldc == 1 ? c + first : scratch + (x == scratch ? _k : 0);
-        if (_ldc != 1) sums = scratch;
-        int n = last - first;
-        new Span<float>(sums, n).Clear();
-        for (int p = 0; p < _k; p++) Axpy(x[p], a + (long)p * _lda + first, sums, n);
-        for (int i = 0; i < n; i++) c[(long)(first + i) * _ldc] = Finish(sums[i], bias, add);
-    }
-
-    private float Finish(float sum, float* bias, float add)
-    {
-        if (bias == null) return sum;
-        sum += add;
-        return _epilogue == GemmEpilogue.BiasRelu ? MathF.Max(sum, 0) : sum;
-    }
-
-    private void Outer(int first, int last, float* a, float* b, float* c, float* bias)
-    {
-        for (int i = first; i < last; i++)
+        if (vStep != 1)
         {
-            float x = _transposeA ? a[i] : a[(long)i * _lda];
-            float* row = c + (long)i * _ldc;
-            if (!_transposeB || _ldb == 1) System.Numerics.Tensors.TensorPrimitives.Multiply(new ReadOnlySpan<float>(b, _n), x, new Span<float>(row, _n));
-            else
-                for (int j = 0; j < _n; j++) row[j] = x * b[(long)j * _ldb];
-            if (bias == null) continue;
-            for (int j = 0; j < _n; j++)
-            {
-                row[j] += bias[j];
-                if (_epilogue == GemmEpilogue.BiasRelu) row[j] = MathF.Max(row[j], 0);
-            }
+            for (int p = 0; p < k; p++) scratch[p] = v[p * vStep];
+            v = scratch;
         }
-    }
-
-    /// <summary>Four vectors of partial sums, then a fixed tree.</summary>
-    private static float Dot(float* x, float* y, int n)
-    {
-        var (s0, s1, s2, s3) = (Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero);
-        int i = 0;
-        for (; i <= n - 32; i += 32)
-        {
-            s0 = Vector256.FusedMultiplyAdd(Vector256.Load(x + i), Vector256.Load(y + i), s0);
-            s1 = Vector256.FusedMultiplyAdd(Vector256.Load(x + i + 8), Vector256.Load(y + i + 8), s1);
-            s2 = Vector256.FusedMultiplyAdd(Vector256.Load(x + i + 16), Vector256.Load(y + i + 16), s2);
-            s3 = Vector256.FusedMultiplyAdd(Vector256.Load(x + i + 24), Vector256.Load(y + i + 24), s3);
-        }
-        float sum = Vector256.Sum(s0 + s1 + (s2 + s3));
-        for (; i < n; i++) sum = MathF.FusedMultiplyAdd(x[i], y[i], sum);
-        return sum;
-    }
-
-    private static void Axpy(float scale, float* x, float* y, int n)
-    {
-        var s = Vector256.Create(scale);
-        int i = 0;
-        for (; i <= n - 8; i += 8) Vector256.FusedMultiplyAdd(s, Vector256.Load(x + i), Vector256.Load(y + i)).Store(y + i);
-        for (; i < n; i++) y[i] = MathF.FusedMultiplyAdd(scale, x[i], y[i]);
+        Gemv<T>.Dots(from, from + count, k, v, matrix, ld, target);
     }
 }

@@ -32,16 +32,16 @@ internal sealed unsafe class MatMulKernel : CpuKernel
         }
         _c = (long)m * n;
         _batches = _a.Length;
-        _plan = new GemmPlan(m, n, k, transposeA, transposeB, a[^1], b[^1], n, epilogue, _batches);
+        _plan = new GemmPlan(m, n, k, transposeA, transposeB, a[^1], b[^1], n, epilogue);
         Chunks = Math.Max(1, _batches * _plan.Chunks);
         ScratchBytes = _plan.ScratchBytes;
     }
 
-    public override string Variant => _plan.ToString()!;
+    public override string Variant => _plan.Variant;
 
     public override void RunChunk(int chunk, void** operands, byte* scratch)
     {
-        if (_batches == 0) return;
+        if (_batches == 0 || _plan.Chunks == 0) return;
         int batch = chunk / _plan.Chunks, part = chunk - batch * _plan.Chunks;
         float* a = (float*)operands[0] + _a[batch], b = (float*)operands[1] + _b[batch];
         if (_bias is null)

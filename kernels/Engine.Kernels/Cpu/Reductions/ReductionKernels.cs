@@ -68,13 +68,30 @@ internal sealed unsafe class ReduceKernel : CpuKernel
         {
             if (_inner == 1)
             {
-                y[o] = ReductionLoops.Row(_kind, x + o * _reduced, _reduced);
+                y[o] = Row(new ReadOnlySpan<float>(x + o * _reduced, checked((int)_reduced)));
                 continue;
             }
             float* into = y + o * _inner + firstInner, from = x + o * _reduced * _inner + firstInner;
-            if (_reduced == 0) new Span<float>(into, width).Fill(ReductionLoops.Identity(_kind));
+            if (_reduced == 0) new Span<float>(into, width).Fill(Row([]));
             else new ReadOnlySpan<float>(from, width).CopyTo(new Span<float>(into, width));
-            for (long r = 1; r < _reduced; r++) ReductionLoops.Combine(_kind, into, from + r * _inner, width);
+            for (long r = 1; r < _reduced; r++) Into(new Span<float>(into, width), new ReadOnlySpan<float>(from + r * _inner, width));
+        }
+    }
+
+    private float Row(ReadOnlySpan<float> row) => _kind switch
+    {
+        ReduceKind.Sum => ReductionLoops.Sum(row),
+        ReduceKind.Max => ReductionLoops.Max(row),
+        _ => ReductionLoops.Min(row),
+    };
+
+    private void Into(Span<float> total, ReadOnlySpan<float> row)
+    {
+        switch (_kind)
+        {
+            case ReduceKind.Sum: ReductionLoops.AddInto(total, row); break;
+            case ReduceKind.Max: ReductionLoops.MaxInto(total, row); break;
+            default: ReductionLoops.MinInto(total, row); break;
         }
     }
 }
@@ -99,6 +116,12 @@ internal sealed unsafe class ArgReduceKernel : CpuKernel
             for (long i = 0; i < _inner; i++)
             {
                 float* at = x + o * _size * _inner + i;
+                if (_inner == 1)
+                {
+                    var row = new ReadOnlySpan<float>(at, _size);
+                    y[o] = _largest ? ReductionLoops.ArgMax(row) : ReductionLoops.ArgMin(row);
+                    continue;
+                }
                 float best = *at;
                 int position = 0;
                 for (int k = 1; k < _size && !float.IsNaN(best); k++)

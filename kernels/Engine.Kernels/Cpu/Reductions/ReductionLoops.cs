@@ -1,86 +1,166 @@
-using System.Numerics.Tensors;
-using System.Runtime.Intrinsics;
+using System.Runtime.CompilerServices;
 
 namespace Engine.Kernels.Cpu;
 
-/// <summary>Rows to one number, and rows combined into a row; the order of additions depends on the length alone.</summary>
-internal static unsafe class ReductionLoops
+/// <summary>
+/// Reductions of contiguous rows, and row-by-row accumulation for reductions over an outer axis. The order of a sum depends on
+/// the length alone, never on the address, so that results are bit-equal wherever a row lies and whoever sums it.
+/// </summary>
+public static unsafe class ReductionLoops
 {
-    private const int Block = 4096;
+    /// <summary>The sum; 0 of an empty row. Four vectors of partial sums within blocks of 1024, and blocks added in pairs: the
+    /// error grows with the logarithm of the length.</summary>
+    public static float Sum(ReadOnlySpan<float> x) => Sum(x, Simd.Best);
 
-    /// <summary>What nothing reduces to.</summary>
-    public static float Identity(ReduceKind kind) => kind switch { ReduceKind.Sum => 0, ReduceKind.Max => float.NegativeInfinity, _ => float.PositiveInfinity };
+    /// <summary>The largest; NaN if there is one, +0 above -0; -inf of an empty row.</summary>
+    public static float Max(ReadOnlySpan<float> x) => Max(x, Simd.Best);
 
-    /// <summary>Sum, max or min of a row.</summary>
-    public static float Row(ReduceKind kind, float* x, long n)
+    /// <summary>The smallest; NaN if there is one, -0 below +0; +inf of an empty row.</summary>
+    public static float Min(ReadOnlySpan<float> x) => Min(x, Simd.Best);
+
+    /// <summary>Position of the first of the largest, or of the first NaN; the zeros are equal.</summary>
+    /// <exception cref="ArgumentException">The row is empty.</exception>
+    public static int ArgMax(ReadOnlySpan<float> x) => ArgMax(x, Simd.Best);
+
+    /// <summary>Position of the first of the smallest, or of the first NaN; the zeros are equal.</summary>
+    /// <exception cref="ArgumentException">The row is empty.</exception>
+    public static int ArgMin(ReadOnlySpan<float> x) => ArgMin(x, Simd.Best);
+
+    /// <summary>total[j] += row[j]: call for the rows in order.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void AddInto(Span<float> total, ReadOnlySpan<float> row) => BinaryLoops.Run(BinaryKind.Add, total, row, total);
+
+    /// <summary>largest[j] = max(largest[j], row[j]); NaN stays.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void MaxInto(Span<float> largest, ReadOnlySpan<float> row) => BinaryLoops.Run(BinaryKind.Maximum, largest, row, largest);
+
+    /// <summary>smallest[j] = min(smallest[j], row[j]); NaN stays.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void MinInto(Span<float> smallest, ReadOnlySpan<float> row) => BinaryLoops.Run(BinaryKind.Minimum, smallest, row, smallest);
+
+    internal static float Sum(ReadOnlySpan<float> x, SimdWidth width)
     {
-        if (kind == ReduceKind.Sum) return Sum<Identical>(x, n);
-        float best = Identity(kind);
-        int i = 0;
-        if (n >= 8)
-        {
-            var v = Vector256.Load(x);
-            for (i = 8; i <= n - 8; i += 8) v = kind == ReduceKind.Max ? Vector256.Max(v, Vector256.Load(x + i)) : Vector256.Min(v, Vector256.Load(x + i));
-            for (int lane = 0; lane < 8; lane++) best = kind == ReduceKind.Max ? MathF.Max(best, v[lane]) : MathF.Min(best, v[lane]);
-        }
-        for (; i < n; i++) best = kind == ReduceKind.Max ? MathF.Max(best, x[i]) : MathF.Min(best, x[i]);
-        return best;
-    }
-
-    /// <summary>Sum of x*x, the same bits as squaring first and summing then.</summary>
-    public static float SumOfSquares(float* x, long n) => Sum<Squared>(x, n);
-
-    /// <summary>y = y ∘ x, element by element.</summary>
-    public static void Combine(ReduceKind kind, float* y, float* x, int n)
-    {
-        var to = new Span<float>(y, n);
-        var from = new ReadOnlySpan<float>(x, n);
-        if (kind == ReduceKind.Sum) TensorPrimitives.Add(to, from, to);
-        else if (kind == ReduceKind.Max) TensorPrimitives.Max(to, from, to);
-        else TensorPrimitives.Min(to, from, to);
-    }
-
-    private interface ITerm
-    {
-        static abstract Vector256<float> Of(Vector256<float> x);
-
-        static abstract float Of(float x);
-    }
-
-    private readonly struct Identical : ITerm
-    {
-        public static Vector256<float> Of(Vector256<float> x) => x;
-
-        public static float Of(float x) => x;
-    }
-
-    private readonly struct Squared : ITerm
-    {
-        public static Vector256<float> Of(Vector256<float> x) => x * x;
-
-        public static float Of(float x) => x * x;
-    }
-
-    /// <summary>Blocks of 4096 in four vectors of partial sums; block sums are added in order.</summary>
-    private static float Sum<T>(float* x, long n) where T : struct, ITerm
-    {
-        float total = 0;
-        for (long start = 0; start < n; start += Block)
-        {
-            int length = (int)Math.Min(Block, n - start), i = 0;
-            float* at = x + start;
-            var (s0, s1, s2, s3) = (Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero);
-            for (; i <= length - 32; i += 32)
+        fixed (float* p = x)
+            return width switch
             {
-                s0 += T.Of(Vector256.Load(at + i));
-                s1 += T.Of(Vector256.Load(at + i + 8));
-                s2 += T.Of(Vector256.Load(at + i + 16));
-                s3 += T.Of(Vector256.Load(at + i + 24));
-            }
-            float sum = Vector256.Sum(s0 + s1 + (s2 + s3));
-            for (; i < length; i++) sum += T.Of(at[i]);
-            total += sum;
+                SimdWidth.V512 => Rows<Lanes512>.Sum(p, x.Length),
+                SimdWidth.V256 => Rows<Lanes256>.Sum(p, x.Length),
+                _ => Rows<Lanes128>.Sum(p, x.Length),
+            };
+    }
+
+    internal static float Max(ReadOnlySpan<float> x, SimdWidth width)
+    {
+        fixed (float* p = x)
+            return width switch
+            {
+                SimdWidth.V512 => Rows<Lanes512>.Extreme<Largest>(p, x.Length, float.NegativeInfinity),
+                SimdWidth.V256 => Rows<Lanes256>.Extreme<Largest>(p, x.Length, float.NegativeInfinity),
+                _ => Rows<Lanes128>.Extreme<Largest>(p, x.Length, float.NegativeInfinity),
+            };
+    }
+
+    internal static float Min(ReadOnlySpan<float> x, SimdWidth width)
+    {
+        fixed (float* p = x)
+            return width switch
+            {
+                SimdWidth.V512 => Rows<Lanes512>.Extreme<Smallest>(p, x.Length, float.PositiveInfinity),
+                SimdWidth.V256 => Rows<Lanes256>.Extreme<Smallest>(p, x.Length, float.PositiveInfinity),
+                _ => Rows<Lanes128>.Extreme<Smallest>(p, x.Length, float.PositiveInfinity),
+            };
+    }
+
+    internal static int ArgMax(ReadOnlySpan<float> x, SimdWidth width) => First(x, Max(x, width));
+
+    internal static int ArgMin(ReadOnlySpan<float> x, SimdWidth width) => First(x, Min(x, width));
+
+    // Two passes, to find the value and to find where it is, need no vectors of indices; the second ends at the first match.
+    private static int First(ReadOnlySpan<float> x, float value)
+    {
+        if (x.IsEmpty) throw new ArgumentException("the position of an extreme of an empty row is not defined", nameof(x));
+        // The span's search compares as ==, so that it finds either zero, but no NaN.
+        if (!float.IsNaN(value)) return x.IndexOf(value);
+        int i = 0;
+        while (!float.IsNaN(x[i])) i++;
+        return i;
+    }
+
+    private readonly struct Largest : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.Max(x, y);
+    }
+
+    private readonly struct Smallest : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.Min(x, y);
+    }
+
+    private static class Rows<T> where T : unmanaged, ILanes<T>
+    {
+        private const int Block = 1024;
+
+        internal static float Sum(float* x, nint n)
+        {
+            if (n <= Block) return BlockSum(x, n);
+            // The left part is a power of two of blocks: the tree depends on the length alone.
+            nint left = Block;
+            while (left * 2 < n) left *= 2;
+            return Sum(x, left) + Sum(x + left, n - left);
         }
-        return total;
+
+        /// <summary>What is left after the last whole vector. It is taken first: a call after the loop would make the JIT keep the
+        /// partial results in memory throughout.</summary>
+        private static T Rest(float* x, nint n, float neutral)
+        {
+            nint rest = n % T.Count;
+            T result = T.Create(neutral);
+            Unsafe.CopyBlockUnaligned(&result, x + n - rest, (uint)rest * sizeof(float));
+            return result;
+        }
+
+        private static float BlockSum(float* x, nint n)
+        {
+            int count = T.Count;
+            T s0 = Rest(x, n, 0f), s1 = T.Create(0f), s2 = s1, s3 = s1;
+            nint i = 0;
+            for (; i + 4 * count <= n; i += 4 * count)
+            {
+                s0 += T.Load(x + i);
+                s1 += T.Load(x + i + count);
+                s2 += T.Load(x + i + 2 * count);
+                s3 += T.Load(x + i + 3 * count);
+            }
+            for (; i + count <= n; i += count) s0 += T.Load(x + i);
+            return T.Sum((s0 + s1) + (s2 + s3));
+        }
+
+        internal static float Extreme<F>(float* x, nint n, float neutral) where F : IBinaryFunction
+        {
+            int count = T.Count;
+            T e0 = Rest(x, n, neutral), e1 = T.Create(neutral), e2 = e1, e3 = e1;
+            nint i = 0;
+            for (; i + 4 * count <= n; i += 4 * count)
+            {
+                e0 = F.Invoke(e0, T.Load(x + i));
+                e1 = F.Invoke(e1, T.Load(x + i + count));
+                e2 = F.Invoke(e2, T.Load(x + i + 2 * count));
+                e3 = F.Invoke(e3, T.Load(x + i + 3 * count));
+            }
+            for (; i + count <= n; i += count) e0 = F.Invoke(e0, T.Load(x + i));
+            T all = F.Invoke(F.Invoke(e0, e1), F.Invoke(e2, e3));
+            // Lanes are folded by the same function, in memory: a row ends once, so this need not be fast.
+            T* folded = stackalloc T[2];
+            for (int half = count / 2; half > 0; half /= 2)
+            {
+                folded[0] = all;
+                folded[1] = all;
+                all = F.Invoke(all, T.Load((float*)folded + half));
+            }
+            folded[0] = all;
+            return *(float*)folded;
+        }
     }
 }

@@ -1,0 +1,137 @@
+using System.Runtime.CompilerServices;
+
+namespace Engine.Kernels.Cpu;
+
+/// <summary>
+/// Products in which one side is a vector. They read the matrix once, so the limit is the memory's rate and nothing is packed.
+/// Written at every width; the order of a sum depends on its length and the width alone.
+/// </summary>
+internal static unsafe class Gemv<T> where T : unmanaged, ILanes<T>
+{
+    /// <summary>Where the results go: element i at out[i*Stride], plus bias[i*BiasStep].</summary>
+    internal readonly struct Target(float* output, nint stride, GemmEpilogue epilogue, float* bias, nint biasStep)
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        internal void Write(int i, float sum)
+        {
+            float* at = output + i * stride;
+            if ((epilogue & GemmEpilogue.Accumulate) != 0) sum = *at + sum;
+            if ((epilogue & GemmEpilogue.Bias) != 0) sum += bias[i * biasStep];
+            if ((epilogue & GemmEpilogue.Relu) != 0 && sum <= 0) sum = 0;
+            *at = sum;
+        }
+    }
+
+    /// <summary>result[j] = sum over p of v[p*vStep] * matrix[p*ld + j], for j in [from, to).</summary>
+    internal static void CombineRows(int from, int to, int k, float* v, nint vStep, float* matrix, nint ld, in Target target)
+    {
+        int j = from, count = T.Count;
+        T* sums = stackalloc T[8];
+        // Eight sums hide the latency of the multiply-add, and eight vectors of a row are contiguous.
+        for (; j + 8 * count <= to; j += 8 * count)
+        {
+            T s0 = T.Create(0f), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+            float* row = matrix + j, x = v;
+            for (int p = 0; p < k; p++, row += ld, x += vStep)
+            {
+                T w = T.Create(*x);
+                s0 = T.MulAdd(w, T.Load(row), s0);
+                s1 = T.MulAdd(w, T.Load(row + count), s1);
+                s2 = T.MulAdd(w, T.Load(row + 2 * count), s2);
+                s3 = T.MulAdd(w, T.Load(row + 3 * count), s3);
+                s4 = T.MulAdd(w, T.Load(row + 4 * count), s4);
+                s5 = T.MulAdd(w, T.Load(row + 5 * count), s5);
+                s6 = T.MulAdd(w, T.Load(row + 6 * count), s6);
+                s7 = T.MulAdd(w, T.Load(row + 7 * count), s7);
+            }
+            sums[0] = s0; sums[1] = s1; sums[2] = s2; sums[3] = s3;
+            sums[4] = s4; sums[5] = s5; sums[6] = s6; sums[7] = s7;
+            for (int i = 0; i < 8 * count; i++) target.Write(j + i, ((float*)sums)[i]);
+        }
+        for (; j + 2 * count <= to; j += 2 * count)
+        {
+            T s0 = T.Create(0f), s1 = s0;
+            float* row = matrix + j, x = v;
+            for (int p = 0; p < k; p++, row += ld, x += vStep)
+            {
+                T w = T.Create(*x);
+                s0 = T.MulAdd(w, T.Load(row), s0);
+                s1 = T.MulAdd(w, T.Load(row + count), s1);
+            }
+            sums[0] = s0; sums[1] = s1;
+            for (int i = 0; i < 2 * count; i++) target.Write(j + i, ((float*)sums)[i]);
+        }
+        for (; j + count <= to; j += count)
+        {
+            T sum = T.Create(0f);
+            float* row = matrix + j, x = v;
+            for (int p = 0; p < k; p++, row += ld, x += vStep) sum = T.MulAdd(T.Create(*x), T.Load(row), sum);
+            sums[0] = sum;
+            for (int i = 0; i < count; i++) target.Write(j + i, ((float*)sums)[i]);
+        }
+        if (j < to)
+        {
+            // The last columns go through a padded copy of each row's end: nothing beyond a row is read.
+            T sum = T.Create(0f);
+            sums[0] = sum;
+            float* row = matrix + j, x = v, padded = (float*)sums;
+            for (int p = 0; p < k; p++, row += ld, x += vStep)
+            {
+                for (int i = 0; i < to - j; i++) padded[i] = row[i];
+                sum = T.MulAdd(T.Create(*x), T.Load(padded), sum);
+            }
+            sums[0] = sum;
+            for (int i = 0; i < to - j; i++) target.Write(j + i, padded[i]);
+        }
+    }
+
+    /// <summary>result[i] = sum over p of matrix[i*ld + p] * v[p], for i in [from, to). Two vectors of partial sums a row, then
+    /// their lanes, then what is left of K in order.</summary>
+    internal static void Dots(int from, int to, int k, float* v, float* matrix, nint ld, in Target target)
+    {
+        int count = T.Count, body = k - k % (2 * count);
+        float* sums = stackalloc float[4];
+        int i = from;
+        for (; i + 4 <= to; i += 4)
+        {
+            float* r0 = matrix + i * ld, r1 = r0 + ld, r2 = r1 + ld, r3 = r2 + ld;
+            T s0 = T.Create(0f), s1 = s0, s2 = s0, s3 = s0, t0 = s0, t1 = s0, t2 = s0, t3 = s0;
+            for (nint p = 0; p < body; p += 2 * count)
+            {
+                T x = T.Load(v + p), y = T.Load(v + p + count);
+                s0 = T.MulAdd(T.Load(r0 + p), x, s0);
+                t0 = T.MulAdd(T.Load(r0 + p + count), y, t0);
+                s1 = T.MulAdd(T.Load(r1 + p), x, s1);
+                t1 = T.MulAdd(T.Load(r1 + p + count), y, t1);
+                s2 = T.MulAdd(T.Load(r2 + p), x, s2);
+                t2 = T.MulAdd(T.Load(r2 + p + count), y, t2);
+                s3 = T.MulAdd(T.Load(r3 + p), x, s3);
+                t3 = T.MulAdd(T.Load(r3 + p + count), y, t3);
+            }
+            // All sums come before the first call, which would make the JIT keep the vectors in memory throughout.
+            sums[0] = T.Sum(s0 + t0);
+            sums[1] = T.Sum(s1 + t1);
+            sums[2] = T.Sum(s2 + t2);
+            sums[3] = T.Sum(s3 + t3);
+            for (int r = 0; r < 4; r++) target.Write(i + r, sums[r] + Tail(k, body, v, r0 + r * ld));
+        }
+        for (; i < to; i++)
+        {
+            float* row = matrix + i * ld;
+            T s = T.Create(0f), t = s;
+            for (nint p = 0; p < body; p += 2 * count)
+            {
+                s = T.MulAdd(T.Load(row + p), T.Load(v + p), s);
+                t = T.MulAdd(T.Load(row + p + count), T.Load(v + p + count), t);
+            }
+            target.Write(i, T.Sum(s + t) + Tail(k, body, v, row));
+        }
+    }
+
+    private static float Tail(int k, int body, float* v, float* row)
+    {
+        float tail = 0;
+        for (int p = body; p < k; p++) tail = MathF.FusedMultiplyAdd(row[p], v[p], tail);
+        return tail;
+    }
+}
