@@ -109,16 +109,16 @@ public sealed record Binary([property: JsonConverter(typeof(JsonStringEnumConver
         _ => throw new InvalidOperationException(Kind.ToString()),
     };
 
-    /// <summary>The function of two integers; division by zero throws.</summary>
+    /// <summary>The function of two integers. Sums and products wrap; a division by zero gives 0, because a device cannot throw.</summary>
     public int Scalar(int x, int y) => Kind switch
     {
         BinaryKind.Add => unchecked(x + y),
         BinaryKind.Subtract => unchecked(x - y),
         BinaryKind.Multiply => unchecked(x * y),
-        BinaryKind.Divide => x / y,
+        BinaryKind.Divide => y is 0 ? 0 : y is -1 ? unchecked(-x) : x / y,
         BinaryKind.Maximum => Math.Max(x, y),
         BinaryKind.Minimum => Math.Min(x, y),
-        BinaryKind.Modulo => ((x % y) + y) % y,
+        BinaryKind.Modulo => y is 0 or -1 ? 0 : x % y is var r && r != 0 && (r ^ y) < 0 ? r + y : x % y,
         _ => throw new InvalidOperationException(Kind.ToString()),
     };
 

@@ -54,7 +54,7 @@ public enum BinaryKind
     Subtract,
     /// <summary>x*y (float, int)</summary>
     Multiply,
-    /// <summary>x/y (float; int truncates towards zero)</summary>
+    /// <summary>x/y (float; int truncates towards zero, and is 0 for y = 0)</summary>
     Divide,
     /// <summary>The larger; NaN if either is NaN; +0 above -0 (float, int).</summary>
     Maximum,
@@ -62,7 +62,7 @@ public enum BinaryKind
     Minimum,
     /// <summary>x^y, as IEEE pow (float).</summary>
     Power,
-    /// <summary>x - y*floor(x/y) for float, the remainder with y's sign for int.</summary>
+    /// <summary>x - y*floor(x/y) for float, the remainder with y's sign for int (0 for y = 0).</summary>
     Modulo,
 }
 

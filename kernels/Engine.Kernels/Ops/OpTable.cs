@@ -81,7 +81,7 @@ public static class OpTable
                 var (low, high) = kind is BinaryKind.Power or BinaryKind.Divide or BinaryKind.Modulo ? (0.4, 2.5) : (-2.0, 2.0);
                 // A remainder jumps where the quotient passes an integer: finite differences cannot be trusted there.
                 yield return Case(new Binary(kind), kind == BinaryKind.Power ? function : exact, kind != BinaryKind.Modulo, F(a, low, high), F(b, low, high));
-                if (kind != BinaryKind.Power) yield return Case(new Binary(kind), exact, false, I(a, 1, 50), I(b, 1, 9));
+                if (kind != BinaryKind.Power) yield return Case(new Binary(kind), exact, false, I(a, -50, 50), I(b, -3, 4));
             }
         foreach (var kind in Enum.GetValues<CompareKind>())
             foreach (var (a, b) in pairs)
