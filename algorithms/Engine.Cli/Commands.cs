@@ -6,6 +6,7 @@ using Engine.Algorithms.Data;
 using Engine.Algorithms.Environments;
 using Engine.Algorithms.Parity;
 using Engine.Algorithms.Training;
+using Engine.Kernels;
 using Engine.Kernels.Cpu;
 using Spectre.Console;
 
@@ -241,16 +242,30 @@ internal static class Commands
     /// <summary>engine devices.</summary>
     public static Command Devices()
     {
-        var command = new Command("devices", "What can run here, with measured limits.");
-        command.SetAction(_ =>
+        var ops = new Option<bool>("--ops") { Description = "also the coverage matrix: which op has a kernel where, and a derivative" };
+        var command = new Command("devices", "What can run here, with measured limits.") { ops };
+        command.SetAction(parse =>
         {
             using var device = new CpuDevice(Environment.ProcessorCount);
             var (gflops, gigabytes) = CpuRoofline.Measure();
             Console.WriteLine($"cpu   {device.Description}; one thread: {gflops:F0} GFLOP/s float32 multiply-add, {gigabytes:F0} GB/s read from memory");
             Console.WriteLine("cuda  not in this build");
             Console.WriteLine("ilgpu not in this build");
+            if (parse.GetValue(ops)) PrintCoverage(device);
             return 0;
         });
         return command;
+    }
+
+    private static void PrintCoverage(CpuDevice device)
+    {
+        Console.WriteLine($"\n{"op",-20} {"cases",5}  {"cpu",-10} derivative");
+        foreach (var op in OpTable.Cases.GroupBy(c => c.Op.Name))
+        {
+            var first = op.First();
+            bool kernel = first.Op.IsAlias || device.Implements(first.Op, [], []), composite = first.Op is Composite;
+            string derivative = !op.Any(c => c.Differentiable) ? "-" : Autodiff.Derivatives.HasRule(first.Op.GetType()) ? "rule" : "definition";
+            Console.WriteLine($"{op.Key,-20} {op.Count(),5}  {(first.Op.IsAlias ? "no copy" : kernel ? composite ? "fused" : "kernel" : composite ? "definition" : "HOLE"),-10} {derivative}");
+        }
     }
 }
