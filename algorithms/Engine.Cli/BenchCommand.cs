@@ -30,7 +30,7 @@ internal static class BenchCommand
             using var device = new CpuDevice(parse.GetValue(threads));
             using var state = new State(device);
             var model = entry.Create(new AlgorithmContext(state, 0, s, a), settings);
-            var generator = Autodiff.Random.AddState(state, 0);
+            var generator = RandomDraws.AddState(state, 0);
             using var program = Autodiff.Program.Trace(state, graph =>
             {
                 graph.Random.Use(generator);

@@ -102,20 +102,31 @@ internal static class Commands
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => { context.Cancel = true; stop.Cancel(); });
         TrainingReport? last = null;
         bool terminal = !Console.IsOutputRedirected && !quiet;
+        var sinceShown = System.Diagnostics.Stopwatch.StartNew();
         trainer.Run(report =>
         {
             if (report.Evaluation is not null) last = report;
             if (quiet) return;
-            string line = Line(report, config.Steps);
-            // On a terminal the plain progress line is overwritten; lines with an evaluation stay.
-            if (terminal) Console.Write("\r" + line.PadRight(Math.Max(1, Console.WindowWidth - 1))[..Math.Max(1, Math.Min(line.Length, Console.WindowWidth - 1))].PadRight(Math.Max(1, Console.WindowWidth - 1)) + (report.Evaluation is null ? "" : "\n"));
-            else Console.WriteLine(line);
-        }, stop.Token);
-        if (terminal) Console.WriteLine();
+            // On a terminal a line without an evaluation is overwritten by the next.
+            if (terminal) Overwrite(Line(report, config.Steps), keep: report.Evaluation is not null);
+            else Console.WriteLine(Line(report, config.Steps));
+        }, stop.Token, !terminal ? null : (step, rate) =>
+        {
+            if (sinceShown.ElapsedMilliseconds < 500) return;
+            sinceShown.Restart();
+            Overwrite($"step {step}/{config.Steps}  {rate:F0} steps/s  eta {TimeSpan.FromSeconds((config.Steps - step) / Math.Max(rate, 1e-9)):hh\\:mm\\:ss}", keep: false);
+        });
+        if (terminal && last?.Step != config.Steps) Console.WriteLine(); // leave the progress line behind
         if (last?.Evaluation is { } e)
             Console.WriteLine($"{config.Algorithm} reached a return of {e.Mean:F1} +- {e.StandardError:F1} over {e.Returns.Length} episodes of {config.Environment}{(e.NormalizedMean is { } score ? $" (normalised {score:F1})" : "")}; the dataset's mean is {data.EpisodeReturns.Average():F1}. Run folder: {folder}");
         else Console.WriteLine($"trained {config.Algorithm} for {config.Steps:N0} updates. Run folder: {folder}");
         return 0;
+    }
+
+    private static void Overwrite(string line, bool keep)
+    {
+        int width = Math.Max(20, Console.WindowWidth - 1);
+        Console.Write("\r" + (line.Length > width ? line[..width] : line.PadRight(width)) + (keep ? "\n" : ""));
     }
 
     private static string Line(TrainingReport report, int steps)

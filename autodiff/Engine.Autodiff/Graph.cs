@@ -50,10 +50,10 @@ public sealed class Graph
     /// <summary>In a loop's body, after tracing: the carried values of the next step, then the per-step outputs.</summary>
     public IReadOnlyList<Tensor> Results { get; private set; } = [];
 
-    /// <summary>How draws are made; see <see cref="Random"/>.</summary>
-    public Random Random => Root._random ??= new Random(this);
+    /// <summary>How draws are made; see <see cref="RandomDraws"/>.</summary>
+    public RandomDraws Random => Root._random ??= new RandomDraws(this);
 
-    private Random? _random;
+    private RandomDraws? _random;
 
     internal Graph Root => Parent?.Root ?? this;
 

@@ -31,12 +31,12 @@ public sealed class Program : IDisposable
         options ??= new CompileOptions();
         _state = state;
         Source = graph;
-        Debug.Say(4, () => "graph before passes\n" + string.Join("\n", graph.Nodes));
+        DebugOutput.Say(4, () => "graph before passes\n" + string.Join("\n", graph.Nodes));
         if (options.DeadCode) graph = DeadCode.Run(graph);
         graph = ExpandComposites.Run(graph, state.Device, options.FusedKernels);
         if (options.CommonSubexpressions) graph = CommonSubexpressions.Run(graph);
         if (options.DeadCode) graph = DeadCode.Run(graph);
-        Debug.Say(4, () => "graph after passes\n" + string.Join("\n", graph.Nodes));
+        DebugOutput.Say(4, () => "graph after passes\n" + string.Join("\n", graph.Nodes));
         Compiled = graph;
         _memory = MemoryPlan.Of(graph, state.Device, options);
 
@@ -51,8 +51,8 @@ public sealed class Program : IDisposable
         _host = state.Device.Allocate(_memory.HostBytes);
         _slots = new nint[_memory.Plan.Slots];
         _executable = state.Device.Load(_memory.Plan);
-        Debug.Say(1, () => $"program on {state.Device.Name} ({state.Device.Description}): {Kernels(_memory.Plan.Instructions)} kernels of {Source.Nodes.Count} nodes, arena {_memory.ArenaBytes:N0} bytes");
-        Debug.Say(3, () => string.Join("\n", Lines(_memory.Plan.Instructions, "")));
+        DebugOutput.Say(1, () => $"program on {state.Device.Name} ({state.Device.Description}): {Kernels(_memory.Plan.Instructions)} kernels of {Source.Nodes.Count} nodes, arena {_memory.ArenaBytes:N0} bytes");
+        DebugOutput.Say(3, () => string.Join("\n", Lines(_memory.Plan.Instructions, "")));
     }
 
     /// <summary>Traces a function into a fresh graph and compiles it.</summary>
@@ -93,7 +93,7 @@ public sealed class Program : IDisposable
     public void Run()
     {
         Bind();
-        if (Debug.Level >= 2 && !_profiled)
+        if (DebugOutput.Level >= 2 && !_profiled)
         {
             _profiled = true;
             Console.Error.WriteLine(Report.Text(_executable.Profile(_slots), null));

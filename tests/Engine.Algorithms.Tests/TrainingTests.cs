@@ -82,7 +82,7 @@ public sealed class TrainingTests : IDisposable
             using var state = new State(device);
             var settings = (SacNSettings)Config("sac-n", 1, ("update_order", order), ("actor_learning_rate", actorRate.ToString()), ("temperature_learning_rate", actorRate.ToString())).Settings;
             var algorithm = new SacN(new AlgorithmContext(state, 1, 3, 1), settings);
-            var generator = Autodiff.Random.AddState(state, 1);
+            var generator = RandomDraws.AddState(state, 1);
             using var program = Program.Trace(state, g =>
             {
                 g.Random.Use(generator);

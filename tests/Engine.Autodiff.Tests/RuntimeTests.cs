@@ -9,7 +9,7 @@ public class RuntimeTests
     /// <summary>A model with every kind of storage: variables, a loop, draws, constants, several outputs.</summary>
     private static void Trace(State state, Graph g)
     {
-        g.Random.Use(state[Random.StateName]);
+        g.Random.Use(state[RandomDraws.StateName]);
         var (w, v) = (g.Read(state["w"]), g.Read(state["v"]));
         var x = g.Random.Normal("x", [300, 40]);
         var h = x.Linear(w, g.Read(state["b"]), Activation.Relu);
@@ -27,7 +27,7 @@ public class RuntimeTests
     private static State NewState(Device device)
     {
         var state = new State(device);
-        Random.AddState(state, 11);
+        RandomDraws.AddState(state, 11);
         state.Add("w", [40, 64], Sample.Normals(40 * 64, "w", 0.2));
         state.Add("b", [64], Sample.Normals(64, "b", 0.1));
         state.Add("v", [64, 1], Sample.Normals(64, "v", 0.2));

@@ -210,7 +210,7 @@ public class SpineProbes
         const int capacity = 8;
         var rows = state.AddZeros("rows", TensorType.Float([capacity, 2]));
         var (size, cursor) = (state.AddZeros("size", TensorType.Int(Shape.Scalar)), state.AddZeros("cursor", TensorType.Int(Shape.Scalar)));
-        var generator = Random.AddState(state, 3);
+        var generator = RandomDraws.AddState(state, 3);
         using var append = Program.Trace(state, g =>
         {
             var row = g.Input("row", TensorType.Float([2]));

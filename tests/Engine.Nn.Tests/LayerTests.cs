@@ -155,7 +155,7 @@ public sealed class LayerTests : IDisposable
     [Fact]
     public void Categorical_draws_follow_the_probabilities()
     {
-        var generator = Autodiff.Random.AddState(_state, 4);
+        var generator = RandomDraws.AddState(_state, 4);
         using var program = Program.Trace(_state, g =>
         {
             g.Random.Use(generator);

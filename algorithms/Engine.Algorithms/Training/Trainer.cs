@@ -59,7 +59,7 @@ public sealed class Trainer : IDisposable
             throw new DatasetException($"{dataset.Source}: observations of {dataset.ObservationSize} and actions of {dataset.ActionSize}, environment {config.Environment} has {probe.ObservationSize} and {probe.ActionBounds.Size}");
 
         _state = new State(device);
-        var generator = Autodiff.Random.AddState(_state, config.Seed);
+        var generator = RandomDraws.AddState(_state, config.Seed);
         _state.Add(GuardName, [1], new[] { -1 });
         foreach (var (name, values, shape) in Columns()) _state.Add("data." + name, shape, values, VariableKind.Data);
         _algorithm = AlgorithmCatalogue.Find(config.Algorithm).Create(new AlgorithmContext(_state, config.Seed, dataset.ObservationSize, dataset.ActionSize), config.Settings);
@@ -112,7 +112,10 @@ public sealed class Trainer : IDisposable
     /// <summary>Trains until the configured number of updates. When stopped early, a checkpoint of where it stands is written.</summary>
     /// <exception cref="DivergedException">A loss is NaN or infinite.</exception>
     /// <exception cref="OperationCanceledException">Stopped; the checkpoint has been written.</exception>
-    public void Run(Action<TrainingReport>? report, CancellationToken stop)
+    /// <param name="report">Told of every line of metrics and every evaluation.</param>
+    /// <param name="stop">Stops after at most 64 updates.</param>
+    /// <param name="progress">Told of the updates done and their rate, between reports too.</param>
+    public void Run(Action<TrainingReport>? report, CancellationToken stop, Action<int, double>? progress = null)
     {
         var clock = Stopwatch.StartNew();
         int reportedStep = Step;
@@ -127,6 +130,7 @@ public sealed class Trainer : IDisposable
             int next = new[] { _config.Steps, Next(_config.LogEvery), Next(_config.CheckpointEvery), _config.EvaluateEvery > 0 ? Next(_config.EvaluateEvery) : int.MaxValue, Step + 64 }.Min();
             _update.Run(next - Step);
             Step = next;
+            progress?.Invoke(Step, (Step - reportedStep) / Math.Max(1e-9, clock.Elapsed.TotalSeconds));
             bool last = Step == _config.Steps, evaluate = _policy is not null && (last || (_config.EvaluateEvery > 0 && Step % _config.EvaluateEvery == 0));
             if (last || evaluate || Step % _config.LogEvery == 0)
             {

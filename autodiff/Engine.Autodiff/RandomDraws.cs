@@ -7,13 +7,13 @@ namespace Engine.Autodiff;
 /// is a variable, so it is in checkpoints; <see cref="Advance"/> moves to the next step. A graph that replays recorded draws feeds
 /// them as inputs <c>noise.NAME</c> instead.
 /// </summary>
-public sealed class Random
+public sealed class RandomDraws
 {
     private readonly Graph _root;
     private Variable? _state;
     private bool _fed;
 
-    internal Random(Graph graph) => _root = graph.Root;
+    internal RandomDraws(Graph graph) => _root = graph.Root;
 
     /// <summary>The name of the generator's state.</summary>
     public const string StateName = "random.state";
@@ -39,7 +39,7 @@ public sealed class Random
         _root.Assign(State, state + _root.Constant(TensorType.Int([3]), 0, 0, 1));
     }
 
-    private Variable State => _state ?? throw new InvalidOperationException("a draw needs the generator's state: call Random.Use(Random.AddState(state, seed)) first");
+    private Variable State => _state ?? throw new InvalidOperationException("a draw needs the generator's state: call graph.Random.Use(RandomDraws.AddState(state, seed)) first");
 
     /// <summary>Standard normals.</summary>
     public Tensor Normal(string name, Shape shape) => Normal(_root, name, shape);
