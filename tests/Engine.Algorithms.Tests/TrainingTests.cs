@@ -59,6 +59,48 @@ public sealed class TrainingTests : IDisposable
         Assert.Equal(Train(config), Train(config, threads: 2));
     }
 
+    [Theory]
+    [InlineData("bc")]
+    [InlineData("edac")]
+    [InlineData("lb-sac")]
+    public void A_thousand_updates_with_metrics_read_at_intervals_allocate_nothing(string algorithm)
+    {
+        using var device = new CpuDevice(2);
+        using var trainer = new Trainer(Config(algorithm, 10), Data, device, null);
+        var program = trainer.UpdateProgram;
+        program.Run(50);
+        _ = program.ReadScalar("actor_loss");
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 1000; i++)
+        {
+            program.Run();
+            if (i % 100 == 0) _ = program.ReadScalar("actor_loss");
+        }
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
+    public void A_study_goes_on_after_an_interruption_and_makes_a_table()
+    {
+        string file = Path.Combine(_folder, "study.json"), runs = Path.Combine(_folder, "runs");
+        File.WriteAllText(file, """
+            { "dataset": "builtin:pendulum", "environment": "Pendulum-v1", "steps": 30, "evaluate_every": 10, "evaluation_episodes": 2, "final_episodes": 3, "threshold": -2000,
+              "seeds": [0, 1], "algorithms": { "bc": { "hidden_sizes": [8], "batch_size": 8 }, "wide": { "algorithm": "bc", "hidden_sizes": [16], "batch_size": 8 } } }
+            """);
+        var study = Study.Read(file);
+        using var stop = new CancellationTokenSource();
+        Assert.Throws<OperationCanceledException>(() => study.Run(runs, 1, line => { if (line.StartsWith("bc-seed1", StringComparison.Ordinal)) stop.Cancel(); }, stop.Token));
+        Directory.CreateDirectory(Path.Combine(runs, "wide-seed1"));
+        File.WriteAllText(Path.Combine(runs, "wide-seed1", "metrics.csv"), "killed before the first checkpoint");
+        var done = new List<string>();
+        study.Run(runs, 2, line => { lock (done) done.Add(line); }, CancellationToken.None);
+        Assert.StartsWith("2 of 4 runs", done[0], StringComparison.Ordinal);
+        string table = study.Table(runs);
+        Assert.Contains("| wide |", table, StringComparison.Ordinal);
+        Assert.Contains("10 / 10", table, StringComparison.Ordinal);
+        Assert.DoesNotContain("| - |", table, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Seeds_change_the_run_and_equal_seeds_do_not()
     {

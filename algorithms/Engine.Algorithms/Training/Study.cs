@@ -115,9 +115,12 @@ public sealed class Study
     private void RunOne(string folder, Entry entry, TransitionDataset dataset, Action<string> say, CancellationToken stop)
     {
         string run = Path.Combine(folder, entry.Name);
+        bool resume = Checkpoint.List(run).Count > 0;
+        // Killed before its first checkpoint: nothing to continue, and the run's lines would stand in the way.
+        if (!resume && Directory.Exists(run)) Directory.Delete(run, recursive: true);
         using var device = new CpuDevice();
         var clock = System.Diagnostics.Stopwatch.StartNew();
-        using (var trainer = new Trainer(entry.Config, dataset, device, run, resume: Checkpoint.List(run).Count > 0))
+        using (var trainer = new Trainer(entry.Config, dataset, device, run, resume))
             trainer.Run(null, stop);
         double seconds = clock.Elapsed.TotalSeconds;
         var (result, _) = Policy.Evaluate(run, null, FinalEpisodes, entry.Config.EvaluationSeed, device);

@@ -71,7 +71,15 @@ public sealed class Trainer : IDisposable
         }
         _update = Program.Trace(_state, graph => TraceUpdate(graph, generator));
         if (_environment is not null) _policy = new Policy(_algorithm, _state, dataset.ObservationSize, config.EvaluationEpisodes);
-        if (run is not null) OpenFolder(run, resume);
+        try
+        {
+            if (run is not null) OpenFolder(run, resume);
+        }
+        catch
+        {
+            Dispose(); // the folder's lock above all
+            throw;
+        }
         TakeSnapshot();
     }
 
