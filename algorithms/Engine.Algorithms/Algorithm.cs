@@ -60,6 +60,7 @@ public abstract record AlgorithmSettings
         Require(MaxAction > 0, "max_action", MaxAction, "above 0");
         Require(AdamBeta1 is > 0 and < 1, "adam_beta1", AdamBeta1, "between 0 and 1");
         Require(AdamBeta2 is > 0 and < 1, "adam_beta2", AdamBeta2, "between 0 and 1");
+        Require(WeightDecay == 0 || Optimizer == "adamw", "weight_decay", WeightDecay, "0, or optimizer=adamw: the decay is decoupled from the gradient");
         Require(AdamEpsilon >= 0, "adam_epsilon", AdamEpsilon, "at least 0");
         Require(NormalizerEpsilon >= 0, "normalizer_epsilon", NormalizerEpsilon, "at least 0");
         try { Activations.Named(Activation); }
