@@ -25,7 +25,7 @@ public sealed record CompileOptions
 }
 
 /// <summary>How much programs say on standard error, from ENGINE_DEBUG: 1 what was compiled and for which device; 2 also every kernel with
-/// time and rates after the first run; 3 also the chosen variants and the memory plan; 4 also the graph before and after the passes.</summary>
+/// time and rates in the third run; 3 also the chosen variants and the memory plan; 4 also the graph before and after the passes.</summary>
 public static class DebugOutput
 {
     /// <summary>0 to 4.</summary>

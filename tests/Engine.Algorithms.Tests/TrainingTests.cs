@@ -114,6 +114,31 @@ public sealed class TrainingTests : IDisposable
         Assert.NotEqual(Train(Config("sac-n", 3)), Train(Config("sac-n", 3, ("update_order", "authors"))));
     }
 
+    /// <summary>The table of initialisations in the specification (q-ensembles.md, section 1), for S = 17, A = 6 and hidden layers of 256.</summary>
+    [Theory]
+    [InlineData("authors", 0.2085, 0.0625, 0.1, 3e-3, 3e-3, 0.0625, 1e-3)]
+    [InlineData("corl", 0.0625, 0.0625, 0.1, 3e-3, 3e-3, 0.2425, 1e-3)]
+    [InlineData("lb-sac", 0.0625, 0.0625, 0.0625, 1, 1, 0.2425, 0.0625)]
+    public void Initial_values_have_the_bounds_of_their_preset(string init, double critic0, double critic1, double criticBias, double last, double lastBias, double actor0, double head)
+    {
+        using var device = new CpuDevice();
+        using var state = new State(device);
+        _ = new SacN(new AlgorithmContext(state, 1, 17, 6), new SacNSettings { Init = init, Critics = 50, HiddenSizes = [256, 256, 256] });
+        void Bound(string name, double bound)
+        {
+            double largest = state.Read(name).Max(v => Math.Abs((double)v));
+            Assert.True(largest <= bound * 1.0001 && largest > bound * 0.9, $"{name}: {largest} against a bound of {bound}");
+        }
+        Bound("critics.layer0.weight", critic0);
+        Bound("critics.layer1.weight", critic1);
+        Bound("critics.layer1.bias", criticBias);
+        Bound("critics.layer3.weight", last);
+        Bound("critics.layer3.bias", lastBias);
+        Bound("actor.layer0.weight", actor0);
+        Bound("actor.mean.weight", head);
+        Assert.Equal(state.Read("critics.layer1.weight"), state.Read("target_critics.layer1.weight"));
+    }
+
     /// <summary>The authors' order: every loss from the parameters before the update. One update by hand with the interpreter.</summary>
     [Fact]
     public void In_the_authors_order_the_critic_target_uses_the_old_actor_and_temperature()

@@ -148,6 +148,40 @@ public class RuntimeTests
     }
 
     [Fact]
+    public void Phases_are_programs_that_share_a_state_and_take_turns()
+    {
+        using var device = new CpuDevice();
+        using var state = new State(device);
+        var fast = state.Add("fast", [200], Sample.Normals(200, "fast"));
+        var slow = state.Add("slow", [200], Sample.Normals(200, "slow"));
+        // The second needs a larger arena than the first, which must follow it when it moves.
+        using var always = Program.Trace(state, g => g.Assign(fast, g.Read(fast) * 0.9 + g.Read(slow) * 0.1));
+        using var seldom = Program.Trace(state, g =>
+        {
+            var big = g.Read(fast).Expand(0) * g.Read(slow).Expand(1);
+            g.Assign(slow, (big.Sum(0) * 0.01).Tanh() + g.Read(slow) * 0.5);
+        });
+        float[] x = state.Read("fast"), y = state.Read("slow");
+        for (int step = 0; step < 6; step++)
+        {
+            always.Run();
+            for (int i = 0; i < 200; i++) x[i] = x[i] * 0.9f + y[i] * 0.1f;
+            if (step % 2 == 1)
+            {
+                seldom.Run();
+                double total = y.Sum(v => (double)v);
+                for (int i = 0; i < 200; i++) y[i] = (float)Math.Tanh(x[i] * total * 0.01) + y[i] * 0.5f;
+            }
+            for (int i = 0; i < 200; i++)
+            {
+                Assert.Equal(x[i], state.Read("fast")[i], 1e-4);
+                Assert.Equal(y[i], state.Read("slow")[i], 1e-4);
+            }
+        }
+        Assert.True(state.ArenaBytes >= seldom.ArenaBytes && seldom.ArenaBytes > always.ArenaBytes);
+    }
+
+    [Fact]
     public void Dynamic_rows_compute_the_rows_that_are_set_and_nothing_may_mix_them()
     {
         using var device = new CpuDevice();
