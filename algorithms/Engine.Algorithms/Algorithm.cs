@@ -1,3 +1,4 @@
+using Engine.Algorithms.Environments;
 using Engine.Autodiff;
 using Engine.Nn;
 
@@ -5,7 +6,7 @@ namespace Engine.Algorithms;
 
 /// <summary>One batch of transitions, as tensors of the update's graph.</summary>
 /// <param name="Observations">[B, S]</param>
-/// <param name="Actions">[B, A], within ±MaxAction.</param>
+/// <param name="Actions">[B, A], within ±MaxAction; of discrete actions [B, 1], the index.</param>
 /// <param name="Rewards">[B]</param>
 /// <param name="NextObservations">[B, S]</param>
 /// <param name="Terminals">[B], 1 where the task ended (a time limit is no end).</param>
@@ -127,7 +128,7 @@ public abstract class Algorithm
     public void TraceUpdate(Batch batch) =>
         Update(batch with { Observations = Normalize(batch.Observations), NextObservations = Normalize(batch.NextObservations) });
 
-    /// <summary>Traces the deterministic policy: raw observations [rows, S] to actions [rows, A] within ±MaxAction.</summary>
+    /// <summary>Traces the deterministic policy: raw observations [rows, S] to actions [rows, A] within ±MaxAction; of discrete actions [rows, 1], the index.</summary>
     public Tensor TracePolicy(Tensor observations) => Act(Normalize(observations));
 
     /// <summary>Traces one update on normalised observations.</summary>
@@ -147,5 +148,9 @@ public abstract class Algorithm
 /// <param name="State">Where its variables go.</param>
 /// <param name="Seed">Seed of the initial parameters.</param>
 /// <param name="ObservationSize">S.</param>
-/// <param name="ActionSize">A.</param>
-public sealed record AlgorithmContext(State State, ulong Seed, int ObservationSize, int ActionSize);
+/// <param name="ActionSpace">What an action is.</param>
+public sealed record AlgorithmContext(State State, ulong Seed, int ObservationSize, ActionSpace ActionSpace)
+{
+    /// <summary>A; of discrete actions 1, the index.</summary>
+    public int ActionSize => ActionSpace.Size;
+}

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using System.Text.Json;
+using Engine.Algorithms.Environments;
 using Engine.Algorithms.QEnsembles;
 using Engine.Algorithms.ValueBased;
 using Engine.Interop;
@@ -13,8 +14,9 @@ namespace Engine.Algorithms;
 /// <param name="Summary">One line.</param>
 /// <param name="Paper">Where it comes from.</param>
 /// <param name="Defaults">Settings with the paper's values.</param>
+/// <param name="Discrete">For discrete actions; the others are for continuous ones.</param>
 /// <param name="Create">Builds it.</param>
-public sealed record AlgorithmEntry(string Name, string Summary, string Paper, AlgorithmSettings Defaults, Func<AlgorithmContext, AlgorithmSettings, Algorithm> Create)
+public sealed record AlgorithmEntry(string Name, string Summary, string Paper, AlgorithmSettings Defaults, bool Discrete, Func<AlgorithmContext, AlgorithmSettings, Algorithm> Create)
 {
     /// <summary>Every hyper-parameter: name, default as JSON, description of its source (empty if it has none).</summary>
     public IEnumerable<(string Name, string Default, string Source)> HyperParameters()
@@ -40,10 +42,12 @@ public static class AlgorithmCatalogue
         Entry<LbSacSettings>("lb-sac", "SAC-N with a large batch", "Nikulin et al. 2022, arXiv 2211.11092", (c, s) => new LbSac(c, s)),
     ];
 
-    private static AlgorithmEntry Entry<T>(string name, string summary, string paper, Func<AlgorithmContext, T, Algorithm> create) where T : AlgorithmSettings, new() =>
-        new(name, summary, paper, new T(), (context, settings) =>
+    private static AlgorithmEntry Entry<T>(string name, string summary, string paper, Func<AlgorithmContext, T, Algorithm> create, bool discrete = false) where T : AlgorithmSettings, new() =>
+        new(name, summary, paper, new T(), discrete, (context, settings) =>
         {
             settings.Validate();
+            if (context.ActionSpace is DiscreteActions != discrete)
+                throw new SettingsException($"{name} is for {(discrete ? "discrete" : "continuous")} actions, here are {context.ActionSpace}; for them there are {string.Join(", ", All!.Where(a => a.Discrete != discrete).Select(a => a.Name))}");
             return create(context, (T)settings);
         });
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using Engine.Algorithms;
+using Engine.Algorithms.Environments;
 using Engine.Autodiff;
 using Engine.Kernels;
 using Engine.Kernels.Cpu;
@@ -29,7 +30,7 @@ internal static class BenchCommand
                 if (value < 1) throw new SettingsException($"{name} {value}: expected at least 1");
             using var device = new CpuDevice(parse.GetValue(threads));
             using var state = new State(device);
-            var model = entry.Create(new AlgorithmContext(state, 0, s, a), settings);
+            var model = entry.Create(new AlgorithmContext(state, 0, s, entry.Discrete ? new DiscreteActions(a) : ActionBounds.Unit(a)), settings);
             var generator = RandomDraws.AddState(state, 0);
             using var program = Autodiff.Program.Trace(state, graph =>
             {

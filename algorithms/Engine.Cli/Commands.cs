@@ -87,11 +87,11 @@ internal static class Commands
 
     private static int RunTraining(RunConfig config, string folder, bool resume, CpuDevice device, bool quiet)
     {
-        var bounds = config.Environment is { } id ? EnvironmentCatalogue.Find(id).Create(1).ActionBounds : null;
-        var data = DatasetFile.Load(config.Dataset, bounds);
+        var space = config.Environment is { } id ? EnvironmentCatalogue.Find(id).Create(1).ActionSpace : null;
+        var data = DatasetFile.Load(config.Dataset, space);
         if (!quiet)
         {
-            Console.WriteLine($"dataset {data.Source}: {data.Count:N0} transitions, {data.ObservationSize} observations, {data.ActionSize} actions, {data.EpisodeReturns.Length} episodes, mean return {data.EpisodeReturns.Average():F1}");
+            Console.WriteLine($"dataset {data.Source}: {data.Count:N0} transitions, {data.ObservationSize} observations, {data.ActionSpace}, {data.EpisodeReturns.Length} episodes, mean return {data.EpisodeReturns.Average():F1}");
             foreach (string note in data.Notes) Console.WriteLine("  note: " + note);
         }
         using var trainer = new Trainer(config, data, device, folder, resume);

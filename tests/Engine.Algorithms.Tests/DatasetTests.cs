@@ -8,8 +8,20 @@ public class DatasetTests
     private static readonly ActionBounds Bounds = new([-2], [2]);
 
     /// <summary>Six rows with observation 0..5, in two trajectories of three.</summary>
-    private static FlatEpisodes Flat(bool[] terminals, bool[] ends, float[]? next = null) =>
-        new("test", 1, 1, [0, 1, 2, 3, 4, 5], [0, 1, 2, -1, -2, 3], [1, 1, 1, 2, 2, 2], terminals, ends, next);
+    private static Dataset Flat(bool[] terminals, bool[] ends, float[]? next = null) => new()
+    {
+        Source = "test",
+        Layout = "test",
+        ObservationSize = 1,
+        ActionSize = 1,
+        Observations = [0, 1, 2, 3, 4, 5],
+        Actions = [0, 1, 2, -1, -2, 3],
+        Rewards = [1, 1, 1, 2, 2, 2],
+        Terminals = terminals,
+        Timeouts = None,
+        Ends = ends,
+        NextObservations = next,
+    };
 
     private static readonly bool[] None = new bool[6];
 
@@ -43,14 +55,14 @@ public class DatasetTests
         Assert.Equal(1, data.Actions[5]);
         Assert.Contains(data.Notes, n => n.Contains("1 rows have actions outside", StringComparison.Ordinal));
         var guessed = TransitionDataset.From(Flat(None, None, new float[6]), null);
-        Assert.Equal(3, guessed.ActionBounds.High[0]);
+        Assert.Equal(3, ((ActionBounds)guessed.ActionSpace).High[0]);
         Assert.Contains(guessed.Notes, n => n.Contains("not stated", StringComparison.Ordinal));
     }
 
     [Fact]
     public void Bad_rows_are_named()
     {
-        void Fails(FlatEpisodes flat, string expected) => Assert.Contains(expected, Assert.Throws<DatasetException>(() => TransitionDataset.From(flat, Bounds)).Message, StringComparison.Ordinal);
+        void Fails(Dataset flat, string expected) => Assert.Contains(expected, Assert.Throws<DatasetException>(() => TransitionDataset.From(flat, Bounds)).Message, StringComparison.Ordinal);
         var sound = Flat(None, None);
         Fails(sound with { Observations = [0, 1, float.NaN, 3, 4, 5] }, "observations, row 2, column 0 is NaN");
         Fails(sound with { Rewards = [0, 1, 2, 3, 4, float.PositiveInfinity] }, "rewards, row 5");
@@ -92,9 +104,11 @@ public class DatasetTests
     }
 
     [DataFact]
-    public void Discrete_actions_and_other_layouts_are_refused_by_name()
+    public void Discrete_actions_are_indices()
     {
-        Assert.Contains("discrete", Assert.Throws<DatasetException>(() => DatasetFile.Load(SharedData.Path("data/d3rlpy-classic/cartpole_v1.1.0.h5"), null)).Message, StringComparison.Ordinal);
-        Assert.Contains("no key observations", Assert.Throws<DatasetException>(() => DatasetFile.Load(SharedData.Path("data/layout-samples/minari-pendulum/data/main_data.hdf5"), null)).Message, StringComparison.Ordinal);
+        var data = DatasetFile.Load(SharedData.Path("data/d3rlpy-classic/cartpole_v1.1.0.h5"), null);
+        Assert.Equal(new DiscreteActions(2), data.ActionSpace);
+        Assert.All(data.Actions, a => Assert.True(a is 0 or 1));
+        Assert.Equal(63.1, data.EpisodeReturns.Average(), 0.1);
     }
 }

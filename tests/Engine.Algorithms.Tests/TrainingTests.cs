@@ -1,6 +1,7 @@
 using Engine.Algorithms.Data;
 using Engine.Algorithms.QEnsembles;
 using Engine.Algorithms.Training;
+using Engine.Algorithms.Environments;
 using Engine.Autodiff;
 using Engine.Kernels.Cpu;
 
@@ -123,7 +124,7 @@ public sealed class TrainingTests : IDisposable
     {
         using var device = new CpuDevice();
         using var state = new State(device);
-        _ = new SacN(new AlgorithmContext(state, 1, 17, 6), new SacNSettings { Init = init, Critics = 50, HiddenSizes = [256, 256, 256] });
+        _ = new SacN(new AlgorithmContext(state, 1, 17, ActionBounds.Unit(6)), new SacNSettings { Init = init, Critics = 50, HiddenSizes = [256, 256, 256] });
         void Bound(string name, double bound)
         {
             double largest = state.Read(name).Max(v => Math.Abs((double)v));
@@ -148,7 +149,7 @@ public sealed class TrainingTests : IDisposable
         {
             using var state = new State(device);
             var settings = (SacNSettings)Config("sac-n", 1, ("update_order", order), ("actor_learning_rate", actorRate.ToString()), ("temperature_learning_rate", actorRate.ToString())).Settings;
-            var algorithm = new SacN(new AlgorithmContext(state, 1, 3, 1), settings);
+            var algorithm = new SacN(new AlgorithmContext(state, 1, 3, ActionBounds.Unit(1)), settings);
             var generator = RandomDraws.AddState(state, 1);
             using var program = Program.Trace(state, g =>
             {
@@ -233,10 +234,10 @@ public sealed class TrainingTests : IDisposable
     {
         var config = Config("lb-sac", 10, ("base_learning_rate", "0.001"), ("target_entropy", "-0.5"));
         Train(config, "config");
-        var (read, fingerprint, bounds, size) = RunConfig.Read(Path.Combine(_folder, "config"));
+        var (read, fingerprint, space, size) = RunConfig.Read(Path.Combine(_folder, "config"));
         Assert.Equal(SettingsJson.ToJson(config.Settings).ToJsonString(), SettingsJson.ToJson(read.Settings).ToJsonString());
         Assert.Equal((Data.Fingerprint, 3), (fingerprint, size));
-        Assert.Equal([2f], bounds.High);
+        Assert.Equal(new ActionBounds([-2], [2]), space);
         var scaled = ((LbSacSettings)read.Settings).Scaled();
         Assert.Equal(0.001 * Math.Sqrt(32 / 256.0), scaled.ActorLearningRate, 1e-12);
     }

@@ -13,7 +13,7 @@ public static class BuiltinPendulum
     /// <summary>The dataset; equal seed and size give equal rows.</summary>
     /// <param name="episodes">Episodes of 200 steps.</param>
     /// <param name="seed">Of starts, disturbances and noise.</param>
-    public static FlatEpisodes Make(int episodes = 500, ulong seed = 0)
+    public static Dataset Make(int episodes = 500, ulong seed = 0)
     {
         var environment = new Pendulum(episodes, clipFirst: true);
         var streams = Enumerable.Range(0, episodes).Select(i => new PhiloxStream(seed, $"builtin:pendulum[{i}]")).ToArray();
@@ -48,7 +48,21 @@ public static class BuiltinPendulum
                 (actions[row], rewards[row], ends[row]) = (applied[i], earned[i], t == steps - 1);
             }
         }
-        return new FlatEpisodes("builtin:pendulum", 3, 1, observations, actions, rewards, new bool[rows], ends);
+        return new Dataset
+        {
+            Source = "builtin:pendulum",
+            Layout = "builtin",
+            ObservationSize = 3,
+            ActionSize = 1,
+            ActionSpace = environment.ActionSpace,
+            Observations = observations,
+            Actions = actions,
+            Rewards = rewards,
+            Terminals = new bool[rows],
+            Timeouts = ends,
+            Ends = ends,
+            Environment = "Pendulum-v1",
+        };
     }
 
     /// <summary>Pumps energy towards that of the upright position, and balances by state feedback near it.</summary>

@@ -12,20 +12,20 @@ public static class DatasetFile
 
     /// <summary>Loads a dataset.</summary>
     /// <param name="source">A file, or <c>builtin:NAME</c>.</param>
-    /// <param name="bounds">Bounds of the actions, if known.</param>
+    /// <param name="space">What an action is, if known.</param>
     /// <param name="seed">Seed of a built-in dataset.</param>
     /// <exception cref="DatasetException">Missing, of an unknown layout, or damaged.</exception>
-    public static TransitionDataset Load(string source, ActionBounds? bounds, ulong seed = 0)
+    public static TransitionDataset Load(string source, ActionSpace? space, ulong seed = 0)
     {
         if (source.StartsWith("builtin:", StringComparison.Ordinal))
         {
             string name = source["builtin:".Length..];
             if (name != "pendulum") throw new DatasetException($"{source}: unknown built-in dataset; {NearNames.Describe(name, Builtins)}");
-            return TransitionDataset.From(BuiltinPendulum.Make(seed: seed), bounds ?? EnvironmentCatalogue.Find("Pendulum-v1").Create(1).ActionBounds);
+            return TransitionDataset.From(BuiltinPendulum.Make(seed: seed), space);
         }
         if (Directory.Exists(source)) throw new DatasetException($"{source}: is a folder, expected a dataset file (.h5, .hdf5)");
         if (!File.Exists(source)) throw new DatasetException($"{source}: no such file; expected a dataset (.h5, .hdf5) or builtin:{string.Join(", builtin:", Builtins)}");
-        try { return TransitionDataset.From(ReadFlat(source), bounds); }
+        try { return TransitionDataset.From(ReadFlat(source), space); }
         catch (InteropFormatException e) { throw new DatasetException(e.Message); }
         catch (IOException e) { throw new DatasetException($"{source}: cannot be read: {e.Message}"); }
         catch (UnauthorizedAccessException e) { throw new DatasetException($"{source}: cannot be read: {e.Message}"); }
@@ -34,7 +34,7 @@ public static class DatasetFile
     private static bool IsInteger(Hdf5ElementType type) => type is not (Hdf5ElementType.Float16 or Hdf5ElementType.Float32 or Hdf5ElementType.Float64);
 
     /// <summary>d3rlpy v1 (episode_terminals) and D4RL's flat layout (timeouts) as recorded rows.</summary>
-    private static FlatEpisodes ReadFlat(string path)
+    private static Dataset ReadFlat(string path)
     {
         using var file = Hdf5File.Open(path);
         var root = file.Root;
@@ -44,9 +44,8 @@ public static class DatasetFile
         var observations = Rows("observations");
         int n = (int)observations.Shape[0];
         var actions = root.Dataset("actions");
-        if (IsInteger(actions.ElementType) || (root.Contains("discrete_action") && root.Dataset("discrete_action").ReadDoubles().FirstOrDefault() != 0))
-            throw new DatasetException($"{path}: actions are discrete; the algorithms here need continuous actions [rows, components]");
-        Rows("actions");
+        bool isDiscrete = IsInteger(actions.ElementType) || (root.Contains("discrete_action") && root.Dataset("discrete_action").ReadDoubles().FirstOrDefault() != 0);
+        float[] values = isDiscrete ? Column("actions") : Rows("actions").ReadSingles();
         var terminals = Flags("terminals")!;
         bool[] ends = new bool[n];
         if (Flags("episode_terminals") is { } episodes)
@@ -60,8 +59,21 @@ public static class DatasetFile
             for (int i = 0; i < n; i++) ends[i] = terminals[i] || (timeouts?[i] ?? false);
         }
         ends[n - 1] = true;
-        return new FlatEpisodes(path, (int)observations.Shape[1], (int)actions.Shape[1], observations.ReadSingles(), actions.ReadSingles(), Column("rewards"),
-            terminals, ends, root.Contains("next_observations") ? Rows("next_observations").ReadSingles() : null);
+        return new Dataset
+        {
+            Source = path,
+            Layout = root.Contains("episode_terminals") ? "d3rlpy v1" : "D4RL",
+            ObservationSize = (int)observations.Shape[1],
+            ActionSize = isDiscrete ? 1 : (int)actions.Shape[1],
+            ActionSpace = isDiscrete ? new DiscreteActions(Math.Max(2, (int)values.Max() + 1)) : null,
+            Observations = observations.ReadSingles(),
+            Actions = values,
+            Rewards = Column("rewards"),
+            Terminals = terminals,
+            Timeouts = Array.ConvertAll(Enumerable.Range(0, n).ToArray(), i => ends[i] && !terminals[i] && i + 1 < n),
+            Ends = ends,
+            NextObservations = root.Contains("next_observations") ? Rows("next_observations").ReadSingles() : null,
+        };
 
         Hdf5Dataset Rows(string key)
         {

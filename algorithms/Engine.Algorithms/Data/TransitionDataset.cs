@@ -4,26 +4,10 @@ using Engine.Algorithms.Environments;
 
 namespace Engine.Algorithms.Data;
 
-/// <summary>A dataset that is not what it should be: one line with what, where and what was expected.</summary>
-public sealed class DatasetException(string message) : Exception(message);
-
-/// <summary>Rows in the order they were recorded, as the flat layouts have them.</summary>
-/// <param name="Source">File or generator, for messages.</param>
-/// <param name="ObservationSize">S.</param>
-/// <param name="ActionSize">A.</param>
-/// <param name="Observations">[N, S]</param>
-/// <param name="Actions">[N, A] in the environment's units.</param>
-/// <param name="Rewards">[N]</param>
-/// <param name="Terminals">[N]: the task ended with this row.</param>
-/// <param name="Ends">[N]: the trajectory ends with this row, by a terminal, a time limit or the end of the recording.</param>
-/// <param name="NextObservations">[N, S], or null: then the next row of the trajectory.</param>
-public sealed record FlatEpisodes(string Source, int ObservationSize, int ActionSize, float[] Observations, float[] Actions, float[] Rewards,
-    bool[] Terminals, bool[] Ends, float[]? NextObservations = null);
-
 /// <summary>Transitions as columns, ready for a device.</summary>
 public sealed class TransitionDataset
 {
-    private TransitionDataset(FlatEpisodes flat, ActionBounds bounds) => (Source, ObservationSize, ActionSize, ActionBounds) = (flat.Source, flat.ObservationSize, flat.ActionSize, bounds);
+    private TransitionDataset(Dataset flat, ActionSpace space) => (Source, ObservationSize, ActionSize, ActionSpace) = (flat.Source, flat.ObservationSize, flat.ActionSize, space);
 
     /// <summary>File or generator.</summary>
     public string Source { get; }
@@ -37,13 +21,13 @@ public sealed class TransitionDataset
     /// <summary>A.</summary>
     public int ActionSize { get; }
 
-    /// <summary>What -1 and 1 mean in <see cref="Actions"/>.</summary>
-    public ActionBounds ActionBounds { get; }
+    /// <summary>What an action is: for continuous actions the bounds say what -1 and 1 mean in <see cref="Actions"/>.</summary>
+    public ActionSpace ActionSpace { get; }
 
     /// <summary>[Count, S]</summary>
     public float[] Observations { get; private init; } = [];
 
-    /// <summary>[Count, A] in [-1, 1].</summary>
+    /// <summary>[Count, A] in [-1, 1]; of discrete actions [Count, 1], the index.</summary>
     public float[] Actions { get; private init; } = [];
 
     /// <summary>[Count]</summary>
@@ -69,9 +53,9 @@ public sealed class TransitionDataset
     /// a terminal row is kept.
     /// </summary>
     /// <param name="flat">Rows as recorded.</param>
-    /// <param name="bounds">Bounds of the actions; null: their minimum and maximum, with a note.</param>
+    /// <param name="space">What an action is, from the environment; null: what the data say, else the minimum and maximum of every component, with a note.</param>
     /// <exception cref="DatasetException">Lengths differ, nothing is left, or a row holds NaN or infinity.</exception>
-    public static TransitionDataset From(FlatEpisodes flat, ActionBounds? bounds)
+    public static TransitionDataset From(Dataset flat, ActionSpace? space)
     {
         int n = flat.Rewards.Length, s = flat.ObservationSize, a = flat.ActionSize;
         if (n == 0) throw new DatasetException($"{flat.Source}: no rows");
@@ -86,12 +70,16 @@ public sealed class TransitionDataset
         if (flat.NextObservations is not null) Finite("next_observations", flat.NextObservations, s);
 
         var notes = new List<string>();
-        if (bounds is null)
+        notes.AddRange(flat.Notes);
+        if (space is not null && flat.ActionSpace is DiscreteActions != space is DiscreteActions && flat.ActionSpace is not null)
+            throw new DatasetException($"{flat.Source}: has {flat.ActionSpace}, the environment {space}");
+        space ??= flat.ActionSpace;
+        if (space is null)
         {
-            bounds = Range(flat);
-            notes.Add($"action bounds are not stated: taken from the data, [{string.Join(", ", bounds.Low)}] to [{string.Join(", ", bounds.High)}]");
+            space = Range(flat);
+            notes.Add($"action bounds are not stated: taken from the data, {space}");
         }
-        if (bounds.Size != a) throw new DatasetException($"{flat.Source}: actions have {a} components, the environment's bounds {bounds.Size}");
+        if (space.Size != a) throw new DatasetException($"{flat.Source}: actions have {a} components, expected {space}");
 
         var kept = new List<int>(n);
         for (int i = 0; i < n; i++)
@@ -109,8 +97,14 @@ public sealed class TransitionDataset
             var successor = flat.NextObservations is { } nexts ? nexts.AsSpan(i * s, s) : flat.Terminals[i] ? own : flat.Observations.AsSpan((i + 1) * s, s);
             successor.CopyTo(next.AsSpan(k * s));
             bool outside = false;
-            for (int j = 0; j < a; j++)
+            if (space is DiscreteActions discrete)
             {
+                float index = actions[k] = flat.Actions[i];
+                if (index != MathF.Truncate(index) || index < 0 || index >= discrete.Count) throw new DatasetException($"{flat.Source}: actions, row {i} is {index}: expected an index from 0 to {discrete.Count - 1}");
+            }
+            else for (int j = 0; j < a; j++)
+            {
+                var bounds = (ActionBounds)space;
                 float unit = bounds.ToUnit(j, flat.Actions[i * a + j]);
                 outside |= MathF.Abs(unit) > 1 + 1e-6f;
                 actions[k * a + j] = Math.Clamp(unit, -1, 1);
@@ -121,7 +115,7 @@ public sealed class TransitionDataset
         }
         if (clipped > 0) notes.Add($"{clipped} rows have actions outside their bounds and were clipped");
 
-        return new TransitionDataset(flat, bounds)
+        return new TransitionDataset(flat, space)
         {
             Count = kept.Count,
             Observations = observations,
@@ -146,7 +140,7 @@ public sealed class TransitionDataset
         }
     }
 
-    private static ActionBounds Range(FlatEpisodes flat)
+    private static ActionBounds Range(Dataset flat)
     {
         int a = flat.ActionSize;
         var (low, high) = (new float[a], new float[a]);
@@ -162,7 +156,7 @@ public sealed class TransitionDataset
         return new ActionBounds(low, high);
     }
 
-    private static double[] Returns(FlatEpisodes flat)
+    private static double[] Returns(Dataset flat)
     {
         var returns = new List<double>();
         double sum = 0;

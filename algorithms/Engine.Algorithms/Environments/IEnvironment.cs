@@ -15,8 +15,8 @@ public interface IEnvironment
     /// <summary>S, numbers in an observation.</summary>
     int ObservationSize { get; }
 
-    /// <summary>Bounds of every action component, in the environment's units.</summary>
-    ActionBounds ActionBounds { get; }
+    /// <summary>What an action is: <see cref="ActionBounds"/> of continuous components, or <see cref="DiscreteActions"/>.</summary>
+    ActionSpace ActionSpace { get; }
 
     /// <summary>Steps after which an episode is cut off (a time limit, not a terminal).</summary>
     int MaxSteps { get; }
@@ -28,19 +28,49 @@ public interface IEnvironment
     void Observe(Span<float> observations);
 
     /// <summary>Steps every copy.</summary>
-    /// <param name="actions">[Copies, A] in the environment's units; values beyond the bounds are clipped as the task defines.</param>
+    /// <param name="actions">[Copies, A] in the environment's units, beyond the bounds clipped as the task defines; of discrete actions [Copies], the index as a number.</param>
     /// <param name="rewards">[Copies]</param>
     /// <param name="terminals">[Copies], true where the task has ended. Such a copy must be reset before its next step counts.</param>
     void Step(ReadOnlySpan<float> actions, Span<float> rewards, Span<bool> terminals);
 }
 
-/// <summary>Lowest and highest value of each action component.</summary>
+/// <summary>What an action is. Datasets, policies and environments agree on it before anything is trained.</summary>
+public abstract record ActionSpace
+{
+    /// <summary>Numbers in a stored action: A of continuous actions, 1 (the index) of discrete ones.</summary>
+    public abstract int Size { get; }
+}
+
+/// <summary>One of a fixed number of actions, stored as its index.</summary>
+/// <param name="Count">At least 2; indices are 0 to Count - 1.</param>
+public sealed record DiscreteActions(int Count) : ActionSpace
+{
+    /// <inheritdoc/>
+    public override int Size => 1;
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Count} discrete actions";
+}
+
+/// <summary>Continuous actions: lowest and highest value of each component.</summary>
 /// <param name="Low">[A]</param>
 /// <param name="High">[A], each above Low.</param>
-public sealed record ActionBounds(float[] Low, float[] High)
+public sealed record ActionBounds(float[] Low, float[] High) : ActionSpace
 {
     /// <summary>A.</summary>
-    public int Size => Low.Length;
+    public override int Size => Low.Length;
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Size} action{(Size == 1 ? "" : "s")} in [{string.Join(", ", Low)}] to [{string.Join(", ", High)}]";
+
+    /// <summary>Equal when all bounds are.</summary>
+    public bool Equals(ActionBounds? other) => other is not null && Low.AsSpan().SequenceEqual(other.Low) && High.AsSpan().SequenceEqual(other.High);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Size, Low[0], High[0]);
+
+    /// <summary>[-1, 1] in every component.</summary>
+    public static ActionBounds Unit(int size) => new(Enumerable.Repeat(-1f, size).ToArray(), Enumerable.Repeat(1f, size).ToArray());
 
     /// <summary>From [-1, 1] to the environment's units.</summary>
     public float FromUnit(int component, float action) => Low[component] + (Math.Clamp(action, -1, 1) + 1) * 0.5f * (High[component] - Low[component]);

@@ -21,7 +21,7 @@ public sealed class Pendulum(int copies, bool clipFirst) : IEnvironment
     public int ObservationSize => 3;
 
     /// <inheritdoc/>
-    public ActionBounds ActionBounds { get; } = new([-(float)MaxTorque], [(float)MaxTorque]);
+    public ActionSpace ActionSpace { get; } = new ActionBounds([-(float)MaxTorque], [(float)MaxTorque]);
 
     /// <inheritdoc/>
     public int MaxSteps => 200;

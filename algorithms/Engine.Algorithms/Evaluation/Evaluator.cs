@@ -3,7 +3,7 @@ using Engine.Kernels;
 
 namespace Engine.Algorithms.Evaluation;
 
-/// <summary>A deterministic policy over a batch: observations [rows, S] to actions [rows, A] in [-1, 1].</summary>
+/// <summary>A deterministic policy over a batch: observations [rows, S] to actions [rows, A] in [-1, 1]; of discrete actions [rows, 1], the index.</summary>
 public delegate void BatchPolicy(ReadOnlySpan<float> observations, int rows, Span<float> actions);
 
 /// <summary>Returns of a number of episodes.</summary>
@@ -38,11 +38,11 @@ public static class Evaluator
     {
         if (episodes < 1) throw new SettingsException($"episodes={episodes}: expected at least 1");
         var environment = entry.Create(episodes);
-        var bounds = environment.ActionBounds;
+        var space = environment.ActionSpace;
         for (int i = 0; i < episodes; i++) environment.Reset(i, new PhiloxStream(seed, $"evaluation[{i}]"));
 
         var observations = new float[episodes * environment.ObservationSize];
-        var actions = new float[episodes * bounds.Size];
+        var actions = new float[episodes * space.Size];
         var rewards = new float[episodes];
         var terminals = new bool[episodes];
         var returns = new double[episodes];
@@ -53,7 +53,8 @@ public static class Evaluator
             stop.ThrowIfCancellationRequested();
             environment.Observe(observations);
             policy(observations, episodes, actions);
-            for (int i = 0; i < actions.Length; i++) actions[i] = bounds.FromUnit(i % bounds.Size, actions[i]);
+            if (space is ActionBounds bounds)
+                for (int i = 0; i < actions.Length; i++) actions[i] = bounds.FromUnit(i % bounds.Size, actions[i]);
             environment.Step(actions, rewards, terminals);
             for (int i = 0; i < episodes; i++)
             {

@@ -1,3 +1,4 @@
+using Engine.Algorithms.Environments;
 using Engine.Autodiff;
 using Engine.Interop;
 using Engine.Interop.Safetensors;
@@ -45,7 +46,7 @@ public static class FixtureVerifier
     {
         using var state = new State(device);
         var settings = fixture.Settings();
-        var algorithm = AlgorithmCatalogue.Find(fixture.Algorithm).Create(new AlgorithmContext(state, 0, fixture.ObservationSize, fixture.ActionSize), settings);
+        var algorithm = AlgorithmCatalogue.Find(fixture.Algorithm).Create(new AlgorithmContext(state, 0, fixture.ObservationSize, ActionBounds.Unit(fixture.ActionSize)), settings);
         LoadInitial(fixture, state);
 
         var graph = new Graph();

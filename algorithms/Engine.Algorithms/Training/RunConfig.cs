@@ -58,9 +58,9 @@ public sealed record RunConfig
 
     /// <summary>As config.json.</summary>
     /// <param name="fingerprint">Of the dataset.</param>
-    /// <param name="bounds">What -1 and 1 mean.</param>
+    /// <param name="space">What an action is; for continuous ones what -1 and 1 mean.</param>
     /// <param name="observationSize">S.</param>
-    public string ToJson(string fingerprint, ActionBounds bounds, int observationSize) => new JsonObject
+    public string ToJson(string fingerprint, ActionSpace space, int observationSize) => new JsonObject
     {
         ["format"] = Format,
         ["algorithm"] = Algorithm,
@@ -69,8 +69,9 @@ public sealed record RunConfig
         ["dataset_fingerprint"] = fingerprint,
         ["environment"] = Environment,
         ["observation_size"] = observationSize,
-        ["action_low"] = new JsonArray(bounds.Low.Select(v => (JsonNode)v).ToArray()),
-        ["action_high"] = new JsonArray(bounds.High.Select(v => (JsonNode)v).ToArray()),
+        ["action_low"] = Numbers((space as ActionBounds)?.Low),
+        ["action_high"] = Numbers((space as ActionBounds)?.High),
+        ["action_count"] = (space as DiscreteActions)?.Count,
         ["steps"] = Steps,
         ["seed"] = Seed,
         ["evaluate_every"] = EvaluateEvery,
@@ -80,9 +81,11 @@ public sealed record RunConfig
         ["checkpoint_every"] = CheckpointEvery,
     }.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n";
 
+    private static JsonArray? Numbers(float[]? values) => values is null ? null : new JsonArray(values.Select(v => (JsonNode)v).ToArray());
+
     /// <summary>Reads a run folder's config.json.</summary>
     /// <exception cref="InteropFormatException">Missing or damaged.</exception>
-    public static (RunConfig Config, string Fingerprint, ActionBounds Bounds, int ObservationSize) Read(string folder)
+    public static (RunConfig Config, string Fingerprint, ActionSpace ActionSpace, int ObservationSize) Read(string folder)
     {
         string path = Path.Combine(folder, "config.json");
         if (!Directory.Exists(folder)) throw new InteropFormatException(folder, -1, "no such folder; expected a run made by engine train");
@@ -106,8 +109,9 @@ public sealed record RunConfig
                 LogEvery = (int)json["log_every"]!,
                 CheckpointEvery = (int)json["checkpoint_every"]!,
             };
-            float[] Numbers(string key) => json[key]!.AsArray().Select(v => (float)v!).ToArray();
-            return (config, (string)json["dataset_fingerprint"]!, new ActionBounds(Numbers("action_low"), Numbers("action_high")), (int)json["observation_size"]!);
+            float[] Bounds(string key) => json[key]!.AsArray().Select(v => (float)v!).ToArray();
+            ActionSpace space = json["action_count"] is { } count ? new DiscreteActions((int)count) : new ActionBounds(Bounds("action_low"), Bounds("action_high"));
+            return (config, (string)json["dataset_fingerprint"]!, space, (int)json["observation_size"]!);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or NullReferenceException or FormatException or ArgumentException)
         {

@@ -55,14 +55,14 @@ public sealed class Trainer : IDisposable
         config.Validate();
         (_config, _dataset, _run) = (config, dataset, run);
         _environment = config.Environment is { } id ? EnvironmentCatalogue.Find(id) : null;
-        if (_environment?.Create(1) is { } probe && (probe.ObservationSize != dataset.ObservationSize || probe.ActionBounds.Size != dataset.ActionSize))
-            throw new DatasetException($"{dataset.Source}: observations of {dataset.ObservationSize} and actions of {dataset.ActionSize}, environment {config.Environment} has {probe.ObservationSize} and {probe.ActionBounds.Size}");
+        if (_environment?.Create(1) is { } probe && (probe.ObservationSize != dataset.ObservationSize || !Policy.Fits(probe.ActionSpace, dataset.ActionSpace)))
+            throw new DatasetException($"{dataset.Source}: observations of {dataset.ObservationSize} and {dataset.ActionSpace}, environment {config.Environment} has {probe.ObservationSize} and {probe.ActionSpace}");
 
         _state = new State(device);
         var generator = RandomDraws.AddState(_state, config.Seed);
         _state.Add(GuardName, [1], new[] { -1 });
         foreach (var (name, values, shape) in Columns()) _state.Add("data." + name, shape, values, VariableKind.Data);
-        _algorithm = AlgorithmCatalogue.Find(config.Algorithm).Create(new AlgorithmContext(_state, config.Seed, dataset.ObservationSize, dataset.ActionSize), config.Settings);
+        _algorithm = AlgorithmCatalogue.Find(config.Algorithm).Create(new AlgorithmContext(_state, config.Seed, dataset.ObservationSize, dataset.ActionSpace), config.Settings);
         if (_algorithm.Normalizes)
         {
             var (mean, std) = dataset.ObservationStatistics();
@@ -205,7 +205,7 @@ public sealed class Trainer : IDisposable
             // Lines after the checkpoint will be written again.
             if (File.Exists(MetricsPath)) _rows = File.ReadAllLines(MetricsPath).Skip(1).Where(l => int.TryParse(l.Split(',')[0], out int step) && step <= Step).ToArray();
         }
-        AtomicFile.Write(Path.Combine(run, "config.json"), s => s.Write(Encoding.UTF8.GetBytes(_config.ToJson(_dataset.Fingerprint, _dataset.ActionBounds, _dataset.ObservationSize))));
+        AtomicFile.Write(Path.Combine(run, "config.json"), s => s.Write(Encoding.UTF8.GetBytes(_config.ToJson(_dataset.Fingerprint, _dataset.ActionSpace, _dataset.ObservationSize))));
         AtomicFile.Write(MetricsPath, s => s.Write(Encoding.UTF8.GetBytes(string.Join("\n", new[] { header }.Concat(_rows)) + "\n")));
     }
 

@@ -1,0 +1,58 @@
+using Engine.Algorithms.Environments;
+
+namespace Engine.Algorithms.Data;
+
+/// <summary>A dataset that is not what it should be: one line with what, where and what was expected.</summary>
+public sealed class DatasetException(string message) : Exception(message);
+
+/// <summary>
+/// Offline data as recorded: rows in order, in the environment's units, whatever layout they came in. A terminal (the task ended), a timeout (the episode was cut
+/// off) and the end of a trajectory (the next row belongs to another one) are three things. <see cref="TransitionDataset"/> is the view that is trained on.
+/// </summary>
+public sealed record Dataset
+{
+    /// <summary>File or generator, for messages.</summary>
+    public required string Source { get; init; }
+
+    /// <summary>Layout it was recognised as.</summary>
+    public required string Layout { get; init; }
+
+    /// <summary>S.</summary>
+    public required int ObservationSize { get; init; }
+
+    /// <summary>What an action is, as far as the data say it; null if they do not.</summary>
+    public ActionSpace? ActionSpace { get; init; }
+
+    /// <summary>A; 1 of discrete actions.</summary>
+    public required int ActionSize { get; init; }
+
+    /// <summary>[N, S]</summary>
+    public required float[] Observations { get; init; }
+
+    /// <summary>[N, A] in the environment's units; of discrete actions [N], the index.</summary>
+    public required float[] Actions { get; init; }
+
+    /// <summary>[N]</summary>
+    public required float[] Rewards { get; init; }
+
+    /// <summary>[N]: the task ended with this row.</summary>
+    public required bool[] Terminals { get; init; }
+
+    /// <summary>[N]: a time limit cut the episode off after this row.</summary>
+    public required bool[] Timeouts { get; init; }
+
+    /// <summary>[N]: the trajectory ends with this row, by a terminal, a time limit or the end of the recording.</summary>
+    public required bool[] Ends { get; init; }
+
+    /// <summary>[N, S], or null: then the next row of the trajectory.</summary>
+    public float[]? NextObservations { get; init; }
+
+    /// <summary>Environment the data come from, if they say so or it is known.</summary>
+    public string? Environment { get; init; }
+
+    /// <summary>What a user should know about how the file was read.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>N.</summary>
+    public int Count => Rewards.Length;
+}
