@@ -74,7 +74,10 @@ public abstract record AlgorithmSettings
         if (!condition) throw new SettingsException($"{name}={value}: expected {expected}");
     }
 
-    internal AdamSettings Adam(double learningRate) => new()
+    /// <summary>The hidden layers, with PyTorch's initial values.</summary>
+    internal MlpSettings Network() => new() { HiddenSizes = HiddenSizes, Activation = Activations.Named(Activation) };
+
+    internal AdamSettings Adam(Schedule learningRate) => new()
     {
         LearningRate = learningRate,
         Beta1 = AdamBeta1,
@@ -124,9 +127,23 @@ public abstract class Algorithm
     /// <summary>Whether observations are normalised, so that the dataset's statistics are needed.</summary>
     public bool Normalizes => _mean is not null;
 
+    /// <summary>Number of programs an update may be: 1 unless some parts happen on some updates only (TD3+BC's policy moves every second update).</summary>
+    public virtual int Phases => 1;
+
+    /// <summary>Which of the programs update number <paramref name="step"/> (0, 1, ...) is.</summary>
+    public virtual int PhaseOf(int step) => 0;
+
+    /// <summary>The program that is being traced.</summary>
+    protected int Phase { get; private set; }
+
     /// <summary>Traces one update: losses, optimiser steps, target networks, in this order.</summary>
-    public void TraceUpdate(Batch batch) =>
+    /// <param name="batch">Raw observations.</param>
+    /// <param name="phase">Which of the <see cref="Phases"/>.</param>
+    public void TraceUpdate(Batch batch, int phase = 0)
+    {
+        Phase = phase;
         Update(batch with { Observations = Normalize(batch.Observations), NextObservations = Normalize(batch.NextObservations) });
+    }
 
     /// <summary>Traces the deterministic policy: raw observations [rows, S] to actions [rows, A] within ±MaxAction; of discrete actions [rows, 1], the index.</summary>
     public Tensor TracePolicy(Tensor observations) => Act(Normalize(observations));

@@ -37,9 +37,14 @@ public static class AlgorithmCatalogue
     public static IReadOnlyList<AlgorithmEntry> All { get; } =
     [
         Entry<BcSettings>("bc", "behaviour cloning with a deterministic policy", "CORL any_percent_bc.py", (c, s) => new Bc(c, s)),
+        Entry<Td3BcSettings>("td3-bc", "TD3 with a behaviour-cloning term in the policy's loss", "Fujimoto and Gu 2021, arXiv 2106.06860", (c, s) => new Td3Bc(c, s)),
+        Entry<IqlSettings>("iql", "implicit Q-learning: expectile values, advantage-weighted policy", "Kostrikov et al. 2021, arXiv 2110.06169", (c, s) => new Iql(c, s)),
+        Entry<AwacSettings>("awac", "advantage-weighted actor-critic", "Nair et al. 2020, arXiv 2006.09359", (c, s) => new Awac(c, s)),
         Entry<SacNSettings>("sac-n", "SAC with the minimum over N critics", "An et al. 2021, arXiv 2110.01548", (c, s) => new SacN(c, s)),
         Entry<EdacSettings>("edac", "SAC-N with diversified critics", "An et al. 2021, arXiv 2110.01548", (c, s) => new Edac(c, s)),
         Entry<LbSacSettings>("lb-sac", "SAC-N with a large batch", "Nikulin et al. 2022, arXiv 2211.11092", (c, s) => new LbSac(c, s)),
+        Entry<DiscreteBcSettings>("discrete-bc", "behaviour cloning of discrete actions", "cross-entropy; d3rlpy DiscreteBC", (c, s) => new DiscreteBc(c, s), discrete: true),
+        Entry<DqnSettings>("dqn", "deep Q-learning, double by default, no constraint to the data", "Mnih et al. 2015; van Hasselt et al. 2016, arXiv 1509.06461", (c, s) => new Dqn(c, s), discrete: true),
     ];
 
     private static AlgorithmEntry Entry<T>(string name, string summary, string paper, Func<AlgorithmContext, T, Algorithm> create, bool discrete = false) where T : AlgorithmSettings, new() =>

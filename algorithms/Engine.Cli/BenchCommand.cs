@@ -30,36 +30,47 @@ internal static class BenchCommand
                 if (value < 1) throw new SettingsException($"{name} {value}: expected at least 1");
             using var device = new CpuDevice(parse.GetValue(threads));
             using var state = new State(device);
+            int width = entry.Discrete ? 1 : a; // a discrete action is one number, its index
             var model = entry.Create(new AlgorithmContext(state, 0, s, entry.Discrete ? new DiscreteActions(a) : ActionBounds.Unit(a)), settings);
             var generator = RandomDraws.AddState(state, 0);
-            using var program = Autodiff.Program.Trace(state, graph =>
+            var programs = Enumerable.Range(0, model.Phases).Select(phase => Autodiff.Program.Trace(state, graph =>
             {
                 graph.Random.Use(generator);
                 Tensor Column(string name, params int[] shape) => graph.Input(name, TensorType.Float([batch, .. shape]));
-                model.TraceUpdate(new Batch(Column("observations", s), Column("actions", a), Column("rewards"), Column("next_observations", s), Column("terminals")));
+                model.TraceUpdate(new Batch(Column("observations", s), Column("actions", width), Column("rewards"), Column("next_observations", s), Column("terminals")), phase);
                 graph.Random.Advance();
-            });
-            foreach (var (name, width) in new[] { ("observations", s), ("actions", a), ("rewards", 1), ("next_observations", s), ("terminals", 0) })
+            })).ToArray();
+            foreach (var (name, columns) in new[] { ("observations", s), ("actions", width), ("rewards", 1), ("next_observations", s), ("terminals", 0) })
             {
                 var stream = new PhiloxStream(1, name);
-                var values = new float[batch * Math.Max(width, 1)];
-                if (width > 0)
-                    for (int i = 0; i < values.Length; i++) values[i] = (float)stream.NextUniform(-1, 1);
-                program.Write(name, values);
+                var values = new float[batch * Math.Max(columns, 1)];
+                if (columns > 0)
+                    for (int i = 0; i < values.Length; i++) values[i] = entry.Discrete && name == "actions" ? stream.NextInt(a) : (float)stream.NextUniform(-1, 1);
+                foreach (var program in programs) program.Write(name, values);
             }
-            program.Run(5);
+            int step = 0;
+            void Run(int updates)
+            {
+                for (int end = step + updates; step < end; step++) programs[model.PhaseOf(step)].Run();
+            }
+            // With phases an update is an average: one sample is several updates.
+            int together = programs.Length == 1 ? 1 : 20;
+            Run(Math.Max(5, together));
             var times = new double[n];
             for (int i = 0; i < n; i++)
             {
                 long start = Stopwatch.GetTimestamp();
-                program.Run();
-                times[i] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+                Run(together);
+                times[i] = Stopwatch.GetElapsedTime(start).TotalMilliseconds / together;
             }
             Array.Sort(times);
-            Console.WriteLine($"{entry.Name}, batch {batch}, {s} observations, {a} actions, hidden {string.Join("-", settings.HiddenSizes)}, {device.Description}: median {times[n / 2]:F2} ms, 10% {times[n / 10]:F2}, 90% {times[Math.Min(n - 1, n * 9 / 10)]:F2} over {n} updates; {program.KernelCount} kernels, arena {program.ArenaBytes / 1e6:F1} MB");
-            if (!parse.GetValue(explain)) return 0;
-            var (gflops, gigabytes) = CpuRoofline.Measure();
-            Console.WriteLine(program.Explain(new Roofline(gflops * device.Threads, gigabytes)));
+            Console.WriteLine($"{entry.Name}, batch {batch}, {s} observations, {a} actions, hidden {string.Join("-", settings.HiddenSizes)}, {device.Description}: median {times[n / 2]:F2} ms, 10% {times[n / 10]:F2}, 90% {times[Math.Min(n - 1, n * 9 / 10)]:F2} over {n} updates; {string.Join(" + ", programs.Select(p => p.KernelCount))} kernels, arena {state.ArenaBytes / 1e6:F1} MB");
+            if (parse.GetValue(explain))
+            {
+                var (gflops, gigabytes) = CpuRoofline.Measure();
+                foreach (var program in programs) Console.WriteLine(program.Explain(new Roofline(gflops * device.Threads, gigabytes)));
+            }
+            foreach (var program in programs) program.Dispose();
             return 0;
         });
         return command;

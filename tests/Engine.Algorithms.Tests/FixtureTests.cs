@@ -27,6 +27,11 @@ public class FixtureTests
     [InlineData("edac")]
     [InlineData("lb-sac")]
     [InlineData("lb-sac-layernorm")]
+    [InlineData("td3-bc")]
+    [InlineData("td3-bc-normalised")]
+    [InlineData("iql")]
+    [InlineData("awac")]
+    [InlineData("awac-pendulum")]
     public void Shared_recorded_updates_are_reproduced(string name) => Verify(SharedData.Path("fixtures/" + name));
 
     /// <summary>A wrong number anywhere must be noticed: the verifier is itself verified.</summary>

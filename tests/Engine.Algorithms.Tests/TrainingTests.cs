@@ -43,6 +43,9 @@ public sealed class TrainingTests : IDisposable
     [InlineData("sac-n")]
     [InlineData("edac")]
     [InlineData("lb-sac")]
+    [InlineData("td3-bc")]
+    [InlineData("iql")]
+    [InlineData("awac")]
     public void Resuming_continues_byte_for_byte(string algorithm)
     {
         var whole = Train(Config(algorithm, 20));
@@ -68,7 +71,7 @@ public sealed class TrainingTests : IDisposable
     {
         using var device = new CpuDevice(2);
         using var trainer = new Trainer(Config(algorithm, 10), Data, device, null);
-        var program = trainer.UpdateProgram;
+        var program = trainer.UpdatePrograms[0];
         program.Run(50);
         _ = program.ReadScalar("actor_loss");
         long before = GC.GetAllocatedBytesForCurrentThread();
@@ -78,6 +81,22 @@ public sealed class TrainingTests : IDisposable
             if (i % 100 == 0) _ = program.ReadScalar("actor_loss");
         }
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
+    public void Phases_take_turns_and_keep_what_they_report()
+    {
+        using var device = new CpuDevice();
+        using var trainer = new Trainer(Config("td3-bc", 9, ("policy_freq", "3")), Data, device, null);
+        var seen = new List<(int Step, float ActorLoss)>();
+        float before = trainer.State.Read("actor.layer0.bias")[0];
+        // Reports at 7 and 9 (log_every 7); updates 2, 5 and 8 move the policy, number 6 does not: its loss is that of update 5.
+        trainer.Run(report => seen.Add((report.Step, report.Metrics["actor_loss"])), CancellationToken.None);
+        Assert.Equal([7, 9], seen.Select(s => s.Step));
+        Assert.All(seen, s => Assert.True(float.IsFinite(s.ActorLoss)));
+        Assert.NotEqual(seen[0].ActorLoss, seen[1].ActorLoss);
+        Assert.NotEqual(before, trainer.State.Read("actor.layer0.bias")[0]);
+        Assert.Equal((9, 3), (trainer.State.ReadInts("adam.step.critics")[0], trainer.State.ReadInts("adam.step.actor")[0]));
     }
 
     [Fact]

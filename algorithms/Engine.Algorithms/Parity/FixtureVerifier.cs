@@ -49,20 +49,10 @@ public static class FixtureVerifier
         var algorithm = AlgorithmCatalogue.Find(fixture.Algorithm).Create(new AlgorithmContext(state, 0, fixture.ObservationSize, ActionBounds.Unit(fixture.ActionSize)), settings);
         LoadInitial(fixture, state);
 
-        var graph = new Graph();
-        graph.Random.Feed();
-        Tensor Column(string name, params int[] shape) => graph.Input("batch." + name, TensorType.Float([fixture.BatchSize, .. shape]));
-        algorithm.TraceUpdate(new Batch(Column("observations", fixture.ObservationSize), Column("actions", fixture.ActionSize), Column("rewards"),
-            Column("next_observations", fixture.ObservationSize), Column("terminals")));
-
-        var feeds = Feeds(fixture, graph);
-        var losses = fixture.Expected.Tensors.Where(t => graph.Outputs.ContainsKey(OutputName(t.Name))).ToArray();
-        foreach (var loss in losses)
-            if (loss.Shape.Length == 0 || loss.Shape[0] != fixture.Updates || Elements(loss) != fixture.Updates * graph.Outputs[OutputName(loss.Name)].Shape.Elements)
-                throw new InteropFormatException(Path.Combine(fixture.Folder, "expected.safetensors"), -1, $"{loss.Name} has shape [{string.Join(",", loss.Shape)}], expected one row for each of {fixture.Updates} updates");
-
-        var exact = RunInterpreter(fixture, graph, feeds, losses);
-        var single = RunDevice(fixture, graph, state, feeds, losses);
+        var graphs = Enumerable.Range(0, algorithm.Phases).Select(phase => Trace(fixture, algorithm, phase)).ToArray();
+        var replay = new Replay(fixture, graphs, Enumerable.Range(0, fixture.Updates).Select(algorithm.PhaseOf).ToArray());
+        var exact = RunInterpreter(replay);
+        var single = RunDevice(replay, state);
 
         var comparisons = new List<TensorComparison>();
         var skipped = new List<string>();
@@ -79,7 +69,7 @@ public static class FixtureVerifier
             double limit64 = expected.Type == SafetensorsType.F64 ? Limit64 : Limit64OfSingles;
             comparisons.Add(new TensorComparison(expected.Name, RelativeError(x64, e), limit64, RelativeError(x32, e), Math.Max(fixture.Tolerance(expected.Name), Least32)));
         }
-        skipped.AddRange(fixture.Noise.Tensors.Select(t => t.Name).Where(name => !graph.Inputs.ContainsKey(name)));
+        skipped.AddRange(fixture.Noise.Tensors.Select(t => t.Name).Where(name => !graphs.Any(g => g.Inputs.ContainsKey(name))));
         return new VerificationResult(comparisons.OrderBy(c => c.Name, StringComparer.Ordinal).ToArray(), skipped);
     }
 
@@ -106,54 +96,108 @@ public static class FixtureVerifier
             throw new InteropFormatException(Path.Combine(fixture.Folder, file), -1, $"{tensor.Name} has shape [{string.Join(",", tensor.Shape)}], expected [{string.Join(",", expected)}]");
     }
 
-    /// <summary>Every input of the graph with the numbers of all updates, one after another.</summary>
-    private static List<(string Name, double[] Values, int Size)> Feeds(Fixture fixture, Graph graph)
+    private static Graph Trace(Fixture fixture, Algorithm algorithm, int phase)
     {
-        var feeds = new List<(string, double[], int)>();
-        foreach (var (name, input) in graph.Inputs)
-        {
-            bool batch = name.StartsWith("batch.", StringComparison.Ordinal);
-            string file = batch ? "batches.safetensors" : "noise.safetensors", key = batch ? name["batch.".Length..] : name;
-            var source = batch ? fixture.Batches : fixture.Noise;
-            if (!source.TryGet(key, out var tensor)) throw new InteropFormatException(Path.Combine(fixture.Folder, file), -1, batch ? $"no column {key}; expected {string.Join(", ", BatchColumns)}" : $"draw {key} is not fed");
-            CheckShape(fixture, file, tensor, [fixture.Updates, .. input.Shape]);
-            feeds.Add((name, tensor.ToDoubles(), (int)input.Shape.Elements));
-        }
-        return feeds;
+        var graph = new Graph();
+        graph.Random.Feed();
+        Tensor Column(string name, params int[] shape) => graph.Input("batch." + name, TensorType.Float([fixture.BatchSize, .. shape]));
+        algorithm.TraceUpdate(new Batch(Column("observations", fixture.ObservationSize), Column("actions", fixture.ActionSize), Column("rewards"),
+            Column("next_observations", fixture.ObservationSize), Column("terminals")), phase);
+        return graph;
     }
 
-    private static Func<string, double[]?> RunInterpreter(Fixture fixture, Graph graph, List<(string Name, double[] Values, int Size)> feeds, SafetensorsTensor[] losses)
+    /// <summary>What to run: a graph for each phase, the phase of every update, and the losses to collect.</summary>
+    private sealed class Replay
     {
-        var interpreter = new Interpreter<double>(graph);
-        foreach (var tensor in fixture.Initial.Tensors) tensor.ToDoubles().CopyTo(interpreter.Variable(tensor.Name, TensorType.Float(tensor.Shape.Select(s => (int)s).ToArray())).Floats, 0);
-        var rows = losses.ToDictionary(l => l.Name, _ => new List<double>());
-        for (int update = 0; update < fixture.Updates; update++)
+        public Replay(Fixture fixture, Graph[] graphs, int[] phases)
         {
-            foreach (var (name, values, size) in feeds) values.AsSpan(update * size, size).CopyTo(interpreter.Input(name).Floats);
-            interpreter.Run();
-            foreach (var (name, row) in rows) row.AddRange(interpreter.Output(OutputName(name)).Floats);
-        }
-        return name => rows.TryGetValue(name, out var row) ? row.ToArray()
-            : graph.Assigned.TryGetValue(name, out var tensor) ? interpreter.Variable(name, tensor.Type).Floats : null;
-    }
-
-    private static Func<string, double[]?> RunDevice(Fixture fixture, Graph graph, State state, List<(string Name, double[] Values, int Size)> feeds, SafetensorsTensor[] losses)
-    {
-        using var program = new Program(graph, state);
-        var rows = losses.ToDictionary(l => l.Name, _ => new List<double>());
-        for (int update = 0; update < fixture.Updates; update++)
-        {
-            foreach (var (name, values, size) in feeds)
+            (Fixture, Graphs, Phases) = (fixture, graphs, phases);
+            Losses = fixture.Expected.Tensors.Select(t => t.Name).Where(name => graphs.Any(g => g.Outputs.ContainsKey(OutputName(name)))).ToArray();
+            foreach (string name in Losses)
             {
-                var slice = new float[size];
-                for (int i = 0; i < size; i++) slice[i] = (float)values[update * size + i];
-                program.Write(name, slice);
+                // A loss has a row for every update that computes it: TD3+BC's policy every second.
+                var loss = fixture.Expected[name];
+                int rows = phases.Count(p => graphs[p].Outputs.ContainsKey(OutputName(name)));
+                long size = graphs.First(g => g.Outputs.ContainsKey(OutputName(name))).Outputs[OutputName(name)].Shape.Elements;
+                if (loss.Shape.Length == 0 || loss.Shape[0] != rows || Elements(loss) != rows * size)
+                    throw new InteropFormatException(Path.Combine(fixture.Folder, "expected.safetensors"), -1, $"{name} has shape [{string.Join(",", loss.Shape)}], expected one row for each of {rows} updates");
             }
-            program.Run();
-            foreach (var (name, row) in rows) row.AddRange(Array.ConvertAll(program.Read(OutputName(name)), v => (double)v));
+            _feeds = graphs.Select(Feeds).ToArray();
         }
+
+        private readonly List<(string Name, double[] Values, int Size)>[] _feeds;
+
+        public Fixture Fixture { get; }
+
+        public Graph[] Graphs { get; }
+
+        public int[] Phases { get; }
+
+        public string[] Losses { get; }
+
+        /// <summary>Runs all updates in order.</summary>
+        public Dictionary<string, List<double>> Run(Action<int, string, ReadOnlySpan<double>> write, Action<int> run, Func<int, string, double[]> read)
+        {
+            var rows = Losses.ToDictionary(name => name, _ => new List<double>());
+            for (int update = 0; update < Phases.Length; update++)
+            {
+                int phase = Phases[update];
+                foreach (var (name, values, size) in _feeds[phase]) write(phase, name, values.AsSpan(update * size, size));
+                run(phase);
+                foreach (var (name, row) in rows)
+                    if (Graphs[phase].Outputs.ContainsKey(OutputName(name))) row.AddRange(read(phase, OutputName(name)));
+            }
+            return rows;
+        }
+
+        public bool Assigns(string name) => Graphs.Any(g => g.Assigned.ContainsKey(name));
+
+        /// <summary>Every input of a graph with the numbers of all updates, one after another.</summary>
+        private List<(string Name, double[] Values, int Size)> Feeds(Graph graph)
+        {
+            var feeds = new List<(string, double[], int)>();
+            foreach (var (name, input) in graph.Inputs)
+            {
+                bool batch = name.StartsWith("batch.", StringComparison.Ordinal);
+                string file = batch ? "batches.safetensors" : "noise.safetensors", key = batch ? name["batch.".Length..] : name;
+                var source = batch ? Fixture.Batches : Fixture.Noise;
+                if (!source.TryGet(key, out var tensor)) throw new InteropFormatException(Path.Combine(Fixture.Folder, file), -1, batch ? $"no column {key}; expected {string.Join(", ", BatchColumns)}" : $"draw {key} is not fed");
+                CheckShape(Fixture, file, tensor, [Fixture.Updates, .. input.Shape]);
+                feeds.Add((name, tensor.ToDoubles(), (int)input.Shape.Elements));
+            }
+            return feeds;
+        }
+    }
+
+    private static Func<string, double[]?> RunInterpreter(Replay replay)
+    {
+        // One set of variables for all phases.
+        var interpreters = new List<Interpreter<double>>();
+        foreach (var graph in replay.Graphs) interpreters.Add(new Interpreter<double>(graph, interpreters.FirstOrDefault()));
+        foreach (var tensor in replay.Fixture.Initial.Tensors)
+            tensor.ToDoubles().CopyTo(interpreters[0].Variable(tensor.Name, TensorType.Float(tensor.Shape.Select(s => (int)s).ToArray())).Floats, 0);
+        var rows = replay.Run((phase, name, values) => values.CopyTo(interpreters[phase].Input(name).Floats), phase => interpreters[phase].Run(), (phase, name) => interpreters[phase].Output(name).Floats);
         return name => rows.TryGetValue(name, out var row) ? row.ToArray()
-            : graph.Assigned.ContainsKey(name) ? Array.ConvertAll(state.Read(name), v => (double)v) : null;
+            : replay.Graphs.FirstOrDefault(g => g.Assigned.ContainsKey(name)) is { } graph ? interpreters[0].Variable(name, graph.Assigned[name].Type).Floats : null;
+    }
+
+    private static Func<string, double[]?> RunDevice(Replay replay, State state)
+    {
+        var programs = Array.ConvertAll(replay.Graphs, graph => new Program(graph, state));
+        try
+        {
+            var rows = replay.Run((phase, name, values) =>
+            {
+                var singles = new float[values.Length];
+                for (int i = 0; i < singles.Length; i++) singles[i] = (float)values[i];
+                programs[phase].Write(name, singles);
+            }, phase => programs[phase].Run(), (phase, name) => Array.ConvertAll(programs[phase].Read(name), v => (double)v));
+            return name => rows.TryGetValue(name, out var row) ? row.ToArray() : replay.Assigns(name) ? Array.ConvertAll(state.Read(name), v => (double)v) : null;
+        }
+        finally
+        {
+            foreach (var program in programs) program.Dispose();
+        }
     }
 
     /// <summary>||x - e|| / ||e|| over the whole tensor; ||x|| itself where e is zero.</summary>

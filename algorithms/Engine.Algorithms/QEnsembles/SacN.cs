@@ -1,3 +1,4 @@
+using Engine.Algorithms.Networks;
 using Engine.Autodiff;
 using Engine.Nn;
 
@@ -100,13 +101,29 @@ public class SacN : Algorithm
         _settings = settings;
         _targetEntropy = settings.TargetEntropy ?? -context.ActionSize;
         Actor = new TanhGaussianActor(Parameters["actor"], context.ObservationSize, context.ActionSize, settings);
-        Critics = new CriticEnsemble(Parameters["critics"], context.ObservationSize + context.ActionSize, settings);
-        TargetCritics = new CriticEnsemble(Parameters["target_critics"], context.ObservationSize + context.ActionSize, settings);
+        Critics = Ensemble("critics");
+        TargetCritics = Ensemble("target_critics");
         Targets.Copy(context.State, Critics.Parameters, TargetCritics.Parameters);
         _logTemperature = Parameters.Parameter("log_temperature", [1], Initialiser.Constant(0), 1, 1);
         _actorOptimiser = new AdamOptimiser(context.State, "actor", Actor.Parameters, settings.Adam(settings.ActorLearningRate));
         _criticOptimiser = new AdamOptimiser(context.State, "critics", Critics.Parameters, settings.Adam(settings.CriticLearningRate));
         _temperatureOptimiser = new AdamOptimiser(context.State, "log_temperature", [_logTemperature], settings.Adam(settings.TemperatureLearningRate));
+    }
+
+    private CriticEnsemble Ensemble(string name)
+    {
+        var last = Initialiser.Uniform(3e-3);
+        return new CriticEnsemble(Parameters[name], Context.ObservationSize + Context.ActionSize, _settings.Critics, _settings.Network() with
+        {
+            Initialisation = _settings.Init switch
+            {
+                "authors" => new Initialisation(Initialiser.UniformFanIn, Initialiser.Constant(0.1), last, last),
+                "corl" => new Initialisation(Initialiser.UniformFanOut, Initialiser.Constant(0.1), last, last),
+                // The fan of the last layer, one output, makes its bound 1: members start far apart.
+                _ => new Initialisation(Initialiser.UniformFanOut, Initialiser.UniformFanOut, Initialiser.UniformFanOut, Initialiser.UniformFanOut),
+            },
+            LayerNormEpsilon = _settings.CriticLayerNorm ? _settings.LayerNormEpsilon : null,
+        });
     }
 
     /// <summary>The policy.</summary>

@@ -29,14 +29,14 @@ public sealed class DivergedException(int step, string where) : Exception($"dive
 /// </summary>
 public sealed class Trainer : IDisposable
 {
-    private const string GuardName = "guard.step";
+    private const string GuardName = "guard.step", MetricPrefix = "metrics.";
 
     private readonly RunConfig _config;
     private readonly TransitionDataset _dataset;
     private readonly string? _run;
     private readonly State _state;
     private readonly Algorithm _algorithm;
-    private readonly Program _update;
+    private readonly Program[] _phases;
     private readonly Policy? _policy;
     private readonly EnvironmentEntry? _environment;
     private readonly Dictionary<string, byte[]> _snapshot = [];
@@ -69,7 +69,8 @@ public sealed class Trainer : IDisposable
             _state.Write("normalizer.mean", Array.ConvertAll(mean, v => (float)v));
             _state.Write("normalizer.std", Array.ConvertAll(std, v => (float)(v + config.Settings.NormalizerEpsilon)));
         }
-        _update = Program.Trace(_state, graph => TraceUpdate(graph, generator));
+        foreach (string metric in _algorithm.Metrics) _state.Add(MetricPrefix + metric, [1], new[] { float.NaN }, VariableKind.State);
+        _phases = Enumerable.Range(0, _algorithm.Phases).Select(phase => Program.Trace(_state, graph => TraceUpdate(graph, generator, phase))).ToArray();
         if (_environment is not null) _policy = new Policy(_algorithm, _state, dataset.ObservationSize, config.EvaluationEpisodes);
         try
         {
@@ -92,13 +93,13 @@ public sealed class Trainer : IDisposable
         ("terminals", _dataset.Terminals, [_dataset.Count]),
     ];
 
-    private void TraceUpdate(Graph graph, Variable generator)
+    private void TraceUpdate(Graph graph, Variable generator, int phase)
     {
         graph.Random.Use(generator);
         var step = graph.Read(generator).Slice(0, 2, 1);
         var indices = graph.Random.Integer("batch", [_config.Settings.BatchSize], graph.Constant(TensorType.Int(Shape.Scalar), _dataset.Count));
         Tensor Column(string name) => graph.Read(_state["data." + name]).Gather(indices);
-        _algorithm.TraceUpdate(new Batch(Column("observations"), Column("actions"), Column("rewards"), Column("next_observations"), Column("terminals")));
+        _algorithm.TraceUpdate(new Batch(Column("observations"), Column("actions"), Column("rewards"), Column("next_observations"), Column("terminals")), phase);
         graph.Random.Advance();
 
         // x - x is 0 for every finite x and NaN otherwise: the first step with a bad loss stays in the guard.
@@ -106,6 +107,21 @@ public sealed class Trainer : IDisposable
         var losses = graph.Outputs.Where(o => o.Key.EndsWith("_loss", StringComparison.Ordinal)).Select(o => o.Value.Reshape(Shape.Scalar)).Aggregate((a, b) => a + b);
         var bad = (losses - losses).NotEqualTo(graph.Constant(0));
         graph.Assign(_state[GuardName], Tensor.Select(bad & (guard < 0), step, guard));
+        // Kept as variables: what one phase reports is still there after an update of another.
+        foreach (string metric in _algorithm.Metrics)
+            if (graph.Outputs.TryGetValue(metric, out var value)) graph.Assign(_state[MetricPrefix + metric], value.Reshape(1));
+    }
+
+    /// <summary>Runs updates from number <paramref name="from"/> to before <paramref name="to"/>, each the program of its phase.</summary>
+    private void RunUpdates(int from, int to)
+    {
+        for (int step = from; step < to;)
+        {
+            int phase = _algorithm.PhaseOf(step), end = step + 1;
+            while (end < to && _algorithm.PhaseOf(end) == phase) end++;
+            _phases[phase].Run(end - step);
+            step = end;
+        }
     }
 
     /// <summary>Updates done so far.</summary>
@@ -114,8 +130,8 @@ public sealed class Trainer : IDisposable
     /// <summary>All variables.</summary>
     public State State => _state;
 
-    /// <summary>The update's program, for <c>Explain()</c>.</summary>
-    public Program UpdateProgram => _update;
+    /// <summary>The update's program for each of the algorithm's phases, for <c>Explain()</c>.</summary>
+    public IReadOnlyList<Program> UpdatePrograms => _phases;
 
     /// <summary>Trains until the configured number of updates. When stopped early, a checkpoint of where it stands is written.</summary>
     /// <exception cref="DivergedException">A loss is NaN or infinite.</exception>
@@ -136,7 +152,7 @@ public sealed class Trainer : IDisposable
             }
             // Short enough that Ctrl+C is answered soon, cut at everything the host wants to do.
             int next = new[] { _config.Steps, Next(_config.LogEvery), Next(_config.CheckpointEvery), _config.EvaluateEvery > 0 ? Next(_config.EvaluateEvery) : int.MaxValue, Step + 64 }.Min();
-            _update.Run(next - Step);
+            RunUpdates(Step, next);
             Step = next;
             progress?.Invoke(Step, (Step - reportedStep) / Math.Max(1e-9, clock.Elapsed.TotalSeconds));
             bool last = Step == _config.Steps, evaluate = _policy is not null && (last || (_config.EvaluateEvery > 0 && Step % _config.EvaluateEvery == 0));
@@ -144,7 +160,7 @@ public sealed class Trainer : IDisposable
             {
                 CheckGuard();
                 double rate = (Step - reportedStep) / Math.Max(1e-9, clock.Elapsed.TotalSeconds);
-                var metrics = _algorithm.Metrics.ToDictionary(name => name, _update.ReadScalar);
+                var metrics = _algorithm.Metrics.ToDictionary(name => name, name => _state.Read(MetricPrefix + name)[0]);
                 var result = evaluate ? Evaluator.Run(_environment!, _policy!.Act, _config.EvaluationEpisodes, _config.EvaluationSeed, CancellationToken.None) : null;
                 var line = new TrainingReport(Step, rate, metrics, result);
                 Append(line);
@@ -166,11 +182,12 @@ public sealed class Trainer : IDisposable
         if (bad < 0) return;
         // Back to the last good point, forward to the bad step, and that one node by node.
         foreach (var (name, bytes) in _snapshot) _state.WriteBytes(name, bytes);
-        _update.Run(bad - _snapshotStep);
-        var interpreter = new Interpreter<float>(_update.Source) { FindNonFinite = true };
+        RunUpdates(_snapshotStep, bad);
+        var source = _phases[_algorithm.PhaseOf(bad)].Source;
+        var interpreter = new Interpreter<float>(source) { FindNonFinite = true };
         interpreter.Load(_state);
         interpreter.Run();
-        var losses = _algorithm.Metrics.Where(m => m.EndsWith("_loss", StringComparison.Ordinal)).Select(m => $"{m}={interpreter.Output(m)[0]:G4}");
+        var losses = source.Outputs.Keys.Where(m => m.EndsWith("_loss", StringComparison.Ordinal)).Select(m => $"{m}={interpreter.Output(m)[0]:G4}");
         throw new DivergedException(bad, $"{string.Join(", ", losses)}; first op with a non-finite result: {interpreter.FirstNonFinite ?? "none in the reference code"}");
     }
 
@@ -228,7 +245,7 @@ public sealed class Trainer : IDisposable
     public void Dispose()
     {
         _policy?.Dispose();
-        _update.Dispose();
+        foreach (var program in _phases) program.Dispose();
         _state.Dispose();
         _lock?.Dispose();
     }

@@ -1,3 +1,4 @@
+using Engine.Algorithms.Networks;
 using Engine.Autodiff;
 using Engine.Nn;
 
@@ -28,15 +29,13 @@ public sealed record BcSettings : AlgorithmSettings
 /// <summary>Behaviour cloning: the squared error of a deterministic tanh policy (reference: CORL any_percent_bc.py).</summary>
 public sealed class Bc : Algorithm
 {
-    private readonly BcSettings _settings;
-    private readonly Mlp _actor;
+    private readonly DeterministicActor _actor;
     private readonly AdamOptimiser _optimiser;
 
     /// <summary>Creates the network.</summary>
     public Bc(AlgorithmContext context, BcSettings settings) : base(context, settings)
     {
-        _settings = settings;
-        _actor = new Mlp(Parameters["actor"], context.ObservationSize, context.ActionSize, new MlpSettings { HiddenSizes = settings.HiddenSizes, Activation = Activations.Named(settings.Activation) });
+        _actor = new DeterministicActor(Parameters["actor"], context.ObservationSize, context.ActionSize, settings);
         _optimiser = new AdamOptimiser(context.State, "actor", _actor.Parameters, settings.Adam(settings.ActorLearningRate));
     }
 
@@ -44,7 +43,7 @@ public sealed class Bc : Algorithm
     public override IReadOnlyList<string> Metrics => ["actor_loss"];
 
     /// <inheritdoc/>
-    protected override Tensor Act(Tensor observations) => _actor.Apply(observations).Tanh() * _settings.MaxAction;
+    protected override Tensor Act(Tensor observations) => _actor.Act(observations);
 
     /// <inheritdoc/>
     protected override void Update(Batch b)

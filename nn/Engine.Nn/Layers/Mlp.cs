@@ -64,7 +64,9 @@ public sealed class Mlp
     public IEnumerable<Variable> Parameters => _layers.SelectMany(l => new[] { l.Weight, l.Bias }).Concat(_norms.SelectMany(n => new[] { n.Weight, n.Bias }));
 
     /// <summary>x [batch, in] (an ensemble also takes [members, batch, in]) to [batch, out] or [members, batch, out].</summary>
-    public Tensor Apply(Tensor x)
+    /// <param name="x">The input.</param>
+    /// <param name="dropout">Share of every hidden layer's outputs that is set to 0 (Srivastava et al. 2014), the others divided by 1 - dropout; 0 when not training.</param>
+    public Tensor Apply(Tensor x, double dropout = 0)
     {
         int hidden = _settings.HiddenSizes.Length;
         // The fused layer knows relu; other activations follow it.
@@ -74,6 +76,11 @@ public sealed class Mlp
             x = _layers[i].Apply(x, fused ? Activation.Relu : Activation.None);
             if (_norms.Count > 0) x = _norms[i].Apply(x);
             if (!fused) x = _settings.Activation(x);
+            if (dropout > 0)
+            {
+                var kept = x.Graph.Random.Uniform($"dropout.{_layers[i].Weight.Name}", x.Shape) >= dropout;
+                x = Tensor.Select(kept, x * (1 / (1 - dropout)), x.Graph.Constant(0));
+            }
         }
         return _hasOutput ? _layers[hidden].Apply(x) : x;
     }
