@@ -129,12 +129,12 @@ internal static unsafe class Gemv<T> where T : unmanaged, ILanes<T>
         }
     }
 
-    /// <summary>One vector of columns over k rows, in four sums, since one would wait for itself.</summary>
+    /// <summary>One vector of columns over k rows; over many in four sums, since one would wait for itself.</summary>
     private static T Column(float* row, nint ld, float* x, nint vStep, int k)
     {
         T s0 = T.Create(0f), s1 = s0, s2 = s0, s3 = s0;
-        int p = 0;
-        for (; p + 4 <= k; p += 4, row += 4 * ld, x += 4 * vStep)
+        int p = 0, body = k < 64 ? 0 : k - k % 4;
+        for (; p < body; p += 4, row += 4 * ld, x += 4 * vStep)
         {
             s0 = T.MulAdd(T.Create(x[0]), T.Load(row), s0);
             s1 = T.MulAdd(T.Create(x[vStep]), T.Load(row + ld), s1);
