@@ -93,6 +93,7 @@ public static class EnvironmentCatalogue
     [
         new("Pendulum-v1", copies => new Pendulum(copies, clipFirst: true), -1230, -150),
         new("Pendulum-v0", copies => new Pendulum(copies, clipFirst: false), -1230, -150),
+        .. PointMaze.Entries(),
     ];
 
     /// <summary>All known.</summary>

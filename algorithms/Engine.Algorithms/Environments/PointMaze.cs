@@ -1,0 +1,92 @@
+using Engine.Kernels;
+
+namespace Engine.Algorithms.Environments;
+
+/// <summary>
+/// D4RL's maze2d: steer a ball to a fixed goal; the episode goes on there until its time is up. Observation (x, y, vx, vy), action in [-1, 1]², reward of the state after the step:
+/// 1 within 0.5 m of the goal (sparse), or exp(-distance) (dense). State in float64.
+/// </summary>
+/// <param name="copies">Copies stepped together.</param>
+/// <param name="maze">The map.</param>
+/// <param name="dense">Which reward.</param>
+/// <param name="contacts">Which MuJoCo.</param>
+public sealed class PointMaze(int copies, Maze maze, bool dense, ContactPreset contacts) : IEnvironment
+{
+    private readonly PointMass _ball = new(maze, contacts);
+    private readonly double[] _state = new double[4 * copies];
+
+    /// <inheritdoc/>
+    public int Copies => copies;
+
+    /// <inheritdoc/>
+    public int ObservationSize => 4;
+
+    /// <inheritdoc/>
+    public ActionSpace ActionSpace { get; } = ActionBounds.Unit(2);
+
+    /// <inheritdoc/>
+    public int MaxSteps => maze.MaxSteps;
+
+    /// <summary>x, y, vx, vy of a copy.</summary>
+    public Span<double> State(int copy) => _state.AsSpan(4 * copy, 4);
+
+    /// <inheritdoc/>
+    public void Reset(int copy, PhiloxStream random) => Reset(maze, State(copy), random);
+
+    /// <summary>A random free cell, up to 0.1 m from its coordinate, with a small velocity.</summary>
+    public static void Reset(Maze maze, Span<double> state, PhiloxStream random)
+    {
+        var (row, column) = maze.Free[random.NextInt(maze.Free.Count)];
+        state[0] = row + random.NextUniform(-0.1, 0.1);
+        state[1] = column + random.NextUniform(-0.1, 0.1);
+        state[2] = 0.1 * random.NextNormal();
+        state[3] = 0.1 * random.NextNormal();
+    }
+
+    /// <inheritdoc/>
+    public void Observe(Span<float> observations)
+    {
+        for (int i = 0; i < _state.Length; i++) observations[i] = (float)_state[i];
+    }
+
+    /// <inheritdoc/>
+    public void Step(ReadOnlySpan<float> actions, Span<float> rewards, Span<bool> terminals)
+    {
+        for (int i = 0; i < copies; i++)
+        {
+            var s = State(i);
+            _ball.Step(ref s[0], ref s[1], ref s[2], ref s[3], actions[2 * i], actions[2 * i + 1]);
+            rewards[i] = Reward(maze, dense, s[0], s[1]);
+            terminals[i] = false;
+        }
+    }
+
+    /// <summary>The reward at a position.</summary>
+    public static float Reward(Maze maze, bool dense, double x, double y)
+    {
+        double distance = Math.Sqrt((x - maze.Goal.Row) * (x - maze.Goal.Row) + (y - maze.Goal.Column) * (y - maze.Goal.Column));
+        return dense ? (float)Math.Exp(-distance) : distance <= 0.5 ? 1 : 0;
+    }
+
+    /// <summary>D4RL's tasks with its reference returns.</summary>
+    internal static IEnumerable<EnvironmentEntry> Entries()
+    {
+        var references = new Dictionary<string, (double, double)>
+        {
+            ["maze2d-umaze-v1"] = (23.85, 161.86),
+            ["maze2d-medium-v1"] = (13.13, 277.39),
+            ["maze2d-large-v1"] = (6.7, 273.99),
+            ["maze2d-open-v0"] = (0.01, 20.66),
+            ["maze2d-umaze-dense-v1"] = (68.537689, 193.66285642381482),
+            ["maze2d-medium-dense-v1"] = (44.264742, 297.4552547777125),
+            ["maze2d-large-dense-v1"] = (30.569041, 303.4857382709002),
+            ["maze2d-open-dense-v0"] = (11.17817, 27.166538620695782),
+        };
+        foreach (var maze in Maze.All)
+            foreach (bool dense in new[] { false, true })
+            {
+                string id = $"maze2d-{maze.Name}{(dense ? "-dense" : "")}-{(maze.Name == "open" ? "v0" : "v1")}";
+                yield return new EnvironmentEntry(id, copies => new PointMaze(copies, maze, dense, ContactPreset.MuJoCo222), references[id].Item1, references[id].Item2);
+            }
+    }
+}
