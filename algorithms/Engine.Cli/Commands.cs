@@ -68,7 +68,7 @@ internal static class Commands
                     Algorithm = name,
                     Settings = SettingsJson.With(AlgorithmCatalogue.Find(name).Defaults, SettingsJson.ParseAssignments(parse.GetValue(set)!)),
                     Dataset = source,
-                    Environment = parse.GetValue(environment) ?? (source == "builtin:pendulum" ? "Pendulum-v1" : null),
+                    Environment = parse.GetValue(environment) ?? (BuiltinDatasets.Names(source) ? BuiltinDatasets.Find(source).Environment : null),
                     Steps = parse.GetValue(steps) ?? 20_000,
                     Seed = parse.GetValue(seed),
                     EvaluateEvery = parse.GetValue(evaluateEvery),

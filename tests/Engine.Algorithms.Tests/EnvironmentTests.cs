@@ -72,7 +72,7 @@ public class EnvironmentTests
             for (int i = 0; i < rows; i++) actions[i] = (float)(BuiltinPendulum.Controller(Math.Atan2(o[3 * i + 1], o[3 * i]), o[3 * i + 2]) / 2);
         }, 500, 0);
         Assert.True(result.Mean > -165, $"controller reaches {result.Mean:F1}");
-        TransitionDataset a = DatasetFile.Load("builtin:pendulum", null), b = DatasetFile.Load("builtin:pendulum", null), c = DatasetFile.Load("builtin:pendulum", null, seed: 1);
+        TransitionDataset a = DatasetFile.Load("builtin:pendulum", null), b = DatasetFile.Load("builtin:pendulum", null), c = DatasetFile.Load("builtin:pendulum,seed=1", null);
         Assert.Equal(a.Fingerprint, b.Fingerprint);
         Assert.NotEqual(a.Fingerprint, c.Fingerprint);
         Assert.InRange(a.EpisodeReturns.Average(), -1100, -400);

@@ -10,6 +10,24 @@ namespace Engine.Algorithms.Data;
 /// </summary>
 public static class BuiltinPendulum
 {
+    /// <summary>At least that many rows in whole episodes of 200 steps, cut to the number.</summary>
+    internal static Dataset MakeRows(int rows, ulong seed)
+    {
+        var whole = Make((rows + 199) / 200, seed);
+        if (whole.Count == rows) return whole;
+        var ends = whole.Ends[..rows];
+        ends[^1] = true;
+        return whole with
+        {
+            Observations = whole.Observations[..(3 * rows)],
+            Actions = whole.Actions[..rows],
+            Rewards = whole.Rewards[..rows],
+            Terminals = whole.Terminals[..rows],
+            Timeouts = whole.Timeouts[..rows],
+            Ends = ends,
+        };
+    }
+
     /// <summary>The dataset; equal seed and size give equal rows.</summary>
     /// <param name="episodes">Episodes of 200 steps.</param>
     /// <param name="seed">Of starts, disturbances and noise.</param>

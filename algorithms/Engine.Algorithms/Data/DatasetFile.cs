@@ -7,24 +7,15 @@ namespace Engine.Algorithms.Data;
 /// <summary>Datasets by file name or <c>builtin:NAME</c>.</summary>
 public static class DatasetFile
 {
-    /// <summary>Names after <c>builtin:</c>.</summary>
-    public static IReadOnlyList<string> Builtins { get; } = ["pendulum"];
-
     /// <summary>Loads a dataset.</summary>
     /// <param name="source">A file, or <c>builtin:NAME</c>.</param>
     /// <param name="space">What an action is, if known.</param>
-    /// <param name="seed">Seed of a built-in dataset.</param>
     /// <exception cref="DatasetException">Missing, of an unknown layout, or damaged.</exception>
-    public static TransitionDataset Load(string source, ActionSpace? space, ulong seed = 0)
+    public static TransitionDataset Load(string source, ActionSpace? space)
     {
-        if (source.StartsWith("builtin:", StringComparison.Ordinal))
-        {
-            string name = source["builtin:".Length..];
-            if (name != "pendulum") throw new DatasetException($"{source}: unknown built-in dataset; {NearNames.Describe(name, Builtins)}");
-            return TransitionDataset.From(BuiltinPendulum.Make(seed: seed), space);
-        }
+        if (BuiltinDatasets.Names(source)) return TransitionDataset.From(BuiltinDatasets.Load(source), space);
         if (Directory.Exists(source)) throw new DatasetException($"{source}: is a folder, expected a dataset file (.h5, .hdf5)");
-        if (!File.Exists(source)) throw new DatasetException($"{source}: no such file; expected a dataset (.h5, .hdf5) or builtin:{string.Join(", builtin:", Builtins)}");
+        if (!File.Exists(source)) throw new DatasetException($"{source}: no such file; expected a dataset (.h5, .hdf5) or builtin:{string.Join(", builtin:", BuiltinDatasets.All.Select(d => d.Name))}");
         try { return TransitionDataset.From(ReadFlat(source), space); }
         catch (InteropFormatException e) { throw new DatasetException(e.Message); }
         catch (IOException e) { throw new DatasetException($"{source}: cannot be read: {e.Message}"); }

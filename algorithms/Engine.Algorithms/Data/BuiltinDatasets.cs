@@ -1,0 +1,60 @@
+using System.Globalization;
+using Engine.Algorithms.Environments;
+using Engine.Interop;
+
+namespace Engine.Algorithms.Data;
+
+/// <summary>A dataset made in process.</summary>
+/// <param name="Name">After <c>builtin:</c>.</param>
+/// <param name="Summary">One line.</param>
+/// <param name="Environment">Where to evaluate.</param>
+/// <param name="Rows">Unless another number is asked for.</param>
+/// <param name="Make">Rows and seed to data.</param>
+public sealed record BuiltinDataset(string Name, string Summary, string Environment, int Rows, Func<int, ulong, Dataset> Make);
+
+/// <summary>The datasets made in process: <c>builtin:NAME[,rows=N][,seed=S]</c>.</summary>
+public static class BuiltinDatasets
+{
+    private const string Prefix = "builtin:";
+
+    /// <summary>All, in the order they are listed.</summary>
+    public static IReadOnlyList<BuiltinDataset> All { get; } =
+    [
+        new("pendulum", "swing-up controllers from capable to useless, a fifth of the episodes random", "Pendulum-v1", 100_000, BuiltinPendulum.MakeRows),
+        .. Maze.All.SelectMany(maze => new[] { false, true }.Select(dense => new BuiltinDataset($"maze2d-{maze.Name}{(dense ? "-dense" : "")}",
+            $"waypoint controller on its way to random goals of the {maze.Name} maze, {(dense ? "dense" : "sparse")} reward", $"maze2d-{maze.Name}{(dense ? "-dense" : "")}-{(maze.Name == "open" ? "v0" : "v1")}",
+            1_000_000, (rows, seed) => BuiltinMaze.Make(maze, dense, rows, seed)))),
+    ];
+
+    /// <summary>Whether a source names one.</summary>
+    public static bool Names(string source) => source.StartsWith(Prefix, StringComparison.Ordinal);
+
+    /// <summary>The entry a source names.</summary>
+    /// <exception cref="DatasetException">Unknown.</exception>
+    public static BuiltinDataset Find(string source)
+    {
+        string name = source[Prefix.Length..].Split(',')[0];
+        return All.FirstOrDefault(d => d.Name == name) ?? throw new DatasetException($"{source}: unknown built-in dataset; {NearNames.Describe(name, All.Select(d => d.Name))}");
+    }
+
+    /// <summary>Makes the dataset a source names.</summary>
+    /// <exception cref="DatasetException">Unknown, or a number is out of range.</exception>
+    public static Dataset Load(string source)
+    {
+        var entry = Find(source);
+        int rows = entry.Rows;
+        ulong seed = 0;
+        foreach (string part in source.Split(',').Skip(1))
+        {
+            var (key, value) = part.IndexOf('=', StringComparison.Ordinal) is var at and > 0 ? (part[..at], part[(at + 1)..]) : (part, "");
+            bool good = key switch
+            {
+                "rows" => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out rows) && rows is >= 2 and <= 100_000_000,
+                "seed" => ulong.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out seed),
+                _ => throw new DatasetException($"{source}: {key} is unknown; expected {Prefix}{entry.Name}[,rows=N][,seed=S]"),
+            };
+            if (!good) throw new DatasetException($"{source}: {part}: expected {(key == "rows" ? "rows=2 to rows=100000000" : "seed=0 or a larger whole number")}");
+        }
+        return entry.Make(rows, seed) with { Source = source };
+    }
+}
