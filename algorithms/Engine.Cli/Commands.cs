@@ -37,6 +37,7 @@ internal static class Commands
         var output = new Option<string?>("--out") { Description = "run folder (default runs/ALGORITHM-seedSEED)" };
         var resume = new Option<string?>("--resume") { Description = "continue the run in this folder exactly where its newest checkpoint stands" };
         var set = new Option<string[]>("--set") { Description = "a hyper-parameter, key=value; repeatable (see engine algorithms NAME)", DefaultValueFactory = _ => [] };
+        var rewards = new Option<string?>("--rewards") { Description = "how rewards are changed before training: shift=-1, scale=0.1, return-range (1000 / best - worst return), or several with commas" };
         var evaluateEvery = new Option<int>("--evaluate-every") { Description = "updates between evaluations, 0: only at the end", DefaultValueFactory = _ => 5000 };
         var episodes = new Option<int>("--episodes") { Description = "episodes of an evaluation", DefaultValueFactory = _ => 100 };
         var logEvery = new Option<int>("--log-every") { Description = "updates between lines of metrics", DefaultValueFactory = _ => 1000 };
@@ -45,7 +46,7 @@ internal static class Commands
         var (device, threads) = (DeviceOption(), ThreadsOption());
         var command = new Command("train", "Train an algorithm on a dataset and evaluate it.")
         {
-            algorithm, dataset, environment, steps, seed, output, resume, set, evaluateEvery, episodes, logEvery, checkpointEvery, quiet, device, threads,
+            algorithm, dataset, environment, steps, seed, output, resume, set, rewards, evaluateEvery, episodes, logEvery, checkpointEvery, quiet, device, threads,
         };
         command.SetAction(parse =>
         {
@@ -68,6 +69,7 @@ internal static class Commands
                     Algorithm = name,
                     Settings = SettingsJson.With(AlgorithmCatalogue.Find(name).Defaults, SettingsJson.ParseAssignments(parse.GetValue(set)!)),
                     Dataset = source,
+                    Rewards = parse.GetValue(rewards),
                     Environment = parse.GetValue(environment) ?? (BuiltinDatasets.Names(source) ? BuiltinDatasets.Find(source).Environment : null),
                     Steps = parse.GetValue(steps) ?? 20_000,
                     Seed = parse.GetValue(seed),

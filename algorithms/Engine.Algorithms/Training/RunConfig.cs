@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Engine.Algorithms.Data;
 using Engine.Algorithms.Environments;
 using Engine.Interop;
 
@@ -16,6 +17,9 @@ public sealed record RunConfig
 
     /// <summary>File or builtin:NAME.</summary>
     public required string Dataset { get; init; }
+
+    /// <summary>How rewards are changed before training (<see cref="RewardTransform.Parse"/>); null for not at all.</summary>
+    public string? Rewards { get; init; }
 
     /// <summary>Environment for evaluation; null for none.</summary>
     public string? Environment { get; init; }
@@ -51,6 +55,7 @@ public sealed record RunConfig
         if (EvaluateEvery < 0) throw new SettingsException($"evaluate_every={EvaluateEvery}: expected 0 or more");
         if (EvaluationEpisodes < 1) throw new SettingsException($"episodes={EvaluationEpisodes}: expected at least 1");
         if (Settings.MaxAction != 1) throw new SettingsException($"max_action={Settings.MaxAction}: training works in [-1, 1]; the bounds come from the environment or the data");
+        RewardTransform.Parse(Rewards);
         if (Environment is not null) EnvironmentCatalogue.Find(Environment);
     }
 
@@ -67,6 +72,7 @@ public sealed record RunConfig
         ["settings"] = SettingsJson.ToJson(Settings),
         ["dataset"] = Dataset,
         ["dataset_fingerprint"] = fingerprint,
+        ["rewards"] = Rewards,
         ["environment"] = Environment,
         ["observation_size"] = observationSize,
         ["action_low"] = Numbers((space as ActionBounds)?.Low),
@@ -100,6 +106,7 @@ public sealed record RunConfig
                 Algorithm = algorithm,
                 Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, json["settings"]!.AsObject()),
                 Dataset = (string)json["dataset"]!,
+                Rewards = (string?)json["rewards"],
                 Environment = (string?)json["environment"],
                 Steps = (int)json["steps"]!,
                 Seed = (ulong)json["seed"]!,

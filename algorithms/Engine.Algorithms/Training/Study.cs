@@ -47,12 +47,14 @@ public sealed class Study
             {
                 var settings = node!.AsObject().ToDictionary(p => p.Key, p => p.Value);
                 string algorithm = settings.Remove("algorithm", out var named) ? (string)named! : label;
+                string? rewards = settings.Remove("rewards", out var transform) ? (string?)transform : null;
                 foreach (var seed in Required("seeds").AsArray())
                     entries.Add(new Entry($"{label}-seed{(int)seed!}", new RunConfig
                     {
                         Algorithm = algorithm,
                         Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, settings),
                         Dataset = dataset,
+                        Rewards = rewards,
                         Environment = environment,
                         Steps = steps,
                         Seed = (ulong)(int)seed!,

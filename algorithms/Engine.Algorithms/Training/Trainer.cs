@@ -88,7 +88,7 @@ public sealed class Trainer : IDisposable
     [
         ("observations", _dataset.Observations, [_dataset.Count, _dataset.ObservationSize]),
         ("actions", _dataset.Actions, [_dataset.Count, _dataset.ActionSize]),
-        ("rewards", _dataset.Rewards, [_dataset.Count]),
+        ("rewards", RewardTransform.Parse(_config.Rewards).Apply(_dataset), [_dataset.Count]),
         ("next_observations", _dataset.NextObservations, [_dataset.Count, _dataset.ObservationSize]),
         ("terminals", _dataset.Terminals, [_dataset.Count]),
     ];
