@@ -90,7 +90,7 @@ internal static class Commands
     private static int RunTraining(RunConfig config, string folder, bool resume, CpuDevice device, bool quiet)
     {
         var space = config.Environment is { } id ? EnvironmentCatalogue.Find(id).Create(1).ActionSpace : null;
-        var data = DatasetFile.Load(config.Dataset, space);
+        var data = TransitionDataset.From(Dataset.Load(config.Dataset), space);
         if (!quiet)
         {
             Console.WriteLine($"dataset {data.Source}: {data.Count:N0} transitions, {data.ObservationSize} observations, {data.ActionSpace}, {data.EpisodeReturns.Length} episodes, mean return {data.EpisodeReturns.Average():F1}");

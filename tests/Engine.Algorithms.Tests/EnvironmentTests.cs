@@ -29,7 +29,7 @@ public class EnvironmentTests
     [DataFact]
     public void Real_transitions_follow_the_old_integration_order()
     {
-        var data = DatasetFile.Load(SharedData.Path("data/d3rlpy-classic/pendulum_v1.1.0.h5"), new ActionBounds([-2], [2]));
+        var data = TransitionDataset.From(Dataset.Load(SharedData.Path("data/d3rlpy-classic/pendulum_v1.1.0.h5")), new ActionBounds([-2], [2]));
         double worstV0 = 0, worstV1 = 0;
         for (int i = 0; i < data.Count; i += 7)
             foreach (bool v1 in new[] { false, true })
@@ -72,7 +72,7 @@ public class EnvironmentTests
             for (int i = 0; i < rows; i++) actions[i] = (float)(BuiltinPendulum.Controller(Math.Atan2(o[3 * i + 1], o[3 * i]), o[3 * i + 2]) / 2);
         }, 500, 0);
         Assert.True(result.Mean > -165, $"controller reaches {result.Mean:F1}");
-        TransitionDataset a = DatasetFile.Load("builtin:pendulum", null), b = DatasetFile.Load("builtin:pendulum", null), c = DatasetFile.Load("builtin:pendulum,seed=1", null);
+        TransitionDataset a = TransitionDataset.From(Dataset.Load("builtin:pendulum"), null), b = TransitionDataset.From(Dataset.Load("builtin:pendulum"), null), c = TransitionDataset.From(Dataset.Load("builtin:pendulum,seed=1"), null);
         Assert.Equal(a.Fingerprint, b.Fingerprint);
         Assert.NotEqual(a.Fingerprint, c.Fingerprint);
         Assert.InRange(a.EpisodeReturns.Average(), -1100, -400);

@@ -10,7 +10,7 @@ namespace Engine.Algorithms.Tests;
 public sealed class TrainingTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("engine-training").FullName;
-    private static readonly TransitionDataset Data = DatasetFile.Load("builtin:pendulum", null);
+    private static readonly TransitionDataset Data = TransitionDataset.From(Dataset.Load("builtin:pendulum"), null);
 
     public void Dispose() => Directory.Delete(_folder, true);
 
@@ -218,7 +218,7 @@ public sealed class TrainingTests : IDisposable
         Train(Config("bc", 10), "run");
         Assert.Contains("holds a run already", Assert.Throws<SettingsException>(() => Train(Config("bc", 10), "run")).Message, StringComparison.Ordinal);
         using var device = new CpuDevice();
-        var other = DatasetFile.Load("builtin:pendulum,seed=9", null);
+        var other = TransitionDataset.From(Dataset.Load("builtin:pendulum,seed=9"), null);
         Assert.Contains("has changed", Assert.Throws<DatasetException>(() => new Trainer(Config("bc", 20), other, device, Path.Combine(_folder, "run"), resume: true)).Message, StringComparison.Ordinal);
         using var first = new Trainer(Config("bc", 20), Data, device, Path.Combine(_folder, "busy"));
         Assert.Contains("another process", Assert.Throws<SettingsException>(() => new Trainer(Config("bc", 20), Data, device, Path.Combine(_folder, "busy"))).Message, StringComparison.Ordinal);

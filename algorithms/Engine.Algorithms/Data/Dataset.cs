@@ -1,4 +1,5 @@
 using Engine.Algorithms.Environments;
+using Engine.Interop;
 
 namespace Engine.Algorithms.Data;
 
@@ -55,4 +56,46 @@ public sealed record Dataset
 
     /// <summary>N.</summary>
     public int Count => Rewards.Length;
+
+    /// <summary>Loads a dataset.</summary>
+    /// <param name="source">A file (.h5, .hdf5, .npz, .csv), a Minari folder, or <c>builtin:NAME[,rows=N][,seed=S]</c>.</param>
+    /// <param name="options">What the file does not say.</param>
+    /// <exception cref="DatasetException">Missing, of an unknown layout, or damaged: one line with file, place and what was expected.</exception>
+    public static Dataset Load(string source, DatasetOptions? options = null)
+    {
+        options ??= new DatasetOptions();
+        options.Validate();
+        if (BuiltinDatasets.Names(source)) return BuiltinDatasets.Load(source);
+        try
+        {
+            return DatasetLayouts.Read(source, options);
+        }
+        catch (InteropFormatException e) { throw new DatasetException(e.Message); }
+        catch (IOException e) { throw new DatasetException($"{source}: cannot be read: {e.Message}"); }
+        catch (UnauthorizedAccessException e) { throw new DatasetException($"{source}: cannot be read: {e.Message}"); }
+    }
+}
+
+/// <summary>What a file does not say about itself.</summary>
+public sealed record DatasetOptions
+{
+    /// <summary>Column for a quantity (observations, actions, rewards, next_observations, terminals, timeouts, episode, ...), where its name is not a usual one.</summary>
+    public IReadOnlyDictionary<string, string> Columns { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Steps of an episode: cuts trajectories of files that have no timeouts.</summary>
+    public int? MaxEpisodeSteps { get; init; }
+
+    /// <summary>Parses QUANTITY=COLUMN texts.</summary>
+    /// <exception cref="SettingsException">A text has no equals sign.</exception>
+    public static IReadOnlyDictionary<string, string> ParseColumns(IEnumerable<string> texts) => texts.ToDictionary(
+        t => t.IndexOf('=', StringComparison.Ordinal) is var at and > 0 ? t[..at] : throw new SettingsException($"--column {t}: expected QUANTITY=COLUMN, such as observations=state"),
+        t => t[(t.IndexOf('=', StringComparison.Ordinal) + 1)..]);
+
+    /// <summary>Throws for an unknown quantity or a number out of range.</summary>
+    public void Validate()
+    {
+        foreach (string quantity in Columns.Keys)
+            if (!Layouts.FlatLayout.Quantities.Contains(quantity)) throw new SettingsException($"column {quantity} is unknown; {NearNames.Describe(quantity, Layouts.FlatLayout.Quantities)}");
+        if (MaxEpisodeSteps is < 1) throw new SettingsException($"max_steps={MaxEpisodeSteps}: expected at least 1");
+    }
 }

@@ -88,7 +88,7 @@ public sealed class Study
         var datasets = new Dictionary<string, TransitionDataset>();
         foreach (var entry in Entries())
             if (!datasets.ContainsKey(entry.Config.Dataset))
-                datasets[entry.Config.Dataset] = DatasetFile.Load(entry.Config.Dataset, EnvironmentCatalogue.Find(entry.Config.Environment!).Create(1).ActionSpace);
+                datasets[entry.Config.Dataset] = TransitionDataset.From(Dataset.Load(entry.Config.Dataset), EnvironmentCatalogue.Find(entry.Config.Environment!).Create(1).ActionSpace);
         var queue = new Queue<Entry>(Entries().Where(e => !File.Exists(Path.Combine(folder, e.Name, "final.json"))));
         say($"{queue.Count} of {Entries().Count} runs to do, {jobs} at a time");
         var failures = new List<Exception>();

@@ -3,7 +3,7 @@ using Engine.Algorithms.Environments;
 
 namespace Engine.Algorithms.Tests;
 
-public class DatasetTests
+public class TransitionDatasetTests
 {
     private static readonly ActionBounds Bounds = new([-2], [2]);
 
@@ -82,7 +82,7 @@ public class DatasetTests
             File.WriteAllText(text, "not a dataset");
             foreach (string source in new[] { text, "nowhere.h5", "builtin:nothing", Path.GetTempPath() })
             {
-                string message = Assert.Throws<DatasetException>(() => DatasetFile.Load(source, Bounds)).Message;
+                string message = Assert.Throws<DatasetException>(() => TransitionDataset.From(Dataset.Load(source), Bounds)).Message;
                 Assert.Contains(source, message, StringComparison.Ordinal);
                 Assert.DoesNotContain('\n', message);
             }
@@ -98,7 +98,7 @@ public class DatasetTests
     [InlineData("hand_dapg-door/door-human_d4rl-layout.hdf5", 6704, 39, 28, 25, 794.1)]
     public void Real_files_have_their_known_sizes_and_returns(string file, int rows, int observations, int actions, int episodes, double mean)
     {
-        var data = DatasetFile.Load(SharedData.Path("data/" + file), null);
+        var data = TransitionDataset.From(Dataset.Load(SharedData.Path("data/" + file)), null);
         Assert.Equal((rows, observations, actions, episodes), (data.Count, data.ObservationSize, data.ActionSize, data.EpisodeReturns.Length));
         Assert.Equal(mean, data.EpisodeReturns.Average(), 0.1);
     }
@@ -106,7 +106,7 @@ public class DatasetTests
     [DataFact]
     public void Discrete_actions_are_indices()
     {
-        var data = DatasetFile.Load(SharedData.Path("data/d3rlpy-classic/cartpole_v1.1.0.h5"), null);
+        var data = TransitionDataset.From(Dataset.Load(SharedData.Path("data/d3rlpy-classic/cartpole_v1.1.0.h5")), null);
         Assert.Equal(new DiscreteActions(2), data.ActionSpace);
         Assert.All(data.Actions, a => Assert.True(a is 0 or 1));
         Assert.Equal(63.1, data.EpisodeReturns.Average(), 0.1);
