@@ -18,7 +18,7 @@ public static class BuiltinMaze
         var (observations, actions, rewards, timeouts) = (new float[4 * rows], new float[2 * rows], new float[rows], new bool[rows]);
         var target = Target();
         Span<double> s = stackalloc double[4];
-        PointMaze.Reset(maze, s, random);
+        PointMaze.Start(maze, s, random);
         int time = 0;
         for (int t = 0; t < rows; t++)
         {

@@ -93,6 +93,11 @@ public static class EnvironmentCatalogue
     [
         new("Pendulum-v1", copies => new Pendulum(copies, clipFirst: true), -1230, -150),
         new("Pendulum-v0", copies => new Pendulum(copies, clipFirst: false), -1230, -150),
+        new("CartPole-v1", copies => new CartPole(copies, 500), 22, 500),
+        new("CartPole-v0", copies => new CartPole(copies, 200), 22, 200),
+        new("MountainCar-v0", copies => new MountainCar(copies), -200, -110),
+        new("MountainCarContinuous-v0", copies => new MountainCarContinuous(copies), -33, 90),
+        new("Acrobot-v1", copies => new Acrobot(copies), -500, -100),
         .. PointMaze.Entries(),
     ];
 

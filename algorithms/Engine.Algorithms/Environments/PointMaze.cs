@@ -10,55 +10,34 @@ namespace Engine.Algorithms.Environments;
 /// <param name="maze">The map.</param>
 /// <param name="dense">Which reward.</param>
 /// <param name="contacts">Which MuJoCo.</param>
-public sealed class PointMaze(int copies, Maze maze, bool dense, ContactPreset contacts) : IEnvironment
+public sealed class PointMaze(int copies, Maze maze, bool dense, ContactPreset contacts) : StateEnvironment(copies, 4)
 {
     private readonly PointMass _ball = new(maze, contacts);
-    private readonly double[] _state = new double[4 * copies];
 
     /// <inheritdoc/>
-    public int Copies => copies;
+    public override ActionSpace ActionSpace { get; } = ActionBounds.Unit(2);
 
     /// <inheritdoc/>
-    public int ObservationSize => 4;
+    public override int MaxSteps => maze.MaxSteps;
 
     /// <inheritdoc/>
-    public ActionSpace ActionSpace { get; } = ActionBounds.Unit(2);
-
-    /// <inheritdoc/>
-    public int MaxSteps => maze.MaxSteps;
-
-    /// <summary>x, y, vx, vy of a copy.</summary>
-    public Span<double> State(int copy) => _state.AsSpan(4 * copy, 4);
-
-    /// <inheritdoc/>
-    public void Reset(int copy, PhiloxStream random) => Reset(maze, State(copy), random);
+    protected override void Reset(Span<double> s, PhiloxStream random) => Start(maze, s, random);
 
     /// <summary>A random free cell, up to 0.1 m from its coordinate, with a small velocity.</summary>
-    public static void Reset(Maze maze, Span<double> state, PhiloxStream random)
+    internal static void Start(Maze maze, Span<double> s, PhiloxStream random)
     {
         var (row, column) = maze.Free[random.NextInt(maze.Free.Count)];
-        state[0] = row + random.NextUniform(-0.1, 0.1);
-        state[1] = column + random.NextUniform(-0.1, 0.1);
-        state[2] = 0.1 * random.NextNormal();
-        state[3] = 0.1 * random.NextNormal();
+        s[0] = row + random.NextUniform(-0.1, 0.1);
+        s[1] = column + random.NextUniform(-0.1, 0.1);
+        s[2] = 0.1 * random.NextNormal();
+        s[3] = 0.1 * random.NextNormal();
     }
 
     /// <inheritdoc/>
-    public void Observe(Span<float> observations)
+    protected override (float Reward, bool Terminal) Step(Span<double> s, ReadOnlySpan<float> action)
     {
-        for (int i = 0; i < _state.Length; i++) observations[i] = (float)_state[i];
-    }
-
-    /// <inheritdoc/>
-    public void Step(ReadOnlySpan<float> actions, Span<float> rewards, Span<bool> terminals)
-    {
-        for (int i = 0; i < copies; i++)
-        {
-            var s = State(i);
-            _ball.Step(ref s[0], ref s[1], ref s[2], ref s[3], actions[2 * i], actions[2 * i + 1]);
-            rewards[i] = Reward(maze, dense, s[0], s[1]);
-            terminals[i] = false;
-        }
+        _ball.Step(ref s[0], ref s[1], ref s[2], ref s[3], action[0], action[1]);
+        return (Reward(maze, dense, s[0], s[1]), false);
     }
 
     /// <summary>The reward at a position.</summary>

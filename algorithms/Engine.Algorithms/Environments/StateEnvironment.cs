@@ -1,0 +1,60 @@
+using Engine.Kernels;
+
+namespace Engine.Algorithms.Environments;
+
+/// <summary>What environments share whose copies are vectors of float64 numbers.</summary>
+/// <param name="copies">Copies stepped together.</param>
+/// <param name="stateSize">Numbers in a state.</param>
+public abstract class StateEnvironment(int copies, int stateSize) : IEnvironment
+{
+    private readonly double[] _state = new double[copies * stateSize];
+
+    /// <inheritdoc/>
+    public int Copies => copies;
+
+    /// <inheritdoc/>
+    public virtual int ObservationSize => stateSize;
+
+    /// <inheritdoc/>
+    public abstract ActionSpace ActionSpace { get; }
+
+    /// <inheritdoc/>
+    public abstract int MaxSteps { get; }
+
+    /// <summary>The state of a copy, to read or to set.</summary>
+    public Span<double> State(int copy) => _state.AsSpan(copy * stateSize, stateSize);
+
+    /// <inheritdoc/>
+    public void Reset(int copy, PhiloxStream random) => Reset(State(copy), random);
+
+    /// <inheritdoc/>
+    public void Observe(Span<float> observations)
+    {
+        for (int i = 0; i < copies; i++) Observe(State(i), observations.Slice(i * ObservationSize, ObservationSize));
+    }
+
+    /// <inheritdoc/>
+    public void Step(ReadOnlySpan<float> actions, Span<float> rewards, Span<bool> terminals)
+    {
+        int size = ActionSpace.Size;
+        for (int i = 0; i < copies; i++) (rewards[i], terminals[i]) = Step(State(i), actions.Slice(i * size, size));
+    }
+
+    /// <summary>Draws a start state.</summary>
+    protected abstract void Reset(Span<double> s, PhiloxStream random);
+
+    /// <summary>What is seen of a state: itself unless overridden.</summary>
+    protected virtual void Observe(ReadOnlySpan<double> s, Span<float> observation)
+    {
+        for (int i = 0; i < s.Length; i++) observation[i] = (float)s[i];
+    }
+
+    /// <summary>One step: changes the state, returns the reward and whether the task ended.</summary>
+    protected abstract (float Reward, bool Terminal) Step(Span<double> s, ReadOnlySpan<float> action);
+
+    /// <summary>Fills a state with uniform numbers.</summary>
+    protected static void Uniform(Span<double> s, PhiloxStream random, double low, double high)
+    {
+        for (int i = 0; i < s.Length; i++) s[i] = random.NextUniform(low, high);
+    }
+}
