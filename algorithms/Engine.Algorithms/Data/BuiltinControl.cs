@@ -1,0 +1,73 @@
+using Engine.Algorithms.Environments;
+using Engine.Kernels;
+
+namespace Engine.Algorithms.Data;
+
+/// <summary>
+/// <c>builtin:cartpole</c> and <c>builtin:mountaincar-continuous</c>: simple rules that solve the task, made worse per episode, and a fifth of the episodes uniformly random; so the data
+/// hold what a good policy needs, and imitating their average is far from it.
+/// </summary>
+public static class BuiltinControl
+{
+    /// <summary>CartPole: leans against the fall; per episode the rule's weights are disturbed and a share of the actions is random.</summary>
+    public static Dataset CartPole(int rows, ulong seed) => Make("cartpole", "CartPole-v1", rows, seed, random =>
+    {
+        bool uniform = random.NextUnit() < 0.2;
+        double share = uniform ? 1 : random.NextUniform(0, 0.6), angle = 1 + random.NextUniform(-0.6, 0.6), speed = 0.3 * random.NextUniform(-0.2, 1.8), position = 0.03 * random.NextUniform(-1, 2), velocity = 0.1 * random.NextUniform(-1, 2);
+        return o => random.NextUnit() < share ? random.NextInt(2) : angle * o[2] + speed * o[3] + position * o[0] + velocity * o[1] > 0 ? 1 : 0;
+    });
+
+    /// <summary>MountainCarContinuous: pushes along the velocity; per episode with another strength, which may be too little, a bias and noise.</summary>
+    public static Dataset MountainCarContinuous(int rows, ulong seed) => Make("mountaincar-continuous", "MountainCarContinuous-v0", rows, seed, random =>
+    {
+        bool uniform = random.NextUnit() < 0.2;
+        double gain = random.NextUniform(0, 1.2), bias = random.NextUniform(-0.4, 0.4), noise = random.NextUniform(0.05, 0.6);
+        return o => (float)Math.Clamp(uniform ? random.NextUniform(-1, 1) : gain * (o[1] >= 0 ? 1 : -1) + bias + noise * random.NextNormal(), -1, 1);
+    });
+
+    /// <summary>Episodes one after the other until there are enough rows; equal seeds begin alike whatever the size.</summary>
+    private static Dataset Make(string name, string id, int rows, ulong seed, Func<PhiloxStream, Func<float[], float>> behaviour)
+    {
+        var environment = EnvironmentCatalogue.Find(id).Create(1);
+        int s = environment.ObservationSize;
+        var (observations, next, actions, rewards) = (new float[rows * s], new float[rows * s], new float[rows], new float[rows]);
+        var (terminals, timeouts, ends) = (new bool[rows], new bool[rows], new bool[rows]);
+        var (seen, reward, terminal) = (new float[s], new float[1], new bool[1]);
+        for (int row = 0, episode = 0; row < rows; episode++)
+        {
+            var random = new PhiloxStream(seed, $"builtin:{name}[{episode}]");
+            var act = behaviour(random);
+            environment.Reset(0, random);
+            for (int t = 0; t < environment.MaxSteps && row < rows; t++, row++)
+            {
+                environment.Observe(seen);
+                seen.CopyTo(observations, row * s);
+                actions[row] = act(seen);
+                environment.Step(actions.AsSpan(row, 1), reward, terminal);
+                environment.Observe(next.AsSpan(row * s, s));
+                (rewards[row], terminals[row], timeouts[row]) = (reward[0], terminal[0], !terminal[0] && t == environment.MaxSteps - 1);
+                ends[row] = terminals[row] || timeouts[row];
+                if (!ends[row]) continue;
+                row++;
+                break;
+            }
+        }
+        ends[^1] = true;
+        return new Dataset
+        {
+            Source = "builtin:" + name,
+            Layout = "builtin",
+            ObservationSize = s,
+            ActionSize = 1,
+            ActionSpace = environment.ActionSpace,
+            Observations = observations,
+            Actions = actions,
+            Rewards = rewards,
+            Terminals = terminals,
+            Timeouts = timeouts,
+            Ends = ends,
+            NextObservations = next,
+            Environment = id,
+        };
+    }
+}
