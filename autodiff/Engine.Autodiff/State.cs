@@ -91,6 +91,17 @@ public sealed class State : IDisposable
     /// <summary>Replaces the elements of a float variable.</summary>
     public void Write(string name, ReadOnlySpan<float> values) => WriteAs(name, DType.F32, MemoryMarshal.AsBytes(values));
 
+    /// <summary>Replaces part of the elements of a float variable.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="from">First element to replace, row-major.</param>
+    /// <param name="values">The new elements.</param>
+    public void WriteAt(string name, long from, ReadOnlySpan<float> values)
+    {
+        var (variable, buffer) = Find(name);
+        if (variable.Type.DType != DType.F32 || from < 0 || from + values.Length > variable.Type.Elements) throw new ShapeException($"variable {name} is {variable.Type}; got elements {from} to {from + values.Length}");
+        buffer.Write(MemoryMarshal.AsBytes(values), from * sizeof(float));
+    }
+
     /// <summary>Replaces the elements of an int variable.</summary>
     public void Write(string name, ReadOnlySpan<int> values) => WriteAs(name, DType.I32, MemoryMarshal.AsBytes(values));
 

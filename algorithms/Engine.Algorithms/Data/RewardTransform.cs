@@ -35,20 +35,13 @@ public sealed record RewardTransform(double Shift = 0, double Scale = 1, bool By
         return transform;
     }
 
-    /// <summary>The factor after the shift, for a dataset with these trajectory returns.</summary>
+    /// <summary>The transformed rewards of a shard.</summary>
     /// <exception cref="DatasetException">The return range is wanted and all trajectories have the same return.</exception>
-    public double Factor(IReadOnlyList<double> returns, string source)
+    public float[] Apply(float[] rewards, TrainingData data)
     {
-        if (!ByReturnRange) return Scale;
-        double range = returns.Max() - returns.Min();
-        return range > 0 ? Scale * 1000 / range : throw new DatasetException($"{source}: all {returns.Count} trajectories have the same return, so rewards cannot be scaled by their range");
-    }
-
-    /// <summary>The transformed rewards of a dataset.</summary>
-    public float[] Apply(TransitionDataset data)
-    {
-        if (this == new RewardTransform()) return data.Rewards;
-        double factor = Factor(data.EpisodeReturns, data.Source);
-        return Array.ConvertAll(data.Rewards, r => (float)((r + Shift) * factor));
+        if (this == new RewardTransform()) return rewards;
+        double factor = Scale, range = data.Returns.Max - data.Returns.Min;
+        if (ByReturnRange) factor *= range > 0 ? 1000 / range : throw new DatasetException($"{data.Source}: all {data.Returns.Episodes} trajectories have the same return, so rewards cannot be scaled by their range");
+        return Array.ConvertAll(rewards, r => (float)((r + Shift) * factor));
     }
 }

@@ -4,49 +4,40 @@ using Engine.Algorithms.Environments;
 
 namespace Engine.Algorithms.Data;
 
-/// <summary>Transitions as columns, ready for a device.</summary>
-public sealed class TransitionDataset
+/// <summary>Transitions in memory.</summary>
+public sealed class TransitionDataset : TrainingData
 {
-    private TransitionDataset(Dataset flat, ActionSpace space) => (Source, ObservationSize, ActionSize, ActionSpace) = (flat.Source, flat.ObservationSize, flat.ActionSize, space);
+    private TransitionDataset() { }
 
-    /// <summary>File or generator.</summary>
-    public string Source { get; }
-
-    /// <summary>Number of transitions.</summary>
-    public int Count { get; private init; }
-
-    /// <summary>S.</summary>
-    public int ObservationSize { get; }
-
-    /// <summary>A.</summary>
-    public int ActionSize { get; }
-
-    /// <summary>What an action is: for continuous actions the bounds say what -1 and 1 mean in <see cref="Actions"/>.</summary>
-    public ActionSpace ActionSpace { get; }
+    /// <summary>All transitions.</summary>
+    public required TransitionColumns Columns { get; init; }
 
     /// <summary>[Count, S]</summary>
-    public float[] Observations { get; private init; } = [];
+    public float[] Observations => Columns.Observations;
 
     /// <summary>[Count, A] in [-1, 1]; of discrete actions [Count, 1], the index.</summary>
-    public float[] Actions { get; private init; } = [];
+    public float[] Actions => Columns.Actions;
 
     /// <summary>[Count]</summary>
-    public float[] Rewards { get; private init; } = [];
+    public float[] Rewards => Columns.Rewards;
 
     /// <summary>[Count, S]; of a terminal row its own observation, which nothing uses.</summary>
-    public float[] NextObservations { get; private init; } = [];
+    public float[] NextObservations => Columns.NextObservations;
 
     /// <summary>[Count], 0 or 1.</summary>
-    public float[] Terminals { get; private init; } = [];
+    public float[] Terminals => Columns.Terminals;
 
     /// <summary>Undiscounted return of every recorded trajectory.</summary>
-    public double[] EpisodeReturns { get; private init; } = [];
+    public required double[] EpisodeReturns { get; init; }
 
-    /// <summary>What a user should know: rows dropped, actions clipped, bounds guessed.</summary>
-    public IReadOnlyList<string> Notes { get; private init; } = [];
+    /// <inheritdoc/>
+    public override int Shards => 1;
 
-    /// <summary>SHA-256 of the columns: a run remembers what it was trained on.</summary>
-    public string Fingerprint { get; private init; } = "";
+    /// <inheritdoc/>
+    public override int LargestShard => Count;
+
+    /// <inheritdoc/>
+    public override TransitionColumns Shard(int index) => Columns;
 
     /// <summary>
     /// The view that Q-learning uses: (o, a, r, o', terminal) within trajectories. A row whose trajectory is cut off without a recorded successor is dropped;
@@ -115,15 +106,16 @@ public sealed class TransitionDataset
         }
         if (clipped > 0) notes.Add($"{clipped} rows have actions outside their bounds and were clipped");
 
-        return new TransitionDataset(flat, space)
+        double[] returns = EpisodeReturnsOf(flat);
+        return new TransitionDataset
         {
+            Source = flat.Source,
+            ObservationSize = s,
+            ActionSpace = space,
             Count = kept.Count,
-            Observations = observations,
-            Actions = actions,
-            Rewards = rewards,
-            NextObservations = next,
-            Terminals = terminals,
-            EpisodeReturns = Returns(flat),
+            Columns = new TransitionColumns(kept.Count, observations, actions, rewards, next, terminals),
+            EpisodeReturns = returns,
+            Returns = new ReturnSummary(returns.Length, returns.Min(), returns.Average(), returns.Max()),
             Notes = notes,
             Fingerprint = Hash(observations, actions, rewards, next, terminals),
         };
@@ -156,7 +148,7 @@ public sealed class TransitionDataset
         return new ActionBounds(low, high);
     }
 
-    private static double[] Returns(Dataset flat)
+    private static double[] EpisodeReturnsOf(Dataset flat)
     {
         var returns = new List<double>();
         double sum = 0;
@@ -177,8 +169,8 @@ public sealed class TransitionDataset
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <summary>Mean and standard deviation (divisor n) of each observation component, in float64.</summary>
-    public (double[] Mean, double[] Std) ObservationStatistics()
+    /// <inheritdoc/>
+    public override (double[] Mean, double[] Std) ObservationStatistics()
     {
         int s = ObservationSize;
         double[] mean = new double[s], std = new double[s];

@@ -45,6 +45,9 @@ public sealed record RunConfig
     /// <summary>Updates between checkpoints.</summary>
     public int CheckpointEvery { get; init; } = 5_000;
 
+    /// <summary>Of data in shards: updates after which the older of the two resident shards is replaced.</summary>
+    public int ShardUpdates { get; init; } = 1_000;
+
     /// <summary>Throws for values out of range.</summary>
     public void Validate()
     {
@@ -52,6 +55,7 @@ public sealed record RunConfig
         if (Steps < 1) throw new SettingsException($"steps={Steps}: expected at least 1");
         if (LogEvery < 1) throw new SettingsException($"log_every={LogEvery}: expected at least 1");
         if (CheckpointEvery < 1) throw new SettingsException($"checkpoint_every={CheckpointEvery}: expected at least 1");
+        if (ShardUpdates < 1) throw new SettingsException($"shard_updates={ShardUpdates}: expected at least 1");
         if (EvaluateEvery < 0) throw new SettingsException($"evaluate_every={EvaluateEvery}: expected 0 or more");
         if (EvaluationEpisodes < 1) throw new SettingsException($"episodes={EvaluationEpisodes}: expected at least 1");
         if (Settings.MaxAction != 1) throw new SettingsException($"max_action={Settings.MaxAction}: training works in [-1, 1]; the bounds come from the environment or the data");
@@ -85,6 +89,7 @@ public sealed record RunConfig
         ["evaluation_seed"] = EvaluationSeed,
         ["log_every"] = LogEvery,
         ["checkpoint_every"] = CheckpointEvery,
+        ["shard_updates"] = ShardUpdates,
     }.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n";
 
     private static JsonArray? Numbers(float[]? values) => values is null ? null : new JsonArray(values.Select(v => (JsonNode)v).ToArray());
@@ -115,6 +120,7 @@ public sealed record RunConfig
                 EvaluationSeed = (ulong)json["evaluation_seed"]!,
                 LogEvery = (int)json["log_every"]!,
                 CheckpointEvery = (int)json["checkpoint_every"]!,
+                ShardUpdates = (int?)json["shard_updates"] ?? 1_000,
             };
             float[] Bounds(string key) => json[key]!.AsArray().Select(v => (float)v!).ToArray();
             ActionSpace space = json["action_count"] is { } count ? new DiscreteActions((int)count) : new ActionBounds(Bounds("action_low"), Bounds("action_high"));

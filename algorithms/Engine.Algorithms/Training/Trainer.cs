@@ -32,11 +32,12 @@ public sealed class Trainer : IDisposable
     private const string GuardName = "guard.step", MetricPrefix = "metrics.";
 
     private readonly RunConfig _config;
-    private readonly TransitionDataset _dataset;
+    private readonly TrainingData _dataset;
     private readonly string? _run;
     private readonly State _state;
     private readonly Algorithm _algorithm;
     private readonly Program[] _phases;
+    private readonly ResidentShards _shards;
     private readonly Policy? _policy;
     private readonly EnvironmentEntry? _environment;
     private readonly Dictionary<string, byte[]> _snapshot = [];
@@ -50,7 +51,7 @@ public sealed class Trainer : IDisposable
     /// <param name="device">Where.</param>
     /// <param name="run">Folder for config.json, metrics.csv and checkpoints; null keeps nothing.</param>
     /// <param name="resume">Continue the newest checkpoint of that folder.</param>
-    public Trainer(RunConfig config, TransitionDataset dataset, Device device, string? run, bool resume = false)
+    public Trainer(RunConfig config, TrainingData dataset, Device device, string? run, bool resume = false)
     {
         config.Validate();
         (_config, _dataset, _run) = (config, dataset, run);
@@ -61,7 +62,7 @@ public sealed class Trainer : IDisposable
         _state = new State(device);
         var generator = RandomDraws.AddState(_state, config.Seed);
         _state.Add(GuardName, [1], new[] { -1 });
-        foreach (var (name, values, shape) in Columns()) _state.Add("data." + name, shape, values, VariableKind.Data);
+        _shards = new ResidentShards(dataset, _state, RewardTransform.Parse(config.Rewards), config.Seed, config.ShardUpdates);
         _algorithm = AlgorithmCatalogue.Find(config.Algorithm).Create(new AlgorithmContext(_state, config.Seed, dataset.ObservationSize, dataset.ActionSpace), config.Settings);
         if (_algorithm.Normalizes)
         {
@@ -84,21 +85,12 @@ public sealed class Trainer : IDisposable
         TakeSnapshot();
     }
 
-    private IEnumerable<(string Name, float[] Values, Shape Shape)> Columns() =>
-    [
-        ("observations", _dataset.Observations, [_dataset.Count, _dataset.ObservationSize]),
-        ("actions", _dataset.Actions, [_dataset.Count, _dataset.ActionSize]),
-        ("rewards", RewardTransform.Parse(_config.Rewards).Apply(_dataset), [_dataset.Count]),
-        ("next_observations", _dataset.NextObservations, [_dataset.Count, _dataset.ObservationSize]),
-        ("terminals", _dataset.Terminals, [_dataset.Count]),
-    ];
-
     private void TraceUpdate(Graph graph, Variable generator, int phase)
     {
         graph.Random.Use(generator);
         var step = graph.Read(generator).Slice(0, 2, 1);
-        var indices = graph.Random.Integer("batch", [_config.Settings.BatchSize], graph.Constant(TensorType.Int(Shape.Scalar), _dataset.Count));
-        Tensor Column(string name) => graph.Read(_state["data." + name]).Gather(indices);
+        var indices = _shards.Draw(graph, _config.Settings.BatchSize);
+        Tensor Column(string name) => graph.Read(_state[ResidentShards.Prefix + name]).Gather(indices);
         _algorithm.TraceUpdate(new Batch(Column("observations"), Column("actions"), Column("rewards"), Column("next_observations"), Column("terminals")), phase);
         graph.Random.Advance();
 
@@ -117,8 +109,8 @@ public sealed class Trainer : IDisposable
     {
         for (int step = from; step < to;)
         {
-            int phase = _algorithm.PhaseOf(step), end = step + 1;
-            while (end < to && _algorithm.PhaseOf(end) == phase) end++;
+            int phase = _algorithm.PhaseOf(step), end = step + 1, swap = _shards.MakeResident(step);
+            while (end < to && end < swap && _algorithm.PhaseOf(end) == phase) end++;
             _phases[phase].Run(end - step);
             step = end;
         }
