@@ -89,11 +89,10 @@ internal static class Commands
 
     private static int RunTraining(RunConfig config, string folder, bool resume, CpuDevice device, bool quiet)
     {
-        var space = config.Environment is { } id ? EnvironmentCatalogue.Find(id).Create(1).ActionSpace : null;
-        var data = TransitionDataset.From(Dataset.Load(config.Dataset), space);
+        var data = TrainingData.Load(config.Dataset, config.Environment);
         if (!quiet)
         {
-            Console.WriteLine($"dataset {data.Source}: {data.Count:N0} transitions, {data.ObservationSize} observations, {data.ActionSpace}, {data.EpisodeReturns.Length} episodes, mean return {data.EpisodeReturns.Average():F1}");
+            Console.WriteLine($"dataset {data.Source}: {data.Count:N0} transitions, {data.ObservationSize} observations, {data.ActionSpace}, {data.Returns.Episodes} episodes, mean return {data.Returns.Mean:F1}");
             foreach (string note in data.Notes) Console.WriteLine("  note: " + note);
         }
         using var trainer = new Trainer(config, data, device, folder, resume);
@@ -120,7 +119,7 @@ internal static class Commands
         });
         if (terminal && last?.Step != config.Steps) Console.WriteLine(); // leave the progress line behind
         if (last?.Evaluation is { } e)
-            Console.WriteLine($"{config.Algorithm} reached a return of {e.Mean:F1} +- {e.StandardError:F1} over {e.Returns.Length} episodes of {config.Environment}{(e.NormalizedMean is { } score ? $" (normalised {score:F1})" : "")}; the dataset's mean is {data.EpisodeReturns.Average():F1}. Run folder: {folder}");
+            Console.WriteLine($"{config.Algorithm} reached a return of {e.Mean:F1} +- {e.StandardError:F1} over {e.Returns.Length} episodes of {config.Environment}{(e.NormalizedMean is { } score ? $" (normalised {score:F1})" : "")}; the dataset's mean is {data.Returns.Mean:F1}. Run folder: {folder}");
         else Console.WriteLine($"trained {config.Algorithm} for {config.Steps:N0} updates. Run folder: {folder}");
         return 0;
     }

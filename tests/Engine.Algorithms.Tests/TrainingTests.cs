@@ -109,7 +109,7 @@ public sealed class TrainingTests : IDisposable
             """);
         var study = Study.Read(file);
         using var stop = new CancellationTokenSource();
-        Assert.Throws<OperationCanceledException>(() => study.Run(runs, 1, line => { if (line.StartsWith("bc-seed1", StringComparison.Ordinal)) stop.Cancel(); }, stop.Token));
+        Assert.Throws<OperationCanceledException>(() => study.Run(runs, 1, line => { if (line.Contains("bc-seed1", StringComparison.Ordinal)) stop.Cancel(); }, stop.Token));
         Directory.CreateDirectory(Path.Combine(runs, "wide-seed1"));
         File.WriteAllText(Path.Combine(runs, "wide-seed1", "metrics.csv"), "killed before the first checkpoint");
         var done = new List<string>();

@@ -21,6 +21,13 @@ public sealed record ReturnSummary(int Episodes, double Min, double Mean, double
 /// <summary>What a trainer needs of data: in memory as a whole (<see cref="TransitionDataset"/>), or in shards of which two are resident (<see cref="ShardedDataset"/>).</summary>
 public abstract class TrainingData
 {
+    /// <summary>Loads what can be trained on: a folder of shards, or anything <see cref="Dataset.Load"/> reads, as transitions.</summary>
+    /// <param name="source">File, folder or builtin:NAME.</param>
+    /// <param name="environment">Environment of the evaluation, whose action space counts; null: what the data say.</param>
+    /// <param name="options">What a file does not say.</param>
+    public static TrainingData Load(string source, string? environment = null, DatasetOptions? options = null) => ShardedDataset.Names(source) ? ShardedDataset.Open(source)
+        : TransitionDataset.From(Dataset.Load(source, options), environment is null ? null : EnvironmentCatalogue.Find(environment).Create(1).ActionSpace);
+
     /// <summary>File or generator.</summary>
     public required string Source { get; init; }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Engine.Autodiff;
 using Engine.Interop;
 using Engine.Interop.Safetensors;
@@ -5,7 +6,7 @@ using Engine.Kernels;
 
 namespace Engine.Algorithms.Training;
 
-/// <summary>All variables but the dataset's columns, as safetensors. Written atomically; the newest two are kept.</summary>
+/// <summary>All variables but the dataset's columns, as safetensors. Written atomically; the newest two and the one with the best evaluation are kept.</summary>
 public static class Checkpoint
 {
     private const int Kept = 2;
@@ -26,11 +27,44 @@ public static class Checkpoint
     public static void Write(string run, int step, State state)
     {
         Directory.CreateDirectory(Folder(run));
-        var tensors = state.Variables.Where(v => v.Kind != VariableKind.Data).Select(v => new SafetensorsTensor(v.Name, TypeOf(v.Type.DType),
-            v.Type.Shape.Span.ToArray().Select(s => (long)s).ToArray(), state.ReadBytes(v.Name))).ToArray();
-        SafetensorsFile.Write(Path.Combine(Folder(run), $"step-{step:D9}.safetensors"), tensors, new Dictionary<string, string> { ["step"] = step.ToString() });
+        Write(Path.Combine(Folder(run), $"step-{step:D9}.safetensors"), state, new Dictionary<string, string> { ["step"] = Text(step) });
         foreach (var (_, path) in List(run).Skip(Kept)) File.Delete(path);
     }
+
+    /// <summary>Writes best.safetensors if the evaluation is better than the one it holds.</summary>
+    public static void WriteIfBest(string run, int step, State state, EvaluationSummary evaluation)
+    {
+        Directory.CreateDirectory(Folder(run));
+        if (Best(run) is { } best && best.Return >= evaluation.Mean && best.Step <= step) return;
+        Write(BestPath(run), state, new Dictionary<string, string> { ["step"] = Text(step), ["return"] = evaluation.Mean.ToString("R", CultureInfo.InvariantCulture) });
+    }
+
+    /// <summary>The checkpoint with the best evaluation; null if there was none.</summary>
+    public static (int Step, double Return, string Path)? Best(string run)
+    {
+        if (!File.Exists(BestPath(run))) return null;
+        var metadata = SafetensorsFile.Read(BestPath(run)).Metadata;
+        return metadata.TryGetValue("step", out string? step) && int.TryParse(step, out int at) && metadata.TryGetValue("return", out string? value) && double.TryParse(value, CultureInfo.InvariantCulture, out double mean)
+            ? (at, mean, BestPath(run)) : throw new InteropFormatException(BestPath(run), -1, "its metadata lack step and return");
+    }
+
+    /// <summary>The checkpoint of that name: last, best, or a step.</summary>
+    /// <exception cref="InteropFormatException">There is none.</exception>
+    public static (int Step, string Path) Find(string run, string name)
+    {
+        var all = List(run);
+        if (name == "best") return Best(run) is { } best ? (best.Step, best.Path) : throw new InteropFormatException(Folder(run), -1, "no best checkpoint: nothing was evaluated while training");
+        if (name == "last") return all.Count > 0 ? all[0] : throw new InteropFormatException(Folder(run), -1, "no checkpoint yet");
+        return int.TryParse(name, out int step) && all.FirstOrDefault(c => c.Step == step) is { Path: not null } found ? found
+            : throw new InteropFormatException(Folder(run), -1, $"no checkpoint {name}; there are last, best, {string.Join(", ", all.Select(c => c.Step))}");
+    }
+
+    private static string BestPath(string run) => Path.Combine(Folder(run), "best.safetensors");
+
+    private static string Text(int step) => step.ToString(CultureInfo.InvariantCulture);
+
+    private static void Write(string path, State state, Dictionary<string, string> metadata) => SafetensorsFile.Write(path, state.Variables.Where(v => v.Kind != VariableKind.Data).Select(v =>
+        new SafetensorsTensor(v.Name, TypeOf(v.Type.DType), v.Type.Shape.Span.ToArray().Select(s => (long)s).ToArray(), state.ReadBytes(v.Name))).ToArray(), metadata);
 
     /// <summary>Puts a checkpoint's values into a state that has the same variables.</summary>
     /// <exception cref="InteropFormatException">A variable is missing or has another shape.</exception>

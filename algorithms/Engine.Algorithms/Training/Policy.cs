@@ -2,6 +2,7 @@ using Engine.Algorithms.Environments;
 using Engine.Algorithms.Evaluation;
 using Engine.Autodiff;
 using Engine.Kernels;
+using Engine.Kernels.Cpu;
 
 namespace Engine.Algorithms.Training;
 
@@ -9,12 +10,48 @@ namespace Engine.Algorithms.Training;
 public sealed class Policy : IDisposable
 {
     private readonly Program _program;
+    private readonly List<IDisposable> _owned = [];
 
     /// <summary>Compiles the policy of an algorithm whose parameters are in the state.</summary>
-    public Policy(Algorithm algorithm, State state, int observationSize, int maxRows) => _program = Program.Trace(state, graph =>
-        graph.Output("actions", algorithm.TracePolicy(graph.Input("observations", new TensorType(DType.F32, [maxRows, observationSize], Rows: true)))));
+    public Policy(Algorithm algorithm, State state, int observationSize, ActionSpace actionSpace, int maxRows)
+    {
+        (ObservationSize, ActionSpace) = (observationSize, actionSpace);
+        _program = Program.Trace(state, graph => graph.Output("actions", algorithm.TracePolicy(graph.Input("observations", new TensorType(DType.F32, [maxRows, observationSize], Rows: true)))));
+    }
 
-    /// <summary>Observations [rows, S] to actions [rows, A] in [-1, 1].</summary>
+    /// <summary>Loads the policy of a run folder.</summary>
+    /// <param name="run">Made by <c>engine train</c> or a <see cref="Trainer"/>.</param>
+    /// <param name="checkpoint">last, best, or the number of a step that is kept.</param>
+    /// <param name="maxRows">Most observations in one call.</param>
+    /// <param name="device">Where it runs; null: the CPU with one thread, owned by the policy.</param>
+    /// <exception cref="Interop.InteropFormatException">The folder is not a run, or has no such checkpoint.</exception>
+    public static Policy Load(string run, string checkpoint = "last", int maxRows = 1, Device? device = null)
+    {
+        var (config, _, space, size) = RunConfig.Read(run);
+        var (step, path) = Checkpoint.Find(run, checkpoint);
+        var own = device is null ? new CpuDevice() : null;
+        var state = new State(device ?? own!);
+        var algorithm = AlgorithmCatalogue.Find(config.Algorithm).Create(new AlgorithmContext(state, config.Seed, size, space), config.Settings);
+        Checkpoint.Read(path, state);
+        var policy = new Policy(algorithm, state, size, space, maxRows) { Step = step, Environment = config.Environment };
+        policy._owned.Add(state);
+        if (own is not null) policy._owned.Add(own);
+        return policy;
+    }
+
+    /// <summary>S.</summary>
+    public int ObservationSize { get; }
+
+    /// <summary>What an action is.</summary>
+    public ActionSpace ActionSpace { get; }
+
+    /// <summary>Update its weights are from; 0 of a policy that is being trained.</summary>
+    public int Step { get; private init; }
+
+    /// <summary>Environment the run was evaluated on, if any.</summary>
+    public string? Environment { get; private init; }
+
+    /// <summary>Observations [rows, S] to actions [rows, A] in [-1, 1]; of discrete actions [rows, 1], the index. Allocates nothing.</summary>
     public void Act(ReadOnlySpan<float> observations, int rows, Span<float> actions)
     {
         _program.Rows = rows;
@@ -23,23 +60,27 @@ public sealed class Policy : IDisposable
         _program.Read("actions", actions);
     }
 
-    /// <summary>Evaluates the newest checkpoint of a run folder.</summary>
-    /// <exception cref="Interop.InteropFormatException">The folder is not a run, or has no checkpoint yet.</exception>
-    public static (EvaluationResult Result, int Step) Evaluate(string run, string? environment, int episodes, ulong seed, Device device)
+    /// <summary>The action at one observation [S], in the environment's units (the index of a discrete action).</summary>
+    public float[] Act(ReadOnlySpan<float> observation)
     {
-        var (config, _, space, observationSize) = RunConfig.Read(run);
-        string id = environment ?? config.Environment ?? throw new SettingsException("this run has no environment: name one with --env");
+        var actions = new float[ActionSpace.Size];
+        Act(observation, 1, actions);
+        if (ActionSpace is ActionBounds bounds)
+            for (int i = 0; i < actions.Length; i++) actions[i] = bounds.FromUnit(i, actions[i]);
+        return actions;
+    }
+
+    /// <summary>Evaluates a checkpoint of a run folder.</summary>
+    /// <exception cref="Interop.InteropFormatException">The folder is not a run, or has no such checkpoint.</exception>
+    public static (EvaluationResult Result, int Step) Evaluate(string run, string? environment, int episodes, ulong seed, Device device, string checkpoint = "last")
+    {
+        using var policy = Load(run, checkpoint, episodes, device);
+        string id = environment ?? policy.Environment ?? throw new SettingsException("this run has no environment: name one with --env");
         var entry = EnvironmentCatalogue.Find(id);
         var probe = entry.Create(1);
-        if (probe.ObservationSize != observationSize || !Fits(probe.ActionSpace, space))
-            throw new SettingsException($"environment {id} has {probe.ObservationSize} observations and {probe.ActionSpace}, the run's policy {observationSize} and {space}");
-        var newest = Checkpoint.List(run);
-        if (newest.Count == 0) throw new Interop.InteropFormatException(Checkpoint.Folder(run), -1, "no checkpoint yet");
-        using var state = new State(device);
-        var algorithm = AlgorithmCatalogue.Find(config.Algorithm).Create(new AlgorithmContext(state, config.Seed, observationSize, space), config.Settings);
-        Checkpoint.Read(newest[0].Path, state);
-        using var policy = new Policy(algorithm, state, observationSize, episodes);
-        return (Evaluator.Run(entry, policy.Act, episodes, seed), newest[0].Step);
+        if (probe.ObservationSize != policy.ObservationSize || !Fits(probe.ActionSpace, policy.ActionSpace))
+            throw new SettingsException($"environment {id} has {probe.ObservationSize} observations and {probe.ActionSpace}, the run's policy {policy.ObservationSize} and {policy.ActionSpace}");
+        return (Evaluator.Run(entry, policy.Act, episodes, seed), policy.Step);
     }
 
     /// <summary>Whether a policy for one space can act in the other: as many discrete actions, or as many continuous components.</summary>
@@ -51,5 +92,9 @@ public sealed class Policy : IDisposable
     };
 
     /// <inheritdoc/>
-    public void Dispose() => _program.Dispose();
+    public void Dispose()
+    {
+        _program.Dispose();
+        foreach (var owned in _owned) owned.Dispose();
+    }
 }

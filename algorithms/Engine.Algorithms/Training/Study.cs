@@ -2,24 +2,51 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Engine.Algorithms.Data;
-using Engine.Algorithms.Environments;
 using Engine.Interop;
 using Engine.Kernels.Cpu;
 
 namespace Engine.Algorithms.Training;
 
+/// <summary>One run of a study.</summary>
+/// <param name="Name">Folder below the study's.</param>
+/// <param name="Dataset">Name of the dataset in the study; empty if there is one only.</param>
+/// <param name="Label">Row of the table.</param>
+/// <param name="Config">What to train.</param>
+public sealed record StudyEntry(string Name, string Dataset, string Label, RunConfig Config);
+
+/// <summary>What came out of a run of a study; stored as final.json in its folder.</summary>
+/// <param name="Last">Mean return of the last checkpoint.</param>
+/// <param name="LastNormalized">The same on the scale of the references.</param>
+/// <param name="Best">Mean return of the checkpoint with the best evaluation, on the episodes of the last one.</param>
+/// <param name="BestNormalized">The same on the scale of the references.</param>
+/// <param name="SecondHalf">Mean over the evaluations of the second half of the training.</param>
+/// <param name="SecondHalfNormalized">The same on the scale of the references.</param>
+/// <param name="Seconds">Of training and its evaluations.</param>
+/// <param name="Failure">Why there are no numbers: it diverged. Null otherwise.</param>
+public sealed record StudyResult(double Last, double? LastNormalized, double Best, double? BestNormalized, double SecondHalf, double? SecondHalfNormalized, double Seconds, string? Failure = null);
+
 /// <summary>
-/// Algorithms times seeds on one dataset, as a JSON file describes them. Every run has a folder of its own, so an interrupted study goes on where it
-/// stopped; at the end stands a table.
+/// Algorithms times datasets times seeds, as a JSON file describes them. Every run has a folder of its own, so an interrupted study goes on where it
+/// stopped; a run that diverges is a cell of the table, not the end.
 /// </summary>
 public sealed class Study
 {
+    private static readonly string[] Keys = ["dataset", "environment", "datasets", "steps", "evaluate_every", "evaluation_episodes", "final_episodes", "threshold", "score", "seeds", "algorithms", "comment"];
+    private static readonly JsonSerializerOptions Snake = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
     private readonly string _path;
     private readonly JsonObject _json;
 
-    private Study(string path, JsonObject json) => (_path, _json) = (path, json);
+    private Study(string path, JsonObject json)
+    {
+        (_path, _json) = (path, json);
+        foreach (var (key, _) in json)
+            if (!Keys.Contains(key)) throw Error($"key {key} is unknown; {NearNames.Describe(key, Keys)}");
+        Entries = ReadEntries();
+    }
 
     /// <summary>Reads a study file.</summary>
+    /// <exception cref="InteropFormatException">Missing, not JSON, or a key is unknown, missing or of the wrong type.</exception>
     public static Study Read(string path)
     {
         if (!File.Exists(path)) throw new InteropFormatException(path, -1, "no such file; expected a study (JSON)");
@@ -27,52 +54,56 @@ public sealed class Study
         catch (JsonException e) { throw new InteropFormatException(path, e.BytePositionInLine ?? 0, "not valid JSON: " + e.Message.Split('.')[0]); }
     }
 
-    /// <summary>One run of the study.</summary>
-    /// <param name="Name">Folder below the study's.</param>
-    /// <param name="Config">What to train.</param>
-    public sealed record Entry(string Name, RunConfig Config);
+    /// <summary>All runs, dataset by dataset and algorithm by algorithm.</summary>
+    public IReadOnlyList<StudyEntry> Entries { get; }
 
-    /// <summary>All runs, algorithm by algorithm.</summary>
-    /// <exception cref="InteropFormatException">A key is missing or has the wrong type.</exception>
-    public IReadOnlyList<Entry> Entries()
+    private List<StudyEntry> ReadEntries()
     {
         try
         {
-            string dataset = (string)Required("dataset")!;
-            if (!dataset.StartsWith("builtin:", StringComparison.Ordinal)) dataset = Path.Combine(DataRoot(), dataset);
-            string environment = (string)Required("environment")!;
-            int steps = (int)Required("steps")!, every = (int)Required("evaluate_every")!, episodes = (int)Required("evaluation_episodes")!;
-            var entries = new List<Entry>();
-            foreach (var (label, node) in Required("algorithms").AsObject())
-            {
-                var settings = node!.AsObject().ToDictionary(p => p.Key, p => p.Value);
-                string algorithm = settings.Remove("algorithm", out var named) ? (string)named! : label;
-                string? rewards = settings.Remove("rewards", out var transform) ? (string?)transform : null;
-                foreach (var seed in Required("seeds").AsArray())
-                    entries.Add(new Entry($"{label}-seed{(int)seed!}", new RunConfig
+            var entries = new List<StudyEntry>();
+            var datasets = _json["datasets"] is JsonArray several
+                ? several.Select(d => (Name: (string)d!["name"]!, Dataset: (string)d["dataset"]!, Environment: (string)d["environment"]!)).ToArray()
+                : [("", (string)Required("dataset")!, (string)Required("environment")!)];
+            foreach (var (name, dataset, environment) in datasets)
+                foreach (var (label, node) in Required("algorithms").AsObject())
+                {
+                    var settings = node!.AsObject().ToDictionary(p => p.Key, p => p.Value);
+                    T? Take<T>(string key, T? otherwise) => settings.Remove(key, out var value) ? value!.GetValue<T>() : otherwise;
+                    string algorithm = Take("algorithm", label)!;
+                    int steps = Take("steps", (int)Required("steps")!), every = Take("evaluate_every", (int)Required("evaluate_every")!);
+                    string? rewards = Take<string>("rewards", null);
+                    foreach (var seed in Required("seeds").AsArray())
                     {
-                        Algorithm = algorithm,
-                        Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, settings),
-                        Dataset = dataset,
-                        Rewards = rewards,
-                        Environment = environment,
-                        Steps = steps,
-                        Seed = (ulong)(int)seed!,
-                        EvaluateEvery = every,
-                        EvaluationEpisodes = episodes,
-                        CheckpointEvery = every,
-                    }));
-            }
+                        var config = new RunConfig
+                        {
+                            Algorithm = algorithm,
+                            Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, settings),
+                            Dataset = BuiltinDatasets.Names(dataset) || Path.IsPathRooted(dataset) ? dataset : Path.Combine(DataRoot(), dataset),
+                            Rewards = rewards,
+                            Environment = environment,
+                            Steps = steps,
+                            Seed = (ulong)(int)seed!,
+                            EvaluateEvery = every,
+                            EvaluationEpisodes = (int)Required("evaluation_episodes")!,
+                            CheckpointEvery = every,
+                        };
+                        config.Validate();
+                        entries.Add(new StudyEntry(Path.Combine(name, $"{label}-seed{(int)seed!}"), name, label, config));
+                    }
+                }
             return entries;
         }
-        catch (Exception e) when (e is InvalidOperationException or FormatException or NullReferenceException) { throw new InteropFormatException(_path, -1, e.Message); }
-        catch (SettingsException e) { throw new InteropFormatException(_path, -1, e.Message); }
+        catch (Exception e) when (e is InvalidOperationException or FormatException or NullReferenceException) { throw Error(e.Message); }
+        catch (SettingsException e) { throw Error(e.Message); }
     }
 
-    /// <summary>Episodes of the last evaluation.</summary>
-    public int FinalEpisodes => (int?)_json["final_episodes"] ?? (int)Required("evaluation_episodes");
+    private InteropFormatException Error(string message) => new(_path, -1, message);
 
-    private JsonNode Required(string key) => _json[key] ?? throw new InteropFormatException(_path, -1, $"no {key}");
+    private JsonNode Required(string key) => _json[key] ?? throw Error($"no {key}");
+
+    /// <summary>Episodes of the final evaluations.</summary>
+    public int FinalEpisodes => (int?)_json["final_episodes"] ?? (int)Required("evaluation_episodes");
 
     /// <summary>Where data files lie: ENGINE_DATA, by default ../shared.</summary>
     public static string DataRoot() => Environment.GetEnvironmentVariable("ENGINE_DATA") ?? Path.Combine("..", "shared");
@@ -85,21 +116,27 @@ public sealed class Study
     public void Run(string folder, int jobs, Action<string> say, CancellationToken stop)
     {
         Directory.CreateDirectory(folder);
-        var datasets = new Dictionary<string, TransitionDataset>();
-        foreach (var entry in Entries())
-            if (!datasets.ContainsKey(entry.Config.Dataset))
-                datasets[entry.Config.Dataset] = TransitionDataset.From(Dataset.Load(entry.Config.Dataset), EnvironmentCatalogue.Find(entry.Config.Environment!).Create(1).ActionSpace);
-        var queue = new Queue<Entry>(Entries().Where(e => !File.Exists(Path.Combine(folder, e.Name, "final.json"))));
-        say($"{queue.Count} of {Entries().Count} runs to do, {jobs} at a time");
+        var todo = Entries.Where(e => Result(folder, e) is null).ToArray();
+        say($"{todo.Length} of {Entries.Count} runs to do, {jobs} at a time");
+        var datasets = new Dictionary<(string, string?), TrainingData>();
+        foreach (var entry in todo)
+            if (!datasets.ContainsKey((entry.Config.Dataset, entry.Config.Environment)))
+                datasets[(entry.Config.Dataset, entry.Config.Environment)] = TrainingData.Load(entry.Config.Dataset, entry.Config.Environment);
+        var queue = new Queue<StudyEntry>(todo);
         var failures = new List<Exception>();
+        int done = Entries.Count - todo.Length;
         var threads = Enumerable.Range(0, jobs).Select(_ => new Thread(() =>
         {
             while (!stop.IsCancellationRequested)
             {
-                Entry entry;
+                StudyEntry entry;
                 lock (queue)
-                    if (!queue.TryDequeue(out entry!) || failures.Count > 0) return;
-                try { RunOne(folder, entry, datasets[entry.Config.Dataset], say, stop); }
+                    if (failures.Count > 0 || !queue.TryDequeue(out entry!)) return;
+                try
+                {
+                    var result = RunOne(folder, entry, datasets[(entry.Config.Dataset, entry.Config.Environment)], stop);
+                    say($"[{Interlocked.Increment(ref done)}/{Entries.Count}] {entry.Name}: {(result.Failure ?? $"last {result.Last:F1}, best {result.Best:F1}{(result.LastNormalized is { } n ? $" (normalised {n:F1}, {result.BestNormalized:F1})" : "")}")}, {result.Seconds:F0} s");
+                }
                 catch (OperationCanceledException) { return; }
                 catch (Exception e)
                 {
@@ -111,10 +148,10 @@ public sealed class Study
         foreach (var thread in threads) thread.Start();
         foreach (var thread in threads) thread.Join();
         stop.ThrowIfCancellationRequested();
-        if (failures.Count > 0) throw failures[0];
+        if (failures.Count > 0) throw failures[0].InnerException is { } cause and (SettingsException or DatasetException or InteropFormatException or IOException) ? new SettingsException(failures[0].Message) : failures[0];
     }
 
-    private void RunOne(string folder, Entry entry, TransitionDataset dataset, Action<string> say, CancellationToken stop)
+    private StudyResult RunOne(string folder, StudyEntry entry, TrainingData dataset, CancellationToken stop)
     {
         string run = Path.Combine(folder, entry.Name);
         bool resume = Checkpoint.List(run).Count > 0;
@@ -122,81 +159,88 @@ public sealed class Study
         if (!resume && Directory.Exists(run)) Directory.Delete(run, recursive: true);
         using var device = new CpuDevice();
         var clock = System.Diagnostics.Stopwatch.StartNew();
-        using (var trainer = new Trainer(entry.Config, dataset, device, run, resume))
-            trainer.Run(null, stop);
-        double seconds = clock.Elapsed.TotalSeconds;
-        var (result, _) = Policy.Evaluate(run, null, FinalEpisodes, entry.Config.EvaluationSeed, device);
-        var json = new JsonObject { ["mean"] = result.Mean, ["standard_error"] = result.StandardError, ["episodes"] = FinalEpisodes, ["seconds"] = seconds };
-        AtomicFile.Write(Path.Combine(run, "final.json"), s => s.Write(Encoding.UTF8.GetBytes(json.ToJsonString())));
-        say($"{entry.Name}: {result.Mean:F1} +- {result.StandardError:F1} over {FinalEpisodes} episodes, {seconds:F0} s");
+        StudyResult result;
+        try
+        {
+            using (var trainer = new Trainer(entry.Config, dataset, device, run, resume)) trainer.Run(null, stop);
+            double seconds = RunHistory.Read(run).Seconds;
+            var (last, _) = Policy.Evaluate(run, null, FinalEpisodes, entry.Config.EvaluationSeed, device);
+            var (best, _) = Policy.Evaluate(run, null, FinalEpisodes, entry.Config.EvaluationSeed, device, "best");
+            var half = RunHistory.Read(run).Evaluations.Where(p => p.Step > entry.Config.Steps / 2).ToArray();
+            result = new StudyResult(last.Mean, last.NormalizedMean, best.Mean, best.NormalizedMean, half.Average(p => p.Mean), half.Average(p => p.Normalized), Math.Max(seconds, clock.Elapsed.TotalSeconds));
+        }
+        catch (DivergedException e)
+        {
+            result = new StudyResult(double.NaN, null, double.NaN, null, double.NaN, null, clock.Elapsed.TotalSeconds, e.Message.Replace('\n', ' '));
+        }
+        AtomicFile.Write(Path.Combine(run, "final.json"), s => JsonSerializer.Serialize(s, result, Snake));
+        return result;
     }
 
-    /// <summary>The finished runs as a Markdown table: one row per algorithm, a column per seed, mean over seeds with a 95% bootstrap interval.</summary>
+    /// <summary>The result of a run; null if it is not finished.</summary>
+    /// <exception cref="InteropFormatException">Its file is damaged.</exception>
+    public static StudyResult? Result(string folder, StudyEntry entry)
+    {
+        string path = Path.Combine(folder, entry.Name, "final.json");
+        if (!File.Exists(path)) return null;
+        try { return JsonSerializer.Deserialize<StudyResult>(File.ReadAllText(path), Snake); }
+        catch (JsonException e) { throw new InteropFormatException(path, e.BytePositionInLine ?? 0, "not a result: " + e.Message.Split('.')[0]); }
+    }
+
+    /// <summary>
+    /// The finished runs as Markdown: a table for each dataset, a row for each algorithm; the last checkpoint by seed, its mean over seeds with a 95% bootstrap interval, the best
+    /// checkpoint, and the mean over the evaluations of the second half of the training.
+    /// </summary>
     public string Table(string folder)
     {
+        bool normalized = (string?)_json["score"] == "normalized";
+        double? threshold = (double?)_json["threshold"];
         var text = new StringBuilder();
-        var groups = Entries().GroupBy(e => e.Name[..e.Name.LastIndexOf("-seed", StringComparison.Ordinal)]).ToArray();
-        var seeds = Required("seeds").AsArray().Select(s => (int)s!).ToArray();
-        text.AppendLine($"| algorithm | {string.Join(" | ", seeds.Select(s => $"seed {s}"))} | mean [95% interval] | best evaluation, mean | first evaluation above {Threshold:F0}: updates | seconds to it | seconds a run |");
-        text.AppendLine("|---|" + string.Concat(seeds.Select(_ => "---|")) + "---|---|---|---|---|");
-        foreach (var group in groups)
+        int[] seeds = Required("seeds").AsArray().Select(s => (int)s!).ToArray();
+        foreach (var dataset in Entries.GroupBy(e => e.Dataset))
         {
-            var finals = group.Select(e => Final(folder, e.Name)).ToArray();
-            var known = finals.Where(f => f is not null).Select(f => f!.Value).ToArray();
-            string cells = string.Join(" | ", finals.Select(f => f is { } v ? v.Mean.ToString("F1") : "-"));
-            if (known.Length == 0)
+            if (dataset.Key.Length > 0) text.AppendLine($"### {dataset.Key}\n");
+            string above = threshold is { } t ? $" first evaluation above {t:G4}: updates | seconds to it |" : "";
+            text.AppendLine($"| algorithm | updates | {string.Join(" | ", seeds.Select(s => $"seed {s}"))} | last, mean [95%] | best checkpoint [95%] | second half [95%] |{above} seconds a run |");
+            text.AppendLine("|---|---|" + string.Concat(seeds.Select(_ => "---|")) + "---|---|---|" + (threshold is null ? "" : "---|---|") + "---|");
+            foreach (var group in dataset.GroupBy(e => e.Label))
             {
-                text.AppendLine($"| {group.Key} | {cells} | - | - | - | - | - |");
-                continue;
+                var results = group.Select(e => Result(folder, e)).ToArray();
+                double? Value(StudyResult? r, Func<StudyResult, double?> plain, Func<StudyResult, double?> scaled) => r is null || r.Failure is not null ? null : normalized ? scaled(r) : plain(r);
+                string Mean(Func<StudyResult, double?> plain, Func<StudyResult, double?> scaled)
+                {
+                    var known = results.Select(r => Value(r, plain, scaled)).Where(v => v is not null).Select(v => v!.Value).ToArray();
+                    if (known.Length == 0) return "-";
+                    var (low, high) = Bootstrap(known);
+                    return $"{known.Average():F1} [{low:F1}, {high:F1}]";
+                }
+                string cells = string.Join(" | ", results.Select(r => r?.Failure is not null ? "diverged" : Value(r, x => x.Last, x => x.LastNormalized) is { } v ? v.ToString("F1") : "-"));
+                text.Append($"| {group.Key} | {group.First().Config.Steps:N0} | {cells} | {Mean(r => r.Last, r => r.LastNormalized)} | {Mean(r => r.Best, r => r.BestNormalized)} | {Mean(r => r.SecondHalf, r => r.SecondHalfNormalized)} |");
+                if (threshold is { } limit)
+                {
+                    var first = group.Select(e => RunHistory.TryRead(Path.Combine(folder, e.Name))?.Evaluations.FirstOrDefault(p => p.Mean > limit)).ToArray();
+                    text.Append($" {string.Join(" / ", first.Select(f => f is null ? "never" : f.Step.ToString("N0")))} | {string.Join(" / ", first.Select(f => f is null ? "-" : f.Seconds.ToString("F0")))} |");
+                }
+                var times = results.Where(r => r is not null).Select(r => r!.Seconds).ToArray();
+                text.AppendLine($" {(times.Length == 0 ? "-" : times.Average().ToString("F0"))} |");
             }
-            var (low, high) = Bootstrap(known.Select(k => k.Mean).ToArray());
-            var curves = group.Select(e => Curve(Path.Combine(folder, e.Name))).Where(c => c.Length > 0).ToArray();
-            var first = group.Select(e => FirstAbove(Path.Combine(folder, e.Name))).ToArray();
-            string updates = string.Join(" / ", first.Select(f => f is { } v ? v.Step.ToString() : "never")), times = string.Join(" / ", first.Select(f => f is { } v ? v.Seconds.ToString("F0") : "-"));
-            text.AppendLine($"| {group.Key} | {cells} | {known.Average(k => k.Mean):F1} [{low:F1}, {high:F1}] | {curves.Average(c => c.Max(p => p.Return)):F1} | {updates} | {times} | {known.Average(k => k.Seconds):F0} |");
+            text.AppendLine();
         }
         return text.ToString();
     }
 
-    private double Threshold => (double?)_json["threshold"] ?? 0;
-
-    private static (double Mean, double Seconds)? Final(string folder, string name)
+    /// <summary>All results for scripts.</summary>
+    public JsonArray ToJson(string folder) => new(Entries.Select(e => (JsonNode?)new JsonObject
     {
-        string path = Path.Combine(folder, name, "final.json");
-        if (!File.Exists(path)) return null;
-        var json = JsonNode.Parse(File.ReadAllText(path))!;
-        return ((double)json["mean"]!, (double)json["seconds"]!);
-    }
-
-    private (int Step, double Seconds)? FirstAbove(string run)
-    {
-        foreach (var point in Curve(run))
-            if (point.Return > Threshold) return (point.Step, point.Seconds);
-        return null;
-    }
-
-    /// <summary>Step, seconds of training until then (from the logged rates), return.</summary>
-    private static (int Step, double Seconds, double Return)[] Curve(string run)
-    {
-        string path = Path.Combine(run, "metrics.csv");
-        if (!File.Exists(path)) return [];
-        var lines = File.ReadAllLines(path);
-        int column = Array.IndexOf(lines[0].Split(','), "return_mean"), previous = 0;
-        double seconds = 0;
-        var points = new List<(int, double, double)>();
-        foreach (string line in lines.Skip(1))
-        {
-            var cells = line.Split(',');
-            int step = int.Parse(cells[0]);
-            seconds += (step - previous) / double.Parse(cells[1]);
-            previous = step;
-            if (cells[column].Length > 0) points.Add((step, seconds, double.Parse(cells[column])));
-        }
-        return points.ToArray();
-    }
+        ["run"] = e.Name,
+        ["dataset"] = e.Config.Dataset,
+        ["algorithm"] = e.Label,
+        ["seed"] = e.Config.Seed,
+        ["result"] = Result(folder, e) is { } r ? JsonSerializer.SerializeToNode(r, Snake) : null,
+    }).ToArray());
 
     /// <summary>Percentile bootstrap of the mean, 10,000 resamples from a fixed stream.</summary>
-    private static (double Low, double High) Bootstrap(double[] values)
+    internal static (double Low, double High) Bootstrap(double[] values)
     {
         var stream = new Kernels.PhiloxStream(0, "bootstrap");
         var means = new double[10_000];

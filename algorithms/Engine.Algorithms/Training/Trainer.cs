@@ -1,10 +1,8 @@
 using System.Diagnostics;
-using System.Text;
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Environments;
 using Engine.Algorithms.Evaluation;
 using Engine.Autodiff;
-using Engine.Interop;
 using Engine.Kernels;
 
 namespace Engine.Algorithms.Training;
@@ -33,7 +31,7 @@ public sealed class Trainer : IDisposable
 
     private readonly RunConfig _config;
     private readonly TrainingData _dataset;
-    private readonly string? _run;
+    private readonly RunFolder? _folder;
     private readonly State _state;
     private readonly Algorithm _algorithm;
     private readonly Program[] _phases;
@@ -41,9 +39,7 @@ public sealed class Trainer : IDisposable
     private readonly Policy? _policy;
     private readonly EnvironmentEntry? _environment;
     private readonly Dictionary<string, byte[]> _snapshot = [];
-    private FileStream? _lock;
     private int _snapshotStep;
-    private string[] _rows = [];
 
     /// <summary>Builds networks and programs.</summary>
     /// <param name="config">What to train.</param>
@@ -54,7 +50,7 @@ public sealed class Trainer : IDisposable
     public Trainer(RunConfig config, TrainingData dataset, Device device, string? run, bool resume = false)
     {
         config.Validate();
-        (_config, _dataset, _run) = (config, dataset, run);
+        (_config, _dataset) = (config, dataset);
         _environment = config.Environment is { } id ? EnvironmentCatalogue.Find(id) : null;
         if (_environment?.Create(1) is { } probe && (probe.ObservationSize != dataset.ObservationSize || !Policy.Fits(probe.ActionSpace, dataset.ActionSpace)))
             throw new DatasetException($"{dataset.Source}: observations of {dataset.ObservationSize} and {dataset.ActionSpace}, environment {config.Environment} has {probe.ObservationSize} and {probe.ActionSpace}");
@@ -72,14 +68,19 @@ public sealed class Trainer : IDisposable
         }
         foreach (string metric in _algorithm.Metrics) _state.Add(MetricPrefix + metric, [1], new[] { float.NaN }, VariableKind.State);
         _phases = Enumerable.Range(0, _algorithm.Phases).Select(phase => Program.Trace(_state, graph => TraceUpdate(graph, generator, phase))).ToArray();
-        if (_environment is not null) _policy = new Policy(_algorithm, _state, dataset.ObservationSize, config.EvaluationEpisodes);
+        if (_environment is not null) _policy = new Policy(_algorithm, _state, dataset.ObservationSize, dataset.ActionSpace, config.EvaluationEpisodes);
         try
         {
-            if (run is not null) OpenFolder(run, resume);
+            if (run is not null) _folder = new RunFolder(run, config, dataset, _algorithm.Metrics, resume);
+            if (_folder?.ResumeFrom is { } checkpoint)
+            {
+                Checkpoint.Read(checkpoint.Path, _state);
+                Step = checkpoint.Step;
+            }
         }
         catch
         {
-            Dispose(); // the folder's lock above all
+            Dispose();
             throw;
         }
         TakeSnapshot();
@@ -155,7 +156,8 @@ public sealed class Trainer : IDisposable
                 var metrics = _algorithm.Metrics.ToDictionary(name => name, name => _state.Read(MetricPrefix + name)[0]);
                 var result = evaluate ? Evaluator.Run(_environment!, _policy!.Act, _config.EvaluationEpisodes, _config.EvaluationSeed, CancellationToken.None) : null;
                 var line = new TrainingReport(Step, rate, metrics, result);
-                Append(line);
+                _folder?.Append(line);
+                if (result is not null) _folder?.SaveIfBest(Step, _state, new EvaluationSummary(result.Mean, result.NormalizedMean));
                 report?.Invoke(line);
                 TakeSnapshot();
                 (reportedStep, clock) = (Step, Stopwatch.StartNew());
@@ -190,47 +192,10 @@ public sealed class Trainer : IDisposable
         _snapshotStep = Step;
     }
 
-    // ---- the run's folder ----
-
-    private string MetricsPath => Path.Combine(_run!, "metrics.csv");
-
-    private void OpenFolder(string run, bool resume)
-    {
-        Directory.CreateDirectory(run);
-        try { _lock = new FileStream(Path.Combine(run, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose); }
-        catch (IOException) { throw new SettingsException($"{run}: another process is training in this folder"); }
-        AtomicFile.RemoveStale(run);
-        if (Directory.Exists(Checkpoint.Folder(run))) AtomicFile.RemoveStale(Checkpoint.Folder(run));
-        var newest = Checkpoint.List(run);
-        if (!resume && (newest.Count > 0 || File.Exists(MetricsPath))) throw new SettingsException($"{run}: holds a run already; continue it with --resume {run}, or choose another --out");
-        string header = "step,steps_per_second," + string.Join(",", _algorithm.Metrics) + ",return_mean,return_standard_error,return_normalized";
-        if (resume)
-        {
-            if (newest.Count == 0) throw new InteropFormatException(Checkpoint.Folder(run), -1, "no checkpoint to resume from");
-            var (_, fingerprint, _, _) = RunConfig.Read(run);
-            if (fingerprint != _dataset.Fingerprint) throw new DatasetException($"{_dataset.Source}: the dataset has changed since the checkpoint (fingerprint {_dataset.Fingerprint[..12]}, the run's is {fingerprint[..Math.Min(12, fingerprint.Length)]})");
-            Checkpoint.Read(newest[0].Path, _state);
-            Step = newest[0].Step;
-            // Lines after the checkpoint will be written again.
-            if (File.Exists(MetricsPath)) _rows = File.ReadAllLines(MetricsPath).Skip(1).Where(l => int.TryParse(l.Split(',')[0], out int step) && step <= Step).ToArray();
-        }
-        AtomicFile.Write(Path.Combine(run, "config.json"), s => s.Write(Encoding.UTF8.GetBytes(_config.ToJson(_dataset.Fingerprint, _dataset.ActionSpace, _dataset.ObservationSize))));
-        AtomicFile.Write(MetricsPath, s => s.Write(Encoding.UTF8.GetBytes(string.Join("\n", new[] { header }.Concat(_rows)) + "\n")));
-    }
-
-    private void Append(TrainingReport line)
-    {
-        if (_run is null) return;
-        var cells = new List<string> { line.Step.ToString(), line.StepsPerSecond.ToString("F1") };
-        cells.AddRange(_algorithm.Metrics.Select(m => line.Metrics[m].ToString("G9")));
-        cells.AddRange(line.Evaluation is { } e ? [e.Mean.ToString("G9"), e.StandardError.ToString("G6"), e.NormalizedMean?.ToString("G6") ?? ""] : ["", "", ""]);
-        File.AppendAllText(MetricsPath, string.Join(",", cells) + "\n");
-    }
-
     /// <summary>Writes a checkpoint of the current step.</summary>
     public void Save()
     {
-        if (_run is not null) Checkpoint.Write(_run, Step, _state);
+        _folder?.Save(Step, _state);
     }
 
     /// <inheritdoc/>
@@ -239,6 +204,6 @@ public sealed class Trainer : IDisposable
         _policy?.Dispose();
         foreach (var program in _phases) program.Dispose();
         _state.Dispose();
-        _lock?.Dispose();
+        _folder?.Dispose();
     }
 }

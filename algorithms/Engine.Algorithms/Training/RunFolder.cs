@@ -1,0 +1,139 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Engine.Algorithms.Data;
+using Engine.Autodiff;
+using Engine.Interop;
+using Engine.Interop.TensorBoard;
+
+namespace Engine.Algorithms.Training;
+
+/// <summary>
+/// What a run keeps: config.json, dataset.json, metrics.csv, TensorBoard events and checkpoints. One process at a time; whatever stops it, the next one finds whole files.
+/// </summary>
+public sealed class RunFolder : IDisposable
+{
+    private readonly string[] _metrics;
+    private FileStream? _lock;
+    private EventFileWriter? _events;
+
+    /// <summary>Begins a run, or continues one.</summary>
+    /// <param name="path">The folder; made if absent.</param>
+    /// <param name="config">What is trained; stored.</param>
+    /// <param name="data">On what; its description is stored, and compared when resuming.</param>
+    /// <param name="metrics">Columns of metrics.csv after step and rate.</param>
+    /// <param name="resume">Continue the newest checkpoint.</param>
+    /// <exception cref="SettingsException">Another process trains here, or the folder holds a run and <paramref name="resume"/> is false.</exception>
+    /// <exception cref="DatasetException">The dataset is not the one the run began with.</exception>
+    /// <exception cref="InteropFormatException">There is no checkpoint to resume from.</exception>
+    public RunFolder(string path, RunConfig config, TrainingData data, IEnumerable<string> metrics, bool resume)
+    {
+        (Path, _metrics) = (path, metrics.ToArray());
+        Directory.CreateDirectory(path);
+        try { _lock = new FileStream(In("lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose); }
+        catch (IOException) { throw new SettingsException($"{path}: another process is training in this folder"); }
+        try
+        {
+            Open(config, data, resume);
+        }
+        catch
+        {
+            Dispose(); // the lock above all
+            throw;
+        }
+    }
+
+    private void Open(RunConfig config, TrainingData data, bool resume)
+    {
+        AtomicFile.RemoveStale(Path);
+        if (Directory.Exists(Checkpoint.Folder(Path))) AtomicFile.RemoveStale(Checkpoint.Folder(Path));
+        var newest = Checkpoint.List(Path);
+        if (!resume && (newest.Count > 0 || File.Exists(In(MetricsName)))) throw new SettingsException($"{Path}: holds a run already; continue it with --resume {Path}, or choose another --out");
+        var rows = new List<string> { "step,steps_per_second," + string.Join(",", _metrics) + ",return_mean,return_standard_error,return_normalized" };
+        if (resume)
+        {
+            if (newest.Count == 0) throw new InteropFormatException(Checkpoint.Folder(Path), -1, "no checkpoint to resume from");
+            var (_, fingerprint, _, _) = RunConfig.Read(Path);
+            if (fingerprint != data.Fingerprint) throw new DatasetException($"{data.Source}: the dataset has changed since the checkpoint (fingerprint {data.Fingerprint[..12]}, the run's is {fingerprint[..Math.Min(12, fingerprint.Length)]})");
+            ResumeFrom = newest[0];
+            // Lines after the checkpoint will be written again; a line that a kill cut short has fewer cells.
+            if (File.Exists(In(MetricsName)))
+                rows.AddRange(File.ReadAllLines(In(MetricsName)).Skip(1).Where(l => l.Count(c => c == ',') == rows[0].Count(c => c == ',') && int.TryParse(l.Split(',')[0], out int step) && step <= newest[0].Step));
+        }
+        Write("config.json", config.ToJson(data.Fingerprint, data.ActionSpace, data.ObservationSize));
+        Write("dataset.json", Describe(data).ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
+        Write(MetricsName, string.Join("\n", rows) + "\n");
+        _events = new EventFileWriter(Path, Now());
+    }
+
+    private const string MetricsName = "metrics.csv";
+
+    /// <summary>The folder.</summary>
+    public string Path { get; }
+
+    /// <summary>The checkpoint a resumed run begins with; null for a new run.</summary>
+    public (int Step, string Path)? ResumeFrom { get; private set; }
+
+    private string In(string name) => System.IO.Path.Combine(Path, name);
+
+    private void Write(string name, string text) => AtomicFile.Write(In(name), s => s.Write(Encoding.UTF8.GetBytes(text)));
+
+    private static double Now() => (DateTime.UtcNow - DateTime.UnixEpoch).TotalSeconds;
+
+    private static JsonObject Describe(TrainingData data) => new()
+    {
+        ["source"] = data.Source,
+        ["transitions"] = data.Count,
+        ["shards"] = data.Shards,
+        ["observation_size"] = data.ObservationSize,
+        ["actions"] = data.ActionSpace.ToString(),
+        ["episodes"] = data.Returns.Episodes,
+        ["return_min"] = data.Returns.Min,
+        ["return_mean"] = data.Returns.Mean,
+        ["return_max"] = data.Returns.Max,
+        ["fingerprint"] = data.Fingerprint,
+        ["notes"] = new JsonArray(data.Notes.Select(n => (JsonNode?)JsonValue.Create(n)).ToArray()),
+    };
+
+    /// <summary>Adds a line to metrics.csv and to the events.</summary>
+    public void Append(TrainingReport line)
+    {
+        static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
+        var cells = new List<string> { line.Step.ToString(CultureInfo.InvariantCulture), Number(line.StepsPerSecond, "F1") };
+        cells.AddRange(_metrics.Select(m => Number(line.Metrics[m], "G9")));
+        cells.AddRange(line.Evaluation is { } e ? [Number(e.Mean, "G9"), Number(e.StandardError, "G6"), e.NormalizedMean is { } n ? Number(n, "G6") : ""] : ["", "", ""]);
+        File.AppendAllText(In(MetricsName), string.Join(",", cells) + "\n");
+
+        double now = Now();
+        foreach (string metric in _metrics)
+            if (float.IsFinite(line.Metrics[metric])) _events!.Scalar("train/" + metric, line.Step, line.Metrics[metric], now);
+        _events!.Scalar("train/steps_per_second", line.Step, (float)line.StepsPerSecond, now);
+        if (line.Evaluation is { } evaluation)
+        {
+            _events.Scalar("evaluation/return", line.Step, (float)evaluation.Mean, now);
+            if (evaluation.NormalizedMean is { } score) _events.Scalar("evaluation/normalized", line.Step, (float)score, now);
+        }
+        _events.Flush();
+    }
+
+    /// <summary>Writes a checkpoint, and the best one if this evaluation is better than all before.</summary>
+    public void Save(int step, State state) => Checkpoint.Write(Path, step, state);
+
+    /// <summary>Keeps the state as the best so far if its evaluation is.</summary>
+    public void SaveIfBest(int step, State state, EvaluationSummary evaluation) => Checkpoint.WriteIfBest(Path, step, state, evaluation);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _events?.Dispose();
+        _events = null;
+        _lock?.Dispose();
+        _lock = null;
+    }
+}
+
+/// <summary>An evaluation in two numbers.</summary>
+/// <param name="Mean">Mean return.</param>
+/// <param name="Normalized">On the scale where the references are 0 and 100.</param>
+public sealed record EvaluationSummary(double Mean, double? Normalized);
