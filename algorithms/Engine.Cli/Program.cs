@@ -9,7 +9,8 @@ using Engine.Kernels;
 // Exit codes: 0 done, 2 bad arguments or input (one line), 3 diverged, 130 stopped by Ctrl+C.
 var root = new RootCommand("Offline reinforcement learning without Python: train, evaluate and verify on one machine.")
 {
-    Commands.Train(), Commands.Evaluate(), Commands.Verify(), Commands.Study(), Commands.Algorithms(), Commands.Devices(), BenchCommand.Create(),
+    TrainCommand.Create(), EvaluateCommand.Create(), StudyCommand.Create(), ReportCommand.Create(), ExportCommand.Create(), DatasetsCommand.Create(), AlgorithmsCommand.Create(), DevicesCommand.Create(), VerifyCommand.Create(),
+    BenchCommand.Create(), CompletionCommand.Create(),
 };
 var parsed = root.Parse(args);
 if (parsed.Errors.Count > 0)

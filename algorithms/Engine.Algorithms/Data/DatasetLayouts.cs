@@ -1,4 +1,5 @@
 using Engine.Algorithms.Data.Layouts;
+using Engine.Algorithms.Environments;
 using Engine.Interop.Hdf5;
 using Engine.Interop.Numpy;
 
@@ -22,13 +23,24 @@ internal static class DatasetLayouts
                     if (EpisodeLayouts.IsMinari(file.Root)) return EpisodeLayouts.ReadMinari(file, path);
                     if (EpisodeLayouts.IsD3Rlpy2(file.Root)) return EpisodeLayouts.ReadD3Rlpy2(file, path);
                     using var table = new Hdf5Table(file);
-                    return FlatLayout.Read(table, "D4RL", options);
+                    return WithMetadata(FlatLayout.Read(table, "D4RL", options), file.Root);
                 }
             case "npz":
                 using (var table = new NpzTable(path, NpzFile.Open(path))) return FlatLayout.Read(table, "npz", options);
             default:
                 using (var table = new CsvTable(path)) return FlatLayout.Read(table, "CSV", options);
         }
+    }
+
+    /// <summary>Bounds and environment as <see cref="DatasetWriter"/> adds them.</summary>
+    private static Dataset WithMetadata(Dataset data, Hdf5Group root)
+    {
+        if (root.IsDataset(DatasetWriter.MetadataEnvironment)) data = data with { Environment = root.Dataset(DatasetWriter.MetadataEnvironment).ReadStrings().FirstOrDefault() };
+        if (data.ActionSpace is not null || !root.IsDataset(DatasetWriter.MetadataLow) || !root.IsDataset(DatasetWriter.MetadataHigh)) return data;
+        float[] low = root.Dataset(DatasetWriter.MetadataLow).ReadSingles(), high = root.Dataset(DatasetWriter.MetadataHigh).ReadSingles();
+        if (low.Length != data.ActionSize || high.Length != data.ActionSize || !low.Zip(high).All(b => float.IsFinite(b.First) && float.IsFinite(b.Second) && b.First < b.Second))
+            throw new DatasetException($"{data.Source}: {DatasetWriter.MetadataLow} and {DatasetWriter.MetadataHigh} are no bounds of {data.ActionSize} action components");
+        return data with { ActionSpace = new ActionBounds(low, high) };
     }
 
     /// <summary>The columns of a flat file, for an inspection; null for layouts with a group an episode.</summary>

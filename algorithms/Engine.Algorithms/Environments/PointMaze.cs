@@ -1,3 +1,4 @@
+using Engine.Algorithms.Data;
 using Engine.Kernels;
 
 namespace Engine.Algorithms.Environments;
@@ -50,22 +51,12 @@ public sealed class PointMaze(int copies, Maze maze, bool dense, ContactPreset c
     /// <summary>D4RL's tasks with its reference returns.</summary>
     internal static IEnumerable<EnvironmentEntry> Entries()
     {
-        var references = new Dictionary<string, (double, double)>
-        {
-            ["maze2d-umaze-v1"] = (23.85, 161.86),
-            ["maze2d-medium-v1"] = (13.13, 277.39),
-            ["maze2d-large-v1"] = (6.7, 273.99),
-            ["maze2d-open-v0"] = (0.01, 20.66),
-            ["maze2d-umaze-dense-v1"] = (68.537689, 193.66285642381482),
-            ["maze2d-medium-dense-v1"] = (44.264742, 297.4552547777125),
-            ["maze2d-large-dense-v1"] = (30.569041, 303.4857382709002),
-            ["maze2d-open-dense-v0"] = (11.17817, 27.166538620695782),
-        };
         foreach (var maze in Maze.All)
             foreach (bool dense in new[] { false, true })
             {
                 string id = $"maze2d-{maze.Name}{(dense ? "-dense" : "")}-{(maze.Name == "open" ? "v0" : "v1")}";
-                yield return new EnvironmentEntry(id, copies => new PointMaze(copies, maze, dense, ContactPreset.MuJoCo222), references[id].Item1, references[id].Item2);
+                var (low, high) = NormalizedScores.D4rl(id)!.Value;
+                yield return new EnvironmentEntry(id, copies => new PointMaze(copies, maze, dense, ContactPreset.MuJoCo222), low, high);
             }
     }
 }

@@ -18,6 +18,15 @@ public sealed record RunConfig
     /// <summary>File or builtin:NAME.</summary>
     public required string Dataset { get; init; }
 
+    /// <summary>Columns of the dataset's file with unusual names, by quantity.</summary>
+    public IReadOnlyDictionary<string, string> Columns { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Steps of an episode, for files that do not mark time limits.</summary>
+    public int? MaxEpisodeSteps { get; init; }
+
+    /// <summary>How the dataset is read.</summary>
+    public DatasetOptions DatasetOptions => new() { Columns = Columns, MaxEpisodeSteps = MaxEpisodeSteps };
+
     /// <summary>How rewards are changed before training (<see cref="RewardTransform.Parse"/>); null for not at all.</summary>
     public string? Rewards { get; init; }
 
@@ -59,6 +68,7 @@ public sealed record RunConfig
         if (EvaluateEvery < 0) throw new SettingsException($"evaluate_every={EvaluateEvery}: expected 0 or more");
         if (EvaluationEpisodes < 1) throw new SettingsException($"episodes={EvaluationEpisodes}: expected at least 1");
         if (Settings.MaxAction != 1) throw new SettingsException($"max_action={Settings.MaxAction}: training works in [-1, 1]; the bounds come from the environment or the data");
+        DatasetOptions.Validate();
         RewardTransform.Parse(Rewards);
         if (Environment is not null) EnvironmentCatalogue.Find(Environment);
     }
@@ -76,6 +86,8 @@ public sealed record RunConfig
         ["settings"] = SettingsJson.ToJson(Settings),
         ["dataset"] = Dataset,
         ["dataset_fingerprint"] = fingerprint,
+        ["columns"] = new JsonObject(Columns.Select(c => KeyValuePair.Create(c.Key, (JsonNode?)JsonValue.Create(c.Value)))),
+        ["max_episode_steps"] = MaxEpisodeSteps,
         ["rewards"] = Rewards,
         ["environment"] = Environment,
         ["observation_size"] = observationSize,
@@ -111,6 +123,8 @@ public sealed record RunConfig
                 Algorithm = algorithm,
                 Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, json["settings"]!.AsObject()),
                 Dataset = (string)json["dataset"]!,
+                Columns = json["columns"]?.AsObject().ToDictionary(c => c.Key, c => (string)c.Value!) ?? [],
+                MaxEpisodeSteps = (int?)json["max_episode_steps"],
                 Rewards = (string?)json["rewards"],
                 Environment = (string?)json["environment"],
                 Steps = (int)json["steps"]!,

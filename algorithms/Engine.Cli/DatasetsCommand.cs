@@ -1,0 +1,127 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Engine.Algorithms;
+using Engine.Algorithms.Data;
+using Engine.Algorithms.Environments;
+using Spectre.Console;
+
+namespace Engine.Cli;
+
+/// <summary>engine datasets: list, inspect, convert, make.</summary>
+internal static class DatasetsCommand
+{
+    public static Command Create() => new("datasets", "Look at a dataset, convert it, or make one.") { List(), Inspect(), ConvertTo(), Make() };
+
+    private static Command List()
+    {
+        var json = Shared.Json();
+        var command = new Command("list", "The datasets that are made in process: builtin:NAME[,rows=N][,seed=S].") { json };
+        command.SetAction(parse =>
+        {
+            foreach (var d in BuiltinDatasets.All)
+                if (parse.GetValue(json)) Shared.Write(new JsonObject { ["name"] = "builtin:" + d.Name, ["summary"] = d.Summary, ["environment"] = d.Environment, ["rows"] = d.Rows });
+                else Console.WriteLine($"builtin:{d.Name,-22} {d.Rows,9:N0} rows, {d.Environment}: {d.Summary}");
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Inspect()
+    {
+        var source = new Argument<string>("source") { Description = "a file, a Minari folder, a folder of shards, or builtin:NAME" };
+        var environment = Shared.Environments("environment, for action bounds and the normalised score");
+        var (columns, maxSteps) = (Shared.Columns(), Shared.MaxSteps());
+        var json = Shared.Json();
+        var command = new Command("inspect", "Keys, shapes, episodes, returns, actions, and problems by row.") { source, environment, columns, maxSteps, json };
+        command.SetAction(parse =>
+        {
+            string path = parse.GetValue(source)!;
+            if (ShardedDataset.Names(path))
+            {
+                var shards = ShardedDataset.Open(path);
+                if (parse.GetValue(json)) Shared.Write(new JsonObject { ["source"] = path, ["layout"] = "shards", ["shards"] = shards.Shards, ["transitions"] = shards.Count, ["observation_size"] = shards.ObservationSize, ["actions"] = shards.ActionSpace.ToString(), ["return_mean"] = shards.Returns.Mean });
+                else Console.WriteLine($"{path}: {shards.Shards} shards, {shards.Count:N0} transitions, {shards.ObservationSize} observations, {shards.ActionSpace}, {shards.Returns.Episodes:N0} episodes with returns {shards.Returns.Min:F1} to {shards.Returns.Max:F1}, mean {shards.Returns.Mean:F1}");
+                return 0;
+            }
+            var inspection = DatasetInspection.Of(path, parse.GetValue(environment), Shared.DatasetOptions(parse, columns, maxSteps));
+            if (parse.GetValue(json)) Shared.Write(inspection.ToJson());
+            else Print(inspection);
+            return 0;
+        });
+        return command;
+    }
+
+    private static void Print(DatasetInspection i)
+    {
+        Console.WriteLine($"{i.Data.Source}: {i.Data.Layout}");
+        if (i.Keys.Count > 0)
+        {
+            var keys = new Table().Border(TableBorder.Minimal).AddColumns("key", "shape", "type");
+            foreach (var (name, shape, type) in i.Keys) keys.AddRow(Markup.Escape(name), Markup.Escape(shape), Markup.Escape(type));
+            AnsiConsole.Write(keys);
+        }
+        Console.WriteLine($"rows          {i.Data.Count:N0}, {i.Terminals:N0} terminals, {i.Timeouts:N0} timeouts, {i.Lengths.Length:N0} trajectories of {i.Lengths.Min()} to {i.Lengths.Max()} rows (median {i.MedianLength})");
+        Console.WriteLine($"transitions   {i.View.Count:N0}, {i.Data.ObservationSize} observations, {i.View.ActionSpace}");
+        Console.WriteLine($"returns       {i.View.Returns.Min:F1} to {i.View.Returns.Max:F1}, mean {i.View.Returns.Mean:F1}{(i.Score is { } s ? $" (normalised {s:F1} by the references of {i.ScoreOf})" : "")}");
+        Console.WriteLine($"rewards       {i.Rewards.Min:G5} to {i.Rewards.Max:G5}, mean {i.Rewards.Mean:G5}, std {i.Rewards.Std:G5}");
+        if (i.Data.Environment is { } environment) Console.WriteLine($"environment   {environment}");
+        Console.WriteLine($"fingerprint   {i.View.Fingerprint[..16]}");
+        foreach (string note in i.View.Notes) Console.WriteLine("note          " + note);
+        foreach (string problem in i.Problems) Console.WriteLine("problem       " + problem);
+        if (i.Problems.Count == 0) Console.WriteLine("no problems found");
+    }
+
+    private static Command ConvertTo()
+    {
+        var source = new Argument<string>("source") { Description = "a file, a Minari folder, or builtin:NAME" };
+        var target = new Argument<string>("target") { Description = "NAME.hdf5 or NAME.npz (D4RL's keys), or a folder NAME.shards of transitions for data larger than memory" };
+        var rows = new Option<int>("--rows-per-shard") { Description = "transitions of a shard", DefaultValueFactory = _ => 1_000_000 };
+        var environment = Shared.Environments("environment, for the action bounds of shards");
+        var (columns, maxSteps) = (Shared.Columns(), Shared.MaxSteps());
+        var force = new Option<bool>("--force") { Description = "replace an existing file" };
+        var command = new Command("convert", "Write a dataset in another layout. Example: engine datasets convert log.csv log.hdf5 --column observations=state") { source, target, rows, environment, columns, maxSteps, force };
+        command.SetAction(parse =>
+        {
+            var data = Dataset.Load(parse.GetValue(source)!, Shared.DatasetOptions(parse, columns, maxSteps));
+            Write(data, parse.GetValue(target)!, parse.GetValue(rows), parse.GetValue(environment), parse.GetValue(force));
+            return 0;
+        });
+        return command;
+    }
+
+    private static Command Make()
+    {
+        var name = new Argument<string>("name") { Description = string.Join(", ", BuiltinDatasets.All.Select(d => d.Name)) };
+        name.CompletionSources.Add(_ => BuiltinDatasets.All.Select(d => new System.CommandLine.Completions.CompletionItem(d.Name)));
+        var target = new Argument<string>("target") { Description = "NAME.hdf5, NAME.npz or NAME.shards" };
+        var rows = new Option<int?>("--rows") { Description = "rows to make" };
+        var seed = new Option<ulong>("--seed") { Description = "of starts and behaviour" };
+        var perShard = new Option<int>("--rows-per-shard") { Description = "transitions of a shard", DefaultValueFactory = _ => 1_000_000 };
+        var force = new Option<bool>("--force") { Description = "replace an existing file" };
+        var command = new Command("make", "Write a built-in dataset to a file.") { name, target, rows, seed, perShard, force };
+        command.SetAction(parse =>
+        {
+            string source = $"builtin:{parse.GetValue(name)}{(parse.GetValue(rows) is { } n ? $",rows={n}" : "")},seed={parse.GetValue(seed)}";
+            Write(Dataset.Load(source), parse.GetValue(target)!, parse.GetValue(perShard), null, parse.GetValue(force));
+            return 0;
+        });
+        return command;
+    }
+
+    private static void Write(Dataset data, string target, int rowsPerShard, string? environment, bool force)
+    {
+        if (Path.GetExtension(target.TrimEnd('/')) == ShardedDataset.Extension)
+        {
+            if (force && Directory.Exists(target)) Directory.Delete(target, recursive: true);
+            var view = TransitionDataset.From(data, environment is null ? null : EnvironmentCatalogue.Find(environment).Create(1).ActionSpace);
+            foreach (string note in view.Notes) Console.WriteLine("note: " + note);
+            ShardedDataset.Write(view, target, rowsPerShard);
+            Console.WriteLine($"{target}: {view.Count:N0} transitions in {ShardedDataset.Open(target).Shards} shards");
+            return;
+        }
+        if (File.Exists(target) && !force) throw new SettingsException($"{target}: exists already; --force replaces it");
+        foreach (string note in data.Notes) Console.WriteLine("note: " + note);
+        DatasetWriter.Write(data, target);
+        Console.WriteLine($"{target}: {data.Count:N0} rows of {data.Layout}, {data.ObservationSize} observations, {data.ActionSize} action numbers, {new FileInfo(target).Length / 1e6:F1} MB");
+    }
+}

@@ -1,0 +1,37 @@
+using System.CommandLine;
+using Engine.Algorithms;
+using Engine.Algorithms.Training;
+
+namespace Engine.Cli;
+
+/// <summary>engine evaluate.</summary>
+internal static class EvaluateCommand
+{
+    public static Command Create()
+    {
+        var run = new Argument<string>("run") { Description = "a run folder made by engine train" };
+        var environment = Shared.Environments("environment (default: the run's)");
+        var episodes = new Option<int>("--episodes") { Description = "number of episodes", DefaultValueFactory = _ => 100 };
+        var seed = new Option<ulong>("--seed") { Description = "seed of the start states" };
+        var checkpoint = new Option<string>("--checkpoint") { Description = "last, best (of the evaluations while training), or a step that is kept", DefaultValueFactory = _ => "last" };
+        var json = Shared.Json();
+        var (device, threads) = (Shared.Device(), Shared.Threads());
+        var command = new Command("evaluate", "Evaluate a checkpoint of a run with its deterministic policy.") { run, environment, episodes, seed, checkpoint, json, device, threads };
+        command.SetAction(parse =>
+        {
+            int count = parse.GetValue(episodes);
+            if (count < 1) throw new SettingsException($"--episodes {count}: expected at least 1");
+            using var cpu = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
+            var (result, step) = Policy.Evaluate(parse.GetValue(run)!, parse.GetValue(environment), count, parse.GetValue(seed), cpu, parse.GetValue(checkpoint)!);
+            if (parse.GetValue(json))
+            {
+                var line = Shared.ToJson(result);
+                line["step"] = step;
+                Shared.Write(line);
+            }
+            else Console.WriteLine($"step {step}: return {result.Mean:F2} +- {result.StandardError:F2} (standard error) over {count} episodes, min {result.Returns.Min():F1}, max {result.Returns.Max():F1}, mean length {result.MeanLength:F1}{(result.NormalizedMean is { } n ? $", normalised {n:F2}" : "")}");
+            return 0;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,79 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Engine.Algorithms;
+using Engine.Algorithms.Data;
+using Engine.Algorithms.Environments;
+using Engine.Algorithms.Evaluation;
+using Engine.Kernels.Cpu;
+
+namespace Engine.Cli;
+
+/// <summary>Options and output that several commands share.</summary>
+internal static class Shared
+{
+    public static Option<string> Device() => new("--device") { Description = "where to run: cpu (see engine devices)", DefaultValueFactory = _ => "cpu" };
+
+    public static Option<int> Threads() => new("--threads") { Description = "threads that compute", DefaultValueFactory = _ => Environment.ProcessorCount };
+
+    public static Option<bool> Json() => new("--json") { Description = "JSON on standard output and nothing else: one object a line" };
+
+    public static Option<string?> Environments(string description)
+    {
+        var option = new Option<string?>("--env") { Description = $"{description}: {string.Join(", ", EnvironmentCatalogue.All.Select(e => e.Id))}" };
+        option.CompletionSources.Add(_ => EnvironmentCatalogue.All.Select(e => new System.CommandLine.Completions.CompletionItem(e.Id)));
+        return option;
+    }
+
+    public static Option<string[]> Columns() => new("--column")
+    {
+        Description = "QUANTITY=COLUMN where a file names a column otherwise, such as observations=state; repeatable",
+        DefaultValueFactory = _ => [],
+    };
+
+    public static Option<int?> MaxSteps() => new("--max-steps") { Description = "steps of an episode, for files that do not mark time limits" };
+
+    public static DatasetOptions DatasetOptions(ParseResult parse, Option<string[]> columns, Option<int?> maxSteps) =>
+        new() { Columns = Engine.Algorithms.Data.DatasetOptions.ParseColumns(parse.GetValue(columns)!), MaxEpisodeSteps = parse.GetValue(maxSteps) };
+
+    public static CpuDevice Open(string name, int threads)
+    {
+        if (name != "cpu") throw new SettingsException($"--device {name}: not available in this build; expected cpu (see engine devices)");
+        if (threads is < 1 or > 1024) throw new SettingsException($"--threads {threads}: expected 1 to 1024");
+        return new CpuDevice(threads);
+    }
+
+    /// <summary>Runs something that Ctrl+C and a polite kill ask to stop.</summary>
+    public static void WithSignals(Action<CancellationToken> work)
+    {
+        using var stop = new CancellationTokenSource();
+        void Stop(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            stop.Cancel();
+        }
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        work(stop.Token);
+    }
+
+    private static readonly JsonSerializerOptions Compact = new() { NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
+    /// <summary>One line of JSON.</summary>
+    public static void Write(JsonObject json) => Console.WriteLine(json.ToJsonString(Compact));
+
+    /// <summary>A number for JSON, which has no NaN.</summary>
+    public static JsonNode? Number(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
+
+    public static JsonObject ToJson(EvaluationResult result) => new()
+    {
+        ["return_mean"] = Number(result.Mean),
+        ["return_standard_error"] = Number(result.StandardError),
+        ["return_min"] = Number(result.Returns.Min()),
+        ["return_max"] = Number(result.Returns.Max()),
+        ["return_normalized"] = result.NormalizedMean,
+        ["episodes"] = result.Returns.Length,
+        ["mean_length"] = result.MeanLength,
+    };
+}

@@ -1,0 +1,50 @@
+using System.CommandLine;
+using System.Text;
+using System.Text.Json.Nodes;
+using Engine.Algorithms;
+using Engine.Algorithms.Reporting;
+using Engine.Algorithms.Training;
+using Engine.Interop;
+
+namespace Engine.Cli;
+
+/// <summary>engine study.</summary>
+internal static class StudyCommand
+{
+    public static Command Create()
+    {
+        var file = new Argument<string>("file") { Description = "a study: datasets, environments, steps, seeds, algorithms (JSON; see docs/studies)" };
+        var output = new Option<string?>("--out") { Description = "folder for the runs (default runs/NAME)" };
+        var jobs = new Option<int>("--jobs") { Description = "runs side by side, one thread each", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var dry = new Option<bool>("--dry-run") { Description = "print the runs and which of them are finished, and stop" };
+        var json = Shared.Json();
+        var command = new Command("study", "Train algorithms x datasets x seeds; interrupted, the same command goes on; writes a table with intervals and a report.") { file, output, jobs, dry, json };
+        command.SetAction(parse =>
+        {
+            string path = parse.GetValue(file)!;
+            int count = parse.GetValue(jobs);
+            bool lines = parse.GetValue(json);
+            if (count < 1) throw new SettingsException($"--jobs {count}: expected at least 1");
+            var study = Study.Read(path);
+            string folder = parse.GetValue(output) ?? Path.Combine("runs", Path.GetFileNameWithoutExtension(path));
+            if (parse.GetValue(dry))
+            {
+                foreach (var entry in study.Entries) Console.WriteLine($"{(Study.Result(folder, entry) is null ? "to do   " : "finished")}  {entry.Name}  {entry.Config.Algorithm}, {entry.Config.Steps:N0} updates on {entry.Config.Dataset}");
+                return 0;
+            }
+            Shared.WithSignals(stop => study.Run(folder, count, line =>
+            {
+                if (lines) Shared.Write(new JsonObject { ["event"] = "progress", ["text"] = line });
+                else Console.WriteLine($"{DateTime.Now:HH:mm:ss} {line}");
+            }, stop));
+            string table = study.Table(folder);
+            AtomicFile.Write(Path.Combine(folder, "table.md"), s => s.Write(Encoding.UTF8.GetBytes(table)));
+            AtomicFile.Write(Path.Combine(folder, "results.json"), s => s.Write(Encoding.UTF8.GetBytes(study.ToJson(folder).ToJsonString() + "\n")));
+            Report.Write([folder], Path.Combine(folder, Report.FileName));
+            if (lines) Shared.Write(new JsonObject { ["event"] = "done", ["results"] = study.ToJson(folder) });
+            else Console.WriteLine($"{table}report: {Path.Combine(folder, Report.FileName)}");
+            return 0;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,59 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Engine.Algorithms.Parity;
+
+namespace Engine.Cli;
+
+/// <summary>engine verify.</summary>
+internal static class VerifyCommand
+{
+    public static Command Create()
+    {
+        var folders = new Argument<string[]>("fixture") { Description = "folders with fixture.json and four .safetensors files", Arity = ArgumentArity.OneOrMore };
+        var quiet = new Option<bool>("--quiet") { Description = "one line per fixture" };
+        var json = Shared.Json();
+        var (device, threads) = (Shared.Device(), Shared.Threads());
+        var command = new Command("verify", "Replay an update against an independent implementation: float64 on the interpreter, float32 on the device.") { folders, quiet, json, device, threads };
+        command.SetAction(parse =>
+        {
+            using var cpu = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
+            bool all = true;
+            foreach (string folder in parse.GetValue(folders)!)
+            {
+                var fixture = Fixture.Read(folder);
+                var result = FixtureVerifier.Run(fixture, cpu);
+                all &= result.Holds;
+                if (parse.GetValue(json))
+                {
+                    Shared.Write(new JsonObject
+                    {
+                        ["fixture"] = folder,
+                        ["algorithm"] = fixture.Algorithm,
+                        ["holds"] = result.Holds,
+                        ["tensors"] = new JsonArray(result.Comparisons.Select(c => (JsonNode)new JsonObject
+                        {
+                            ["name"] = c.Name,
+                            ["error64"] = Shared.Number(c.Error64),
+                            ["limit64"] = c.Limit64,
+                            ["error32"] = Shared.Number(c.Error32),
+                            ["limit32"] = c.Limit32,
+                            ["holds"] = c.Holds,
+                        }).ToArray()),
+                    });
+                    continue;
+                }
+                if (!parse.GetValue(quiet))
+                {
+                    Console.WriteLine($"{"tensor",-48} {"float64 error",13} {"limit",8} {"float32 error",13} {"limit",8}");
+                    foreach (var c in result.Comparisons)
+                        Console.WriteLine($"{c.Name,-48} {c.Error64,13:E2} {c.Limit64,8:E0} {c.Error32,13:E2} {c.Limit32,8:E1}{(c.Holds ? "" : "  FAILS")}");
+                    if (result.NotCompared.Count > 0) Console.WriteLine("not compared (diagnostics of the reference, draws not needed): " + string.Join(", ", result.NotCompared));
+                }
+                int failed = result.Comparisons.Count(c => !c.Holds);
+                Console.WriteLine($"{folder}: {fixture.Algorithm}, {fixture.Updates} updates, {result.Comparisons.Count} tensors, {(failed == 0 ? "all agree" : $"{failed} DIFFER")}: worst float64 {result.Comparisons.Max(c => c.Error64):E1}, worst float32 {result.Comparisons.Max(c => c.Error32):E1}");
+            }
+            return all ? 0 : 1;
+        });
+        return command;
+    }
+}
