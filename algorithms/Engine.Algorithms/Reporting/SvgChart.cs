@@ -16,7 +16,7 @@ internal sealed record Curve(string Name, int Colour, double[] X, double[] Y, do
 /// <summary>Curves as an inline SVG: axes with round ticks, a band where an error is known, and the numbers of a point as its tooltip.</summary>
 internal static class SvgChart
 {
-    private const double Width = 560, Height = 270, Left = 62, Right = 12, Top = 12, Bottom = 40;
+    private const double Width = 560, Height = 270, Left = 62, Right = 20, Top = 12, Bottom = 40;
     private const int MostPoints = 400, MostTooltips = 60;
 
     /// <summary>Draws.</summary>
