@@ -84,7 +84,8 @@ public static class SettingsJson
         foreach (var (name, value) in values)
         {
             if (!json.ContainsKey(name)) throw new SettingsException($"hyper-parameter {name} is unknown; {NearNames.Describe(name, json.Select(p => p.Key))}");
-            json[name] = value?.DeepClone();
+            // One width is a list of one.
+            json[name] = json[name] is JsonArray && value is JsonValue ? new JsonArray(value.DeepClone()) : value?.DeepClone();
             try { _ = json.Deserialize(defaults.GetType(), Options); }
             catch (JsonException) { throw new SettingsException($"{name}={value?.ToJsonString() ?? "null"}: expected a value like {ToJson(defaults)[name]?.ToJsonString() ?? "a number"}"); }
         }

@@ -1,0 +1,139 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Engine.Interop.Safetensors;
+
+namespace Engine.Algorithms.Tests;
+
+/// <summary>The command as a user runs it.</summary>
+public sealed class EndToEndTests : EngineProcess
+{
+    [Fact]
+    public void Train_twenty_equals_train_ten_and_resume_in_a_new_process()
+    {
+        string[] start = ["train", "edac", "--dataset", "builtin:pendulum", "--seed", "5", .. Small];
+        var whole = Run([.. start, "--steps", "20", "--out", "whole", "--threads", "1"]);
+        Assert.True(whole.Code == 0, whole.Error);
+        Assert.Contains("reached a return of", whole.Output, StringComparison.Ordinal);
+        Assert.Equal(0, Run([.. start, "--steps", "10", "--out", "half", "--threads", "2"]).Code);
+        var resumed = Run("train", "--resume", "half", "--steps", "20", "--threads", "2");
+        Assert.True(resumed.Code == 0, resumed.Error);
+        byte[] Last(string run) => File.ReadAllBytes(In(run, "checkpoints", "step-000000020.safetensors"));
+        Assert.Equal(Last("whole"), Last("half"));
+        var evaluated = Run("evaluate", "half", "--episodes", "4");
+        Assert.True(evaluated.Code == 0, evaluated.Error);
+        Assert.Contains("step 20: return", evaluated.Output, StringComparison.Ordinal);
+    }
+
+    public static TheoryData<string, string> Mistakes() => new()
+    {
+        { "train", "name an algorithm" },
+        { "train edca --dataset builtin:pendulum", "edac" },
+        { "train edac", "--dataset is missing" },
+        { "train edac --dataset nowhere.h5", "no such file" },
+        { "train edac --dataset builtin:pendulm", "pendulum" },
+        { "train edac --dataset broken.h5", "signature" },
+        { "train edac --dataset builtin:pendulum --set criticz=3", "critics" },
+        { "train edac --dataset builtin:pendulum --set critics=1", "at least 2" },
+        { "train edac --dataset builtin:pendulum --set critics", "key=value" },
+        { "train edac --dataset builtin:pendulum --steps zero", "zero" },
+        { "train edac --dataset builtin:pendulum --steps 0", "at least 1" },
+        { "train edac --dataset builtin:pendulum --env Pendulum-v2", "Pendulum-v1" },
+        { "train edac --dataset builtin:pendulum --device cuda", "cpu" },
+        { "train edac --dataset builtin:pendulum --threads 0", "1 to 1024" },
+        { "train edac --dataset builtin:pendulum --bogus", "--bogus" },
+        { "train --resume nowhere", "no such folder" },
+        { "train edac --resume nowhere", "give no algorithm" },
+        { "evaluate nowhere", "no such folder" },
+        { "verify nowhere", "no such folder" },
+        { "study nowhere.json", "no such file" },
+        { "algorithms sac", "sac-n" },
+        { "train dqn --dataset builtin:pendulum", "discrete actions, here are" },
+        { "train bc --dataset builtin:cartpole", "for them there are" },
+        { "train bc --dataset builtin:pendulum --rewards scael=2", "near it: scale" },
+        { "train bc --dataset builtin:pendulum,rows=none", "rows=2" },
+        { "train bc --dataset builtin:pendulum --env maze2d-umaze-v1", "actions have 1 components, expected 2 actions" },
+        { "datasets inspect nowhere.npz", "no such file" },
+        { "datasets make pendulun x.hdf5", "near it: pendulum" },
+        { "datasets convert builtin:pendulum x.parquet", ".hdf5" },
+        { "report nowhere", "no such folder" },
+        { "export nowhere --output policy.onnx", ".safetensors" },
+        { "completion tcsh", "bash" },
+        { "nonsense", "nonsense" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Mistakes))]
+    public void Mistakes_exit_with_2_and_one_line(string arguments, string expected)
+    {
+        File.WriteAllText(In("broken.h5"), "not HDF5");
+        Refused(expected, arguments.Split(' '));
+    }
+
+    [Fact]
+    public void Ctrl_c_saves_and_exits_with_130()
+    {
+        if (OperatingSystem.IsWindows()) return; // there is no kill -INT to send
+        using var process = Start(["train", "bc", "--dataset", "builtin:pendulum", "--steps", "100000000", "--out", "endless", .. Small]);
+        while (process.StandardOutput.ReadLine() is { } line && !line.StartsWith("step", StringComparison.Ordinal)) { }
+        using (var kill = Process.Start("kill", ["-INT", process.Id.ToString()])) kill.WaitForExit();
+        process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        Assert.Equal(130, process.ExitCode);
+        Assert.Equal(0, Run("evaluate", "endless", "--episodes", "2").Code);
+    }
+
+    [Fact]
+    public void A_run_is_reported_exported_and_listed_as_json()
+    {
+        var trained = Run(["train", "dqn", "--dataset", "builtin:cartpole,rows=2000", "--steps", "20", "--out", "run", "--json", .. Small]);
+        Assert.True(trained.Code == 0, trained.Error);
+        var lines = trained.Output.TrimEnd('\n').Split('\n').Select(l => JsonNode.Parse(l)!.AsObject()).ToArray();
+        Assert.Equal(20, (int)lines[^2]["step"]!);
+        Assert.Equal(3, (int)lines[^2]["evaluation"]!["episodes"]!);
+        Assert.Equal("done", (string)lines[^1]["event"]!);
+        foreach (string name in new[] { "config.json", "dataset.json", "metrics.csv", "report.html" }) Assert.True(File.Exists(In("run", name)), name);
+        Assert.Single(Directory.GetFiles(In("run"), "events.out.tfevents.*"));
+        Assert.True(File.Exists(In("run", "checkpoints", "best.safetensors")));
+
+        string page = File.ReadAllText(In("run", "report.html"));
+        Assert.Contains("critic_loss", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("http", page, StringComparison.Ordinal);
+        Assert.Equal(0, Run("report", "run", "--output", "page.html").Code);
+        Assert.Equal(20, (int)JsonNode.Parse(Run("evaluate", "run", "--episodes", "2", "--checkpoint", "best", "--json").Output)!["step"]!);
+        Assert.Equal(0, Run("export", "run", "--output", "policy.safetensors").Code);
+        var exported = SafetensorsFile.Read(In("policy.safetensors"));
+        Assert.Equal("2", exported.Metadata["action_count"]);
+        Assert.All(exported.Tensors, t => Assert.True(t.Name.StartsWith("critics.", StringComparison.Ordinal) || t.Name.StartsWith("normalizer.", StringComparison.Ordinal)));
+
+        var inspected = JsonNode.Parse(Run("datasets", "inspect", "builtin:cartpole,rows=500", "--json").Output)!;
+        Assert.Equal(("builtin", 500), ((string)inspected["layout"]!, (int)inspected["rows"]!));
+        Assert.Contains(Run("algorithms", "--json").Output.TrimEnd('\n').Split('\n'), l => (string?)JsonNode.Parse(l)!["name"] == "iql");
+    }
+
+    [Fact]
+    public void Shells_are_given_completions()
+    {
+        Assert.Contains("td3-bc", Run("[suggest:15]", "engine train td3").Output, StringComparison.Ordinal);
+        Assert.Contains("builtin:pendulum", Run("[suggest:33]", "engine train bc --dataset builtin").Output, StringComparison.Ordinal);
+        Assert.Contains("expectile=", Run("[suggest:27]", "engine train iql --set expec").Output, StringComparison.Ordinal);
+        foreach (string shell in new[] { "bash", "zsh", "fish", "pwsh" }) Assert.Contains("[suggest:", Run("completion", shell).Output, StringComparison.Ordinal);
+        if (!File.Exists("/bin/bash")) return;
+        File.WriteAllText(In("completion.sh"), Run("completion", "bash").Output);
+        string engine = Path.Combine(AppContext.BaseDirectory, "engine.dll");
+        using var bash = Process.Start(new ProcessStartInfo("/bin/bash", ["-c", $"engine() {{ dotnet '{engine}' \"$@\"; }}; source completion.sh; COMP_LINE='engine st'; COMP_POINT=9; _engine_complete; echo \"${{COMPREPLY[@]}}\""]) { RedirectStandardOutput = true, WorkingDirectory = Folder })!;
+        Assert.Contains("study", bash.StandardOutput.ReadToEnd(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Lists_and_help_work()
+    {
+        Assert.Contains("sac-n", Run("algorithms").Output, StringComparison.Ordinal);
+        Assert.Contains("diversity_epsilon", Run("algorithms", "edac").Output, StringComparison.Ordinal);
+        Assert.Contains("of 52", Run("algorithms", "--papers").Output, StringComparison.Ordinal);
+        Assert.Contains("GFLOP/s", Run("devices").Output, StringComparison.Ordinal);
+        Assert.Contains("--dataset", Run("train", "--help").Output, StringComparison.Ordinal);
+        var verified = Run("verify", Path.Combine(AppContext.BaseDirectory, "fixtures", "bc"));
+        Assert.True(verified.Code == 0, verified.Error);
+        Assert.Contains("all agree", verified.Output, StringComparison.Ordinal);
+    }
+}

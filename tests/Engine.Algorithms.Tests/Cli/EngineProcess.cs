@@ -1,0 +1,48 @@
+using System.Diagnostics;
+
+namespace Engine.Algorithms.Tests;
+
+/// <summary>The command as a user runs it, in processes of its own, in a temporary folder.</summary>
+public abstract class EngineProcess : IDisposable
+{
+    private static readonly string Engine = Path.Combine(AppContext.BaseDirectory, "engine.dll");
+
+    /// <summary>A run so small that starting the process is most of the time.</summary>
+    protected static readonly string[] Small = ["--set", "hidden_sizes=16,16", "--set", "batch_size=32", "--episodes", "3", "--evaluate-every", "0", "--log-every", "10", "--checkpoint-every", "10"];
+
+    /// <summary>Where the processes run.</summary>
+    protected string Folder { get; } = Directory.CreateTempSubdirectory("engine-cli").FullName;
+
+    /// <inheritdoc/>
+    public virtual void Dispose()
+    {
+        Directory.Delete(Folder, true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>A path in the folder.</summary>
+    protected string In(params string[] parts) => Path.Combine([Folder, .. parts]);
+
+    /// <summary>Starts a process.</summary>
+    protected Process Start(params string[] arguments) =>
+        Process.Start(new ProcessStartInfo("dotnet", [Engine, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Folder })!;
+
+    /// <summary>Runs one to its end.</summary>
+    protected (int Code, string Output, string Error) Run(params string[] arguments)
+    {
+        using var process = Start(arguments);
+        var error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output, error.Result);
+    }
+
+    /// <summary>Runs one that must be refused with exit code 2 and one line.</summary>
+    protected void Refused(string expected, params string[] arguments)
+    {
+        var (code, _, error) = Run(arguments);
+        Assert.Equal(2, code);
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+        Assert.Single(error.TrimEnd('\n').Split('\n'));
+    }
+}
