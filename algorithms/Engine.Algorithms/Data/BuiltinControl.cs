@@ -28,46 +28,13 @@ public static class BuiltinControl
     /// <summary>Episodes one after the other until there are enough rows; equal seeds begin alike whatever the size.</summary>
     private static Dataset Make(string name, string id, int rows, ulong seed, Func<PhiloxStream, Func<float[], float>> behaviour)
     {
-        var environment = EnvironmentCatalogue.Find(id).Create(1);
-        int s = environment.ObservationSize;
-        var (observations, next, actions, rewards) = (new float[rows * s], new float[rows * s], new float[rows], new float[rows]);
-        var (terminals, timeouts, ends) = (new bool[rows], new bool[rows], new bool[rows]);
-        var (seen, reward, terminal) = (new float[s], new float[1], new bool[1]);
-        for (int row = 0, episode = 0; row < rows; episode++)
+        var recorder = new Recorder(EnvironmentCatalogue.Find(id).Create(1));
+        for (int episode = 0; recorder.Count < rows; episode++)
         {
             var random = new PhiloxStream(seed, $"builtin:{name}[{episode}]");
             var act = behaviour(random);
-            environment.Reset(0, random);
-            for (int t = 0; t < environment.MaxSteps && row < rows; t++, row++)
-            {
-                environment.Observe(seen);
-                seen.CopyTo(observations, row * s);
-                actions[row] = act(seen);
-                environment.Step(actions.AsSpan(row, 1), reward, terminal);
-                environment.Observe(next.AsSpan(row * s, s));
-                (rewards[row], terminals[row], timeouts[row]) = (reward[0], terminal[0], !terminal[0] && t == environment.MaxSteps - 1);
-                ends[row] = terminals[row] || timeouts[row];
-                if (!ends[row]) continue;
-                row++;
-                break;
-            }
+            recorder.Record(o => [act(o)], random, rows);
         }
-        ends[^1] = true;
-        return new Dataset
-        {
-            Source = "builtin:" + name,
-            Layout = "builtin",
-            ObservationSize = s,
-            ActionSize = 1,
-            ActionSpace = environment.ActionSpace,
-            Observations = observations,
-            Actions = actions,
-            Rewards = rewards,
-            Terminals = terminals,
-            Timeouts = timeouts,
-            Ends = ends,
-            NextObservations = next,
-            Environment = id,
-        };
+        return recorder.ToDataset("builtin:" + name, id) with { Layout = "builtin" };
     }
 }

@@ -120,6 +120,9 @@ public sealed class Trainer : IDisposable
     /// <summary>Updates done so far.</summary>
     public int Step { get; private set; }
 
+    /// <summary>The policy as it stands; null without an environment.</summary>
+    public Policy? Policy => _policy;
+
     /// <summary>All variables.</summary>
     public State State => _state;
 
