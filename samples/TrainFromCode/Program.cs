@@ -8,7 +8,7 @@ var data = TrainingData.Load("builtin:pendulum", environment: "Pendulum-v1");
 var config = new RunConfig
 {
     Algorithm = "td3-bc",
-    Settings = new Td3BcSettings { HiddenSizes = [64, 64] },
+    Settings = new Td3BcSettings { HiddenSizes = [64, 64], Alpha = 10 },
     Dataset = data.Source,
     Environment = "Pendulum-v1",
     Steps = 15_000,

@@ -57,6 +57,18 @@ public sealed record Dataset
     /// <summary>N.</summary>
     public int Count => Rewards.Length;
 
+    /// <summary>The trajectories in order, as ranges of rows.</summary>
+    public IEnumerable<Range> Episodes()
+    {
+        int first = 0;
+        for (int i = 0; i < Count; i++)
+        {
+            if (!Ends[i] && !Terminals[i] && i + 1 < Count) continue;
+            yield return first..(i + 1);
+            first = i + 1;
+        }
+    }
+
     /// <summary>Loads a dataset.</summary>
     /// <param name="source">A file (.h5, .hdf5, .npz, .csv), a Minari folder, or <c>builtin:NAME[,rows=N][,seed=S]</c>.</param>
     /// <param name="options">What the file does not say.</param>

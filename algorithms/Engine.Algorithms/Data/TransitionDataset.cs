@@ -106,7 +106,7 @@ public sealed class TransitionDataset : TrainingData
         }
         if (clipped > 0) notes.Add($"{clipped} rows have actions outside their bounds and were clipped");
 
-        double[] returns = EpisodeReturnsOf(flat);
+        double[] returns = flat.Episodes().Select(e => flat.Rewards[e].Sum(r => (double)r)).ToArray();
         return new TransitionDataset
         {
             Source = flat.Source,
@@ -146,20 +146,6 @@ public sealed class TransitionDataset : TrainingData
         for (int j = 0; j < a; j++)
             if (high[j] <= low[j]) (low[j], high[j]) = (low[j] - 1, low[j] + 1); // a component that never moves
         return new ActionBounds(low, high);
-    }
-
-    private static double[] EpisodeReturnsOf(Dataset flat)
-    {
-        var returns = new List<double>();
-        double sum = 0;
-        for (int i = 0; i < flat.Rewards.Length; i++)
-        {
-            sum += flat.Rewards[i];
-            if (!flat.Ends[i] && !flat.Terminals[i] && i + 1 < flat.Rewards.Length) continue;
-            returns.Add(sum);
-            sum = 0;
-        }
-        return returns.ToArray();
     }
 
     private static string Hash(params float[][] columns)

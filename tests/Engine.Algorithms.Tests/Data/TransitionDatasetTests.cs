@@ -60,6 +60,27 @@ public class TransitionDatasetTests
     }
 
     [Fact]
+    public void Windows_of_several_steps_end_at_terminals_and_cuts()
+    {
+        // Rewards 1 1 1 | 2 2 2; the first trajectory ends with a terminal, the second is cut off: its last row has no successor.
+        var data = Flat([false, false, true, false, false, false], [false, false, true, false, false, true]);
+        Assert.Equal([0..3, 3..6], data.Episodes());
+        var two = NStepTransitions.From(data, 2, 0.5);
+        Assert.Equal([0f, 1, 2, 3, 4], two.Observations);
+        Assert.Equal([1.5f, 1.5f, 1, 3, 2], two.Returns);
+        Assert.Equal([2, 2, 1, 2, 1], two.Steps);
+        Assert.Equal([0.25f, 0, 0, 0.25f, 0.5f], two.BootstrapDiscounts);
+        Assert.Equal([2f, 2, 2, 5, 5], two.BootstrapObservations); // behind a terminal nothing is used
+        var one = NStepTransitions.From(data, 1, 0.9);
+        var view = TransitionDataset.From(data, Bounds);
+        Assert.Equal(view.NextObservations, one.BootstrapObservations);
+        Assert.Equal(view.Rewards, one.Returns);
+        Assert.Equal(3, NStepTransitions.From(Flat(None, None, [1, 2, 3, 4, 5, 6]), 3, 1).Steps[0]);
+        Assert.Contains("shuffled", Assert.Throws<DatasetException>(() => NStepTransitions.From(Flat(None, None, [9, 8, 7, 6, 5, 4]), 3, 1)).Message, StringComparison.Ordinal);
+        Assert.Throws<SettingsException>(() => NStepTransitions.From(data, 0, 1));
+    }
+
+    [Fact]
     public void Bad_rows_are_named()
     {
         void Fails(Dataset flat, string expected) => Assert.Contains(expected, Assert.Throws<DatasetException>(() => TransitionDataset.From(flat, Bounds)).Message, StringComparison.Ordinal);
