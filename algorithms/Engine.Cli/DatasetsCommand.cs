@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Engine.Algorithms;
 using Engine.Algorithms.Data;
-using Engine.Algorithms.Environments;
 using Spectre.Console;
 
 namespace Engine.Cli;
@@ -75,15 +74,16 @@ internal static class DatasetsCommand
     {
         var source = new Argument<string>("source") { Description = "a file, a Minari folder, or builtin:NAME" };
         var target = new Argument<string>("target") { Description = "NAME.hdf5 or NAME.npz (D4RL's keys), or a folder NAME.shards of transitions for data larger than memory" };
+        var also = new Option<string[]>("--also") { Description = "a further file, for shards only: files are read one after another, so that all of them together may be larger than memory; repeatable", DefaultValueFactory = _ => [] };
         var rows = new Option<int>("--rows-per-shard") { Description = "transitions of a shard", DefaultValueFactory = _ => 1_000_000 };
         var environment = Shared.Environments("environment, for the action bounds of shards");
         var (columns, maxSteps) = (Shared.Columns(), Shared.MaxSteps());
         var force = new Option<bool>("--force") { Description = "replace an existing file" };
-        var command = new Command("convert", "Write a dataset in another layout. Example: engine datasets convert log.csv log.hdf5 --column observations=state") { source, target, rows, environment, columns, maxSteps, force };
+        var command = new Command("convert", "Write a dataset in another layout. Example: engine datasets convert log.csv log.hdf5 --column observations=state") { source, target, also, rows, environment, columns, maxSteps, force };
         command.SetAction(parse =>
         {
-            var data = Dataset.Load(parse.GetValue(source)!, Shared.DatasetOptions(parse, columns, maxSteps));
-            Write(data, parse.GetValue(target)!, parse.GetValue(rows), parse.GetValue(environment), parse.GetValue(force));
+            var options = Shared.DatasetOptions(parse, columns, maxSteps);
+            Write([parse.GetValue(source)!, .. parse.GetValue(also)!], options, parse.GetValue(target)!, parse.GetValue(rows), parse.GetValue(environment), parse.GetValue(force));
             return 0;
         });
         return command;
@@ -102,24 +102,29 @@ internal static class DatasetsCommand
         command.SetAction(parse =>
         {
             string source = $"builtin:{parse.GetValue(name)}{(parse.GetValue(rows) is { } n ? $",rows={n}" : "")},seed={parse.GetValue(seed)}";
-            Write(Dataset.Load(source), parse.GetValue(target)!, parse.GetValue(perShard), null, parse.GetValue(force));
+            Write([source], new DatasetOptions(), parse.GetValue(target)!, parse.GetValue(perShard), null, parse.GetValue(force));
             return 0;
         });
         return command;
     }
 
-    private static void Write(Dataset data, string target, int rowsPerShard, string? environment, bool force)
+    private static void Write(string[] sources, DatasetOptions options, string target, int rowsPerShard, string? environment, bool force)
     {
         if (Path.GetExtension(target.TrimEnd('/')) == ShardedDataset.Extension)
         {
             if (force && Directory.Exists(target)) Directory.Delete(target, recursive: true);
-            var view = TransitionDataset.From(data, environment is null ? null : EnvironmentCatalogue.Find(environment).Create(1).ActionSpace);
-            foreach (string note in view.Notes) Console.WriteLine("note: " + note);
-            ShardedDataset.Write(view, target, rowsPerShard);
-            Console.WriteLine($"{target}: {view.Count:N0} transitions in {ShardedDataset.Open(target).Shards} shards");
+            ShardedDataset.Write(sources.Select(source => (TransitionDataset)TrainingData.Load(source, environment, options)).Select(part =>
+            {
+                foreach (string note in part.Notes) Console.WriteLine($"{part.Source}: note: {note}");
+                return part;
+            }), target, rowsPerShard);
+            var written = ShardedDataset.Open(target);
+            Console.WriteLine($"{target}: {written.Count:N0} transitions in {written.Shards} shards");
             return;
         }
+        if (sources.Length > 1) throw new SettingsException($"--also: {target} is one file; several sources go into a folder {ShardedDataset.Extension}");
         if (File.Exists(target) && !force) throw new SettingsException($"{target}: exists already; --force replaces it");
+        var data = Dataset.Load(sources[0], options);
         foreach (string note in data.Notes) Console.WriteLine("note: " + note);
         DatasetWriter.Write(data, target);
         Console.WriteLine($"{target}: {data.Count:N0} rows of {data.Layout}, {data.ObservationSize} observations, {data.ActionSize} action numbers, {new FileInfo(target).Length / 1e6:F1} MB");

@@ -93,10 +93,11 @@ public sealed class ShardedDataset : TrainingData
     private static string Name(int index) => $"shard-{index:D5}.safetensors";
 
     /// <summary>Cuts transitions into shards. The folder appears when it is complete.</summary>
-    /// <param name="data">All transitions.</param>
+    /// <param name="parts">One after another, so that only one need be in memory; of equal sizes and action spaces.</param>
     /// <param name="folder">To make; must not exist.</param>
-    /// <param name="rowsPerShard">Transitions of a shard; the last may have fewer.</param>
-    public static void Write(TransitionDataset data, string folder, int rowsPerShard)
+    /// <param name="rowsPerShard">Transitions of a shard; the last of a part may have fewer.</param>
+    /// <exception cref="DatasetException">A part differs from the first in its sizes or actions.</exception>
+    public static void Write(IEnumerable<TransitionDataset> parts, string folder, int rowsPerShard)
     {
         if (rowsPerShard < 1) throw new SettingsException($"rows_per_shard={rowsPerShard}: expected at least 1");
         if (Directory.Exists(folder)) throw new SettingsException($"{folder}: exists already");
@@ -106,31 +107,39 @@ public sealed class ShardedDataset : TrainingData
         try
         {
             var rows = new List<int>();
-            for (int from = 0; from < data.Count; from += rowsPerShard)
+            var sources = new List<(string Source, string Fingerprint)>();
+            TransitionDataset? first = null;
+            Moments? moments = null;
+            var returns = new ReturnSummary(0, double.PositiveInfinity, 0, double.NegativeInfinity);
+            foreach (var data in parts)
             {
-                int n = Math.Min(rowsPerShard, data.Count - from);
-                SafetensorsTensor Column(string name, float[] values, int width) => SafetensorsTensor.From(name, [n, width], values.AsSpan(from * width, n * width));
-                SafetensorsFile.Write(Path.Combine(temporary, Name(rows.Count)), [Column("observations", data.Observations, data.ObservationSize), Column("actions", data.Actions, data.ActionSize),
-                    Column("rewards", data.Rewards, 1), Column("next_observations", data.NextObservations, data.ObservationSize), Column("terminals", data.Terminals, 1)], new Dictionary<string, string>());
-                rows.Add(n);
+                first ??= data;
+                if (data.ObservationSize != first.ObservationSize || data.ActionSpace != first.ActionSpace)
+                    throw new DatasetException($"{data.Source}: {data.ObservationSize} observations and {data.ActionSpace}, expected {first.ObservationSize} and {first.ActionSpace} as in {first.Source}");
+                Cut(data, temporary, rowsPerShard, rows);
+                sources.Add((data.Source, data.Fingerprint));
+                moments = moments is null ? Moments.Of(data) : moments.With(Moments.Of(data));
+                var r = data.Returns;
+                int episodes = returns.Episodes + r.Episodes;
+                returns = new ReturnSummary(episodes, Math.Min(returns.Min, r.Min), returns.Mean + (r.Mean - returns.Mean) * r.Episodes / episodes, Math.Max(returns.Max, r.Max));
             }
-            var (mean, std) = data.ObservationStatistics();
+            if (first is null || moments is null) throw new SettingsException("no data to write");
             JsonArray Numbers<T>(IEnumerable<T> values) => new(values.Select(v => (JsonNode?)JsonValue.Create(v)).ToArray());
-            var bounds = data.ActionSpace as ActionBounds;
+            var bounds = first.ActionSpace as ActionBounds;
             var json = new JsonObject
             {
                 ["format"] = Format,
-                ["source"] = data.Source,
+                ["sources"] = Numbers(sources.Select(s => s.Source)),
                 ["rows"] = Numbers(rows),
-                ["observation_size"] = data.ObservationSize,
+                ["observation_size"] = first.ObservationSize,
                 ["action_low"] = bounds is null ? null : Numbers(bounds.Low),
                 ["action_high"] = bounds is null ? null : Numbers(bounds.High),
-                ["action_count"] = (data.ActionSpace as DiscreteActions)?.Count,
-                ["observation_mean"] = Numbers(mean),
-                ["observation_std"] = Numbers(std),
-                ["returns"] = new JsonObject { ["episodes"] = data.Returns.Episodes, ["min"] = data.Returns.Min, ["mean"] = data.Returns.Mean, ["max"] = data.Returns.Max },
+                ["action_count"] = (first.ActionSpace as DiscreteActions)?.Count,
+                ["observation_mean"] = Numbers(moments.Mean),
+                ["observation_std"] = Numbers(moments.Std),
+                ["returns"] = new JsonObject { ["episodes"] = returns.Episodes, ["min"] = returns.Min, ["mean"] = returns.Mean, ["max"] = returns.Max },
                 // Of the rows and of how they are cut: other shards are other batches.
-                ["fingerprint"] = Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes($"{data.Fingerprint} {rowsPerShard}"))),
+                ["fingerprint"] = Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes($"{string.Join(" ", sources.Select(s => s.Fingerprint))} {rowsPerShard}"))),
             };
             AtomicFile.Write(Path.Combine(temporary, "index.json"), s => s.Write(Encoding.UTF8.GetBytes(json.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n")));
             Directory.Move(temporary, folder);
@@ -140,6 +149,41 @@ public sealed class ShardedDataset : TrainingData
             try { Directory.Delete(temporary, true); }
             catch (IOException) { /* the first error is the one to report */ }
             throw;
+        }
+    }
+
+    private static void Cut(TransitionDataset data, string folder, int rowsPerShard, List<int> rows)
+    {
+        for (int from = 0; from < data.Count; from += rowsPerShard)
+        {
+            int n = Math.Min(rowsPerShard, data.Count - from);
+            SafetensorsTensor Column(string name, float[] values, int width) => SafetensorsTensor.From(name, [n, width], values.AsSpan(from * width, n * width));
+            SafetensorsFile.Write(Path.Combine(folder, Name(rows.Count)), [Column("observations", data.Observations, data.ObservationSize), Column("actions", data.Actions, data.ActionSize),
+                Column("rewards", data.Rewards, 1), Column("next_observations", data.NextObservations, data.ObservationSize), Column("terminals", data.Terminals, 1)], new Dictionary<string, string>());
+            rows.Add(n);
+        }
+    }
+
+    /// <summary>Mean and standard deviation of columns, which can be joined (Chan et al. 1979).</summary>
+    private sealed record Moments(long Count, double[] Mean, double[] Std)
+    {
+        public static Moments Of(TransitionDataset data)
+        {
+            var (mean, std) = data.ObservationStatistics();
+            return new Moments(data.Count, mean, std);
+        }
+
+        public Moments With(Moments other)
+        {
+            long n = Count + other.Count;
+            var (mean, std) = (new double[Mean.Length], new double[Mean.Length]);
+            for (int i = 0; i < mean.Length; i++)
+            {
+                double difference = other.Mean[i] - Mean[i];
+                mean[i] = Mean[i] + difference * other.Count / n;
+                std[i] = Math.Sqrt((Std[i] * Std[i] * Count + other.Std[i] * other.Std[i] * other.Count + difference * difference * Count * other.Count / n) / n);
+            }
+            return new Moments(n, mean, std);
         }
     }
 }

@@ -53,7 +53,7 @@ public static class Report
 
     private static string Html(RunHistory[] runs, string title)
     {
-        var groups = runs.GroupBy(Label).Select((g, i) => new Group(g.Key, i % Colours, g.ToArray())).ToArray();
+        var groups = runs.GroupBy(Labels(runs)).Select((g, i) => new Group(g.Key, i % Colours, g.ToArray())).ToArray();
         var page = new StringBuilder();
         page.Append("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>").Append(Text(title)).Append(" - Engine</title><style>").Append(Style).Append("</style></head><body><main>");
         page.Append($"<h1>{Text(title)}</h1><p class=\"about\">{runs.Length} run{(runs.Length == 1 ? "" : "s")}, {string.Join(", ", runs.Select(r => r.Config.Environment ?? "no environment").Distinct().Select(Text))}</p>");
@@ -63,7 +63,7 @@ public static class Report
         bool normalized = runs.All(r => r.Evaluations.All(e => e.Normalized is not null)) && runs.Any(r => r.Evaluations.Count > 0);
         if (runs.Any(r => r.Evaluations.Count > 0))
         {
-            Chart(page, "Return", Spread(runs), groups.SelectMany(g => Evaluations(g, e => e.Mean, e => e.StandardError)), "updates", "return");
+            Chart(page, "Return", Spread(groups), groups.SelectMany(g => Evaluations(g, e => e.Mean, e => e.StandardError)), "updates", "return");
             if (normalized) Chart(page, "Normalised return", "0 and 100 are the references of the task", groups.SelectMany(g => Evaluations(g, e => e.Normalized!.Value, _ => double.NaN)), "updates", "normalised return");
             Chart(page, "Return by time", "seconds of training, without evaluations", groups.SelectMany(g => g.Runs.Select(r => new Curve(g.Name, g.Colour, r.Evaluations.Select(e => e.Seconds).ToArray(), r.Evaluations.Select(e => e.Mean).ToArray()))), "seconds", "return");
         }
@@ -77,15 +77,16 @@ public static class Report
         return page.Append("</main></body></html>\n").ToString();
     }
 
-    private static string Label(RunHistory run)
+    /// <summary>The folder's name without the seed, with the folder above where names repeat: a study with several datasets has a folder for each.</summary>
+    private static Func<RunHistory, string> Labels(RunHistory[] runs)
     {
-        string name = Regex.Replace(Path.GetFileName(Path.GetFullPath(run.Folder)), @"-seed\d+$", "");
-        string parent = Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(run.Folder))!);
-        // A study with several datasets has a folder for each.
-        return File.Exists(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(run.Folder))!, "table.md")) || parent is "runs" ? name : $"{parent}/{name}";
+        static string Name(RunHistory run) => Regex.Replace(Path.GetFileName(Path.GetFullPath(run.Folder)), @"-seed\d+$", "");
+        static string Parent(RunHistory run) => Path.GetDirectoryName(Path.GetFullPath(run.Folder))!;
+        var repeated = runs.GroupBy(Name).Where(g => g.Select(Parent).Distinct().Count() > 1).Select(g => g.Key).ToHashSet();
+        return run => repeated.Contains(Name(run)) ? $"{Path.GetFileName(Parent(run))}/{Name(run)}" : Name(run);
     }
 
-    private static string Spread(RunHistory[] runs) => runs.GroupBy(Label).Any(g => g.Count() > 1)
+    private static string Spread(Group[] groups) => groups.Any(g => g.Runs.Length > 1)
         ? "thick: mean over seeds, band: its standard error; thin: single seeds" : "band: standard error over episodes";
 
     private static IEnumerable<Curve> Evaluations(Group g, Func<EvaluationPoint, double> value, Func<EvaluationPoint, double> error)

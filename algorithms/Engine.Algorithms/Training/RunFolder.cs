@@ -65,6 +65,7 @@ public sealed class RunFolder : IDisposable
         Write("dataset.json", Describe(data).ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
         Write(MetricsName, string.Join("\n", rows) + "\n");
         _events = new EventFileWriter(Path, Now());
+        if (ResumeFrom is { } from) _events.Restart(from.Step + 1, Now());
     }
 
     private const string MetricsName = "metrics.csv";

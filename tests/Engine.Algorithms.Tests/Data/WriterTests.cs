@@ -67,7 +67,7 @@ public sealed class WriterTests : IDisposable
     public void Shards_hold_every_transition_and_the_same_statistics()
     {
         var data = TransitionDataset.From(Dataset.Load("builtin:pendulum,rows=1000"), null);
-        ShardedDataset.Write(data, In("p.shards"), 300);
+        ShardedDataset.Write([data], In("p.shards"), 300);
         var shards = (ShardedDataset)TrainingData.Load(In("p.shards"));
         Assert.Equal((4, data.Count, 300, data.ActionSpace), (shards.Shards, shards.Count, shards.LargestShard, shards.ActionSpace));
         Assert.Equal(data.Observations, Enumerable.Range(0, 4).SelectMany(i => shards.Shard(i).Observations));
@@ -75,11 +75,32 @@ public sealed class WriterTests : IDisposable
         Assert.Equal(data.ObservationStatistics().Std, shards.ObservationStatistics().Std);
         Assert.Equal(data.Returns, shards.Returns);
         Assert.NotEqual(data.Fingerprint, shards.Fingerprint);
-        Assert.Throws<SettingsException>(() => ShardedDataset.Write(data, In("p.shards"), 300)); // is there already
+        Assert.Throws<SettingsException>(() => ShardedDataset.Write([data], In("p.shards"), 300)); // is there already
         File.Delete(Path.Combine(In("p.shards"), "shard-00002.safetensors"));
         Assert.Contains("shard-00002", Assert.Throws<DatasetException>(() => shards.Shard(2)).Message, StringComparison.Ordinal);
         File.WriteAllText(Path.Combine(In("p.shards"), "index.json"), "{\"format\": 1}");
         Assert.Contains("not an index", Assert.Throws<DatasetException>(() => TrainingData.Load(In("p.shards"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Parts_are_joined_as_if_they_were_one()
+    {
+        var (a, b) = (TransitionDataset.From(Dataset.Load("builtin:pendulum,rows=1000"), null), TransitionDataset.From(Dataset.Load("builtin:pendulum,rows=600,seed=4"), null));
+        ShardedDataset.Write([a, b], In("two.shards"), 400);
+        var both = ShardedDataset.Open(In("two.shards"));
+        Assert.Equal((a.Count + b.Count, 5), (both.Count, both.Shards)); // 995 and 597 rows
+        var all = a.Observations.Concat(b.Observations).Select((v, i) => (v, i)).ToArray();
+        for (int j = 0; j < 3; j++)
+        {
+            var column = all.Where(p => p.i % 3 == j).Select(p => (double)p.v).ToArray();
+            double mean = column.Average();
+            Assert.Equal(mean, both.ObservationStatistics().Mean[j], 1e-12);
+            Assert.Equal(Math.Sqrt(column.Average(v => (v - mean) * (v - mean))), both.ObservationStatistics().Std[j], 1e-12);
+        }
+        Assert.Equal(a.EpisodeReturns.Concat(b.EpisodeReturns).Average(), both.Returns.Mean, 1e-9);
+        var cart = TransitionDataset.From(Dataset.Load("builtin:cartpole,rows=100"), null);
+        Assert.Contains("expected 3", Assert.Throws<DatasetException>(() => ShardedDataset.Write([a, cart], In("mixed.shards"), 400)).Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(In("mixed.shards")));
     }
 
     private static byte[] Train(TrainingData data, int steps, string? run, bool resume = false)
@@ -104,7 +125,7 @@ public sealed class WriterTests : IDisposable
     public void Training_on_shards_resumes_byte_for_byte_and_sees_all_of_them()
     {
         var data = TransitionDataset.From(Dataset.Load("builtin:pendulum,rows=1000"), null);
-        ShardedDataset.Write(data, In("p.shards"), 300);
+        ShardedDataset.Write([data], In("p.shards"), 300);
         var shards = TrainingData.Load(In("p.shards"));
         var whole = Train(shards, 40, null);
         Train(shards, 20, In("run")); // swaps at 7, 14, 21, ...: the checkpoint lies between two

@@ -24,10 +24,12 @@ public class EventFileTests
             path = writer.Path;
             writer.Scalar("train/loss", 100, 1.5f, 1700000001);
             writer.Scalar("evaluation/return", 200, -3f, 1700000002);
+            writer.Restart(151, 1700000003);
         }
         Assert.Contains("events.out.tfevents.1700000000", path, StringComparison.Ordinal);
         var records = Records(File.ReadAllBytes(path));
-        Assert.Equal(3, records.Count);
+        Assert.Equal(4, records.Count);
+        Assert.Equal((151, 1), (BitConverter.ToInt64(Field(records[3], 2)!), BitConverter.ToInt64(Field(Field(records[3], 7)!, 1)!)));
         Assert.Equal("brain.Event:2", Encoding.UTF8.GetString(Field(records[0], 3)!));
         Assert.Equal(1700000000.5, BitConverter.ToDouble(Field(records[0], 1)!));
         Assert.Equal(("train/loss", 1.5f, 100), Scalar(records[1]));
