@@ -77,8 +77,7 @@ public class RuntimeTests
     public void Every_pass_alone_and_off_gives_equal_bytes()
     {
         byte[]? expected = null;
-        var all = new CompileOptions();
-        foreach (var options in new[] { all, all with { DeadCode = false }, all with { CommonSubexpressions = false }, all with { FusedKernels = false }, all with { ReuseMemory = false }, all with { InPlace = false }, CompileOptions.None })
+        foreach (var options in Sample.EachPassOff().Concat(Sample.EachPassAlone()))
         {
             using var device = new CpuDevice();
             using var state = NewState(device);

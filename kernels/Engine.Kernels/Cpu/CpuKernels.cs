@@ -1,19 +1,13 @@
 namespace Engine.Kernels.Cpu;
 
-/// <summary>Which kernel an op gets on the CPU: one line an op.</summary>
+/// <summary>Which kernel an op gets on the CPU: one line an op here, or in <see cref="ElementLoops"/> if it is elementwise.</summary>
 internal static class CpuKernels
 {
     private delegate CpuKernel Factory(Op op, TensorType[] inputs, TensorType[] outputs);
 
     private static readonly Dictionary<Type, Factory> Table = new()
     {
-        [typeof(Unary)] = (op, x, _) => new UnaryKernel((Unary)op, x[0]),
-        [typeof(Binary)] = (op, x, y) => new BinaryKernel((Binary)op, x, y[0]),
-        [typeof(Compare)] = (op, x, y) => new CompareKernel((Compare)op, x, y[0]),
-        [typeof(Logical)] = (op, x, y) => new LogicalKernel((Logical)op, x, y[0]),
-        [typeof(Select)] = (_, x, y) => new SelectKernel(x, y[0]),
-        [typeof(Fma)] = (_, _, y) => new FmaKernel(y[0]),
-        [typeof(Cast)] = (op, x, _) => new CastKernel(x[0], ((Cast)op).To),
+        [typeof(FusedElementwise)] = (op, x, y) => new ElementwiseKernel(op, x, y[0]),
         [typeof(Permute)] = (op, x, y) =>
         {
             var strides = x[0].Shape.Strides();
@@ -54,11 +48,11 @@ internal static class CpuKernels
     };
 
     /// <summary>Whether the op has a kernel here.</summary>
-    public static bool Has(Op op) => Table.ContainsKey(op.GetType());
+    public static bool Has(Op op) => op.IsElementwise ? ElementLoops.Has(op) : Table.ContainsKey(op.GetType());
 
     /// <summary>The kernel for an op at these types.</summary>
     public static CpuKernel Create(Op op, TensorType[] inputs, TensorType[] outputs) =>
-        Table.TryGetValue(op.GetType(), out var factory)
-            ? factory(op, inputs, outputs)
+        op.IsElementwise && ElementLoops.Has(op) ? new ElementwiseKernel(op, inputs, outputs[0])
+            : Table.TryGetValue(op.GetType(), out var factory) ? factory(op, inputs, outputs)
             : throw new DeviceException($"op {op.Name} is not implemented on device cpu");
 }
