@@ -12,6 +12,9 @@ public sealed record CompileOptions
     /// <summary>Use the device's fused kernels for composites (off: ENGINE_NO_FUSION=1).</summary>
     public bool FusedKernels { get; init; } = On("ENGINE_NO_FUSION");
 
+    /// <summary>Take masks and sums that follow a matrix product into it (off: ENGINE_NO_MATMUL_FUSION=1).</summary>
+    public bool MatMulFusion { get; init; } = On("ENGINE_NO_MATMUL_FUSION");
+
     /// <summary>Make one kernel of elementwise ops that feed one another (off: ENGINE_NO_ELEMENTWISE_FUSION=1).</summary>
     public bool ElementwiseFusion { get; init; } = On("ENGINE_NO_ELEMENTWISE_FUSION");
 

@@ -13,8 +13,7 @@ internal sealed class ElementwiseFusion
     private const int MaxSteps = 20;
 
     private readonly Device _device;
-    private readonly Dictionary<Node, Node> _rootOf = []; // member -> the op whose place the expression takes
-    private readonly Dictionary<Node, (FusedElementwise Op, List<Tensor> Inputs)> _expressions = [];
+    private readonly Rewrites _rewrites = new();
 
     private ElementwiseFusion(Device device) => _device = device;
 
@@ -22,10 +21,7 @@ internal sealed class ElementwiseFusion
     {
         var pass = new ElementwiseFusion(device);
         pass.Group(graph);
-        return GraphCopy.Run(graph, node => !pass._rootOf.TryGetValue(node, out var root) || root == node, (node, target, at) =>
-            pass._expressions.TryGetValue(node, out var e)
-                ? target.AppendTranslated(e.Op, e.Inputs.Select(at).ToArray(), node.OutputTypes, null, node.Scope).Outputs
-                : null);
+        return pass._rewrites.Apply(graph);
     }
 
     private void Group(Graph graph)
@@ -78,8 +74,6 @@ internal sealed class ElementwiseFusion
             numbers[node.Outputs[0]] = inputs.Count + steps.Count - 1;
         }
         var op = new FusedElementwise(inputs.Count, steps);
-        if (!_device.Implements(op, inputs.Select(t => t.Type).ToArray(), root.OutputTypes)) return;
-        foreach (var node in inside) _rootOf[node] = root;
-        _expressions[root] = (op, inputs);
+        if (_device.Implements(op, inputs.Select(t => t.Type).ToArray(), root.OutputTypes)) _rewrites.Replace(root, op, inputs.ToArray());
     }
 }

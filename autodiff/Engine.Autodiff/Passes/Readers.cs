@@ -6,15 +6,11 @@ internal sealed class Readers
     private readonly Dictionary<Tensor, List<Node>> _readers = [];
     private readonly HashSet<Tensor> _kept = [];
 
-    public Readers(Graph graph)
-    {
-        foreach (var tensor in graph.Outputs.Values.Concat(graph.Assigned.Values)) _kept.Add(tensor);
-        Add(graph);
-    }
+    public Readers(Graph graph) => Add(graph);
 
     private void Add(Graph graph)
     {
-        foreach (var result in graph.Results) _kept.Add(result);
+        foreach (var tensor in graph.Outputs.Values.Concat(graph.Assigned.Values).Concat(graph.Results)) _kept.Add(tensor);
         foreach (var node in graph.Nodes)
         {
             foreach (var input in node.Inputs)
@@ -26,8 +22,11 @@ internal sealed class Readers
         }
     }
 
-    /// <summary>The only node that reads the tensor, if there is exactly one, which reads it once, and nothing else needs it; else null.</summary>
-    public Node? Only(Tensor tensor) => !_kept.Contains(tensor) && _readers.TryGetValue(tensor, out var list) && list.Count == 1 ? list[0] : null;
+    /// <summary>Whether the node that made the tensor may disappear into the one that reads it: that is its only reader and reads it once.</summary>
+    public bool IsOnly(Tensor tensor) => !_kept.Contains(tensor) && _readers.TryGetValue(tensor, out var list) && list.Count == 1;
+
+    /// <summary>Whether any node reads the tensor.</summary>
+    public bool IsRead(Tensor tensor) => _readers.ContainsKey(tensor);
 
     /// <summary>Whether the tensor is an output, a variable's new value or a loop's result.</summary>
     public bool IsKept(Tensor tensor) => _kept.Contains(tensor);

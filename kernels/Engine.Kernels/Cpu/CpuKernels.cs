@@ -33,6 +33,7 @@ internal static class CpuKernels
         [typeof(Sort)] = (op, x, _) => new SortKernel((Sort)op, x[0]),
         [typeof(SearchSorted)] = (op, x, _) => new SearchSortedKernel((SearchSorted)op, x[0], x[1]),
         [typeof(MatMul)] = (op, x, y) => new MatMulKernel((MatMul)op, x, y[0]),
+        [typeof(FusedMatMul)] = (op, x, y) => new MatMulKernel((FusedMatMul)op, x, y[0]),
         [typeof(Unfold)] = (op, x, _) => new UnfoldKernel((Unfold)op, x[0]),
         [typeof(Fold)] = (op, x, _) => new FoldKernel((Fold)op, x[0]),
         [typeof(RandomUniform)] = (op, x, _) => new RandomKernel((RandomOp)op, x),

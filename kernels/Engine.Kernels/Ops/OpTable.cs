@@ -182,6 +182,13 @@ public static class OpTable
                     yield return Case(new MatMul(ta, tb), rounded, small, F(a), F([2, .. b]));
                     if (small) yield return Case(new MatMul(ta, tb), rounded, true, F([2, 1, .. a]), F([3, .. b]));
                 }
+        foreach (var (residual, mask) in new[] { (false, true), (true, false), (true, true) })
+            foreach (var (m, k, n) in new[] { (3, 4, 5), (1, 7, 40), (40, 9, 1), (4, 1, 6), (13, 23, 34), (25, 400, 65) })
+            {
+                SampleInput[] after = [.. residual ? [F([2, m, n])] : Array.Empty<SampleInput>(), .. mask ? [F([2, m, n])] : Array.Empty<SampleInput>()];
+                yield return Case(new FusedMatMul(new MatMul(false, true), residual, mask), rounded, false, [F([m, k]), F([2, n, k]), .. after]);
+                yield return Case(new FusedMatMul(new MatMul(true, false), residual, mask), rounded, false, [F([2, k, m]), F([2, k, n]), .. after]);
+            }
         yield return Case(new MatMul(false, false), rounded, false, F([40, 700]), F([700, 33]));
         yield return Case(new MatMul(false, false), rounded, false, F([2, 3, 0]), F([0, 4]));
         yield return Case(new MatMul(false, true), rounded, false, F([0, 3]), F([4, 3]));
