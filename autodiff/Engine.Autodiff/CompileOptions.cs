@@ -12,6 +12,9 @@ public sealed record CompileOptions
     /// <summary>Use the device's fused kernels for composites (off: ENGINE_NO_FUSION=1).</summary>
     public bool FusedKernels { get; init; } = On("ENGINE_NO_FUSION");
 
+    /// <summary>Where a minimum or maximum over an ensemble sends a gradient to one member, compute that member's alone (off: ENGINE_NO_WINNING_MEMBER=1).</summary>
+    public bool WinningMember { get; init; } = On("ENGINE_NO_WINNING_MEMBER");
+
     /// <summary>Take masks and sums that follow a matrix product into it (off: ENGINE_NO_MATMUL_FUSION=1).</summary>
     public bool MatMulFusion { get; init; } = On("ENGINE_NO_MATMUL_FUSION");
 

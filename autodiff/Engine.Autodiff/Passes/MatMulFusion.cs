@@ -24,11 +24,11 @@ internal static class MatMulFusion
             if (node.Body is { } body) Find(body, readers, device, rewrites);
             if (taken.Contains(node) || node.Outputs.Length == 0 || node.Outputs[0].Type.Rows) continue;
             Tensor value = node.Outputs[0];
-            var (mask, masked) = MaskOf(node);
-            if (masked is not null)
+            Tensor? mask = null;
+            if (Patterns.Mask(node) is { } found)
             {
-                if (!readers.IsOnly(masked) || masked.Type != value.Type) continue;
-                value = masked;
+                if (readers.Only(found.Masked) is null) continue;
+                (mask, value) = found;
             }
             Tensor? residual = null;
             var last = value.Node;
@@ -43,23 +43,14 @@ internal static class MatMulFusion
         }
     }
 
-    /// <summary>If the node is select(mask &gt; 0, masked, 0): the two.</summary>
-    private static (Tensor? Mask, Tensor? Masked) MaskOf(Node node)
-    {
-        if (node.Op is not Select || !IsZero(node.Inputs[2]) || node.Inputs[0].Node is not { Op: Compare { Kind: CompareKind.Greater } } compare || !IsZero(compare.Inputs[1])) return default;
-        return compare.Inputs[0].Type == node.Outputs[0].Type ? (compare.Inputs[0], node.Inputs[1]) : default;
-    }
-
     /// <summary>If the value is a sum with a product that nothing else reads: the other summand, and the product. Of two products the later one.</summary>
     private static (Tensor Residual, Tensor Product)? SumOf(Tensor value, Readers readers)
     {
         if (value.Node.Op is not Binary { Kind: BinaryKind.Add }) return null;
         Tensor a = value.Node.Inputs[0], b = value.Node.Inputs[1];
         if (a.Type != value.Type || b.Type != value.Type) return null;
-        bool first = a.Node.Op is MatMul && readers.IsOnly(a), second = b.Node.Op is MatMul && readers.IsOnly(b);
+        bool first = a.Node.Op is MatMul && readers.Only(a) is not null, second = b.Node.Op is MatMul && readers.Only(b) is not null;
         if (first && (!second || a.Node.Id > b.Node.Id)) return (b, a);
         return second ? (a, b) : null;
     }
-
-    private static bool IsZero(Tensor tensor) => tensor.Node.Op is Constant { Values: var values } && values.Span is [var only] && BitConverter.DoubleToInt64Bits(only) == 0;
 }

@@ -22,8 +22,8 @@ internal sealed class Readers
         }
     }
 
-    /// <summary>Whether the node that made the tensor may disappear into the one that reads it: that is its only reader and reads it once.</summary>
-    public bool IsOnly(Tensor tensor) => !_kept.Contains(tensor) && _readers.TryGetValue(tensor, out var list) && list.Count == 1;
+    /// <summary>The only node that reads the tensor, once, if nothing else needs it: then the node that made it may disappear into that one. Else null.</summary>
+    public Node? Only(Tensor tensor) => !_kept.Contains(tensor) && _readers.TryGetValue(tensor, out var list) && list.Count == 1 ? list[0] : null;
 
     /// <summary>Whether any node reads the tensor.</summary>
     public bool IsRead(Tensor tensor) => _readers.ContainsKey(tensor);

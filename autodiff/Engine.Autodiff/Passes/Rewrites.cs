@@ -2,16 +2,20 @@ using Engine.Kernels;
 
 namespace Engine.Autodiff.Passes;
 
-/// <summary>What a pass puts in the place of nodes: another op on other tensors of the old graph that lie before the node.</summary>
+/// <summary>What a pass puts in the place of nodes: other ops on tensors of the old graph that lie before the node.</summary>
 internal sealed class Rewrites
 {
-    private readonly Dictionary<Node, (Op Op, Tensor[] Inputs)> _replacements = [];
+    private readonly Dictionary<Node, (Tensor[] Reads, Func<Graph, Tensor[], Tensor[]> Build)> _replacements = [];
 
     /// <summary>Puts an op with the same outputs in the place of a node.</summary>
-    public void Replace(Node node, Op op, params Tensor[] inputs) => _replacements[node] = (op, inputs);
+    public void Replace(Node node, Op op, params Tensor[] inputs) =>
+        Replace(node, inputs, (target, translated) => target.AppendTranslated(op, translated, node.OutputTypes, null, node.Scope).Outputs);
 
-    /// <summary>Whether the node is replaced.</summary>
-    public bool Replaces(Node node) => _replacements.ContainsKey(node);
+    /// <summary>Puts what a function adds to the new graph in the place of a node.</summary>
+    /// <param name="node">The node.</param>
+    /// <param name="reads">The old tensors that the function needs.</param>
+    /// <param name="build">From the new graph and those tensors in it: what takes the place of the node's outputs.</param>
+    public void Replace(Node node, Tensor[] reads, Func<Graph, Tensor[], Tensor[]> build) => _replacements[node] = (reads, build);
 
     /// <summary>The graph with the replacements, without the nodes that had readers and have lost them all.</summary>
     public Graph Apply(Graph graph)
@@ -21,7 +25,7 @@ internal sealed class Rewrites
         var unread = new HashSet<Node>();
         Unread(graph, readers, [], unread);
         return GraphCopy.Run(graph, node => !unread.Contains(node), (node, target, at) =>
-            _replacements.TryGetValue(node, out var by) ? target.AppendTranslated(by.Op, Array.ConvertAll(by.Inputs, t => at(t)), node.OutputTypes, null, node.Scope).Outputs : null);
+            _replacements.TryGetValue(node, out var by) ? by.Build(target, Array.ConvertAll(by.Reads, t => at(t))) : null);
     }
 
     private void Unread(Graph graph, Readers before, HashSet<Tensor> read, HashSet<Node> unread)
@@ -35,7 +39,7 @@ internal sealed class Rewrites
                 unread.Add(node);
                 continue;
             }
-            foreach (var input in _replacements.TryGetValue(node, out var by) ? by.Inputs : node.Inputs) read.Add(input);
+            foreach (var input in _replacements.TryGetValue(node, out var by) ? by.Reads : node.Inputs) read.Add(input);
             if (node.Body is { } body) Unread(body, before, [], unread);
         }
     }

@@ -189,6 +189,13 @@ public static class OpTable
                 yield return Case(new FusedMatMul(new MatMul(false, true), residual, mask), rounded, false, [F([m, k]), F([2, n, k]), .. after]);
                 yield return Case(new FusedMatMul(new MatMul(true, false), residual, mask), rounded, false, [F([2, k, m]), F([2, k, n]), .. after]);
             }
+        foreach (bool transpose in new[] { false, true })
+            foreach (var (members, m, k, n) in new[] { (3, 40, 7, 5), (2, 9, 1, 34), (1, 6, 4, 6), (4, 300, 23, 40), (5, 30, 400, 17), (3, 40, 5, 1) })
+            {
+                SampleInput[] inputs = [F([m, k]), F(transpose ? [members, n, k] : [members, k, n]), I([m], 0, members)];
+                yield return Case(new MemberMatMul(transpose, false), rounded, false, inputs);
+                yield return Case(new MemberMatMul(transpose, true), rounded, false, [.. inputs, F([members, m, n])]);
+            }
         yield return Case(new MatMul(false, false), rounded, false, F([40, 700]), F([700, 33]));
         yield return Case(new MatMul(false, false), rounded, false, F([2, 3, 0]), F([0, 4]));
         yield return Case(new MatMul(false, true), rounded, false, F([0, 3]), F([4, 3]));

@@ -142,7 +142,18 @@ public sealed unsafe class GemmPlan
         float* aligned = (float*)(((nint)scratch + Alignment - 1) & -Alignment);
         int row = chunk / columnChunks * chunkRows, column = chunk % columnChunks * chunkColumns;
         int rows = Math.Min(chunkRows, m - row), columns = Math.Min(chunkColumns, n - column);
-        var beside = new Beside((nint)(residual - c), (nint)(mask - c));
+        Run(row, rows, column, columns, a, b, c, bias, new Beside((nint)(residual - c), (nint)(mask - c)), aligned);
+    }
+
+    /// <summary>The product of the first rows of A, at most as many as planned for; the bits of a row do not depend on their number.</summary>
+    internal void RunRows(int rows, float* a, float* b, float* c, float* mask, byte* scratch)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, m);
+        Run(0, rows, 0, n, a, b, c, null, new Beside(0, (nint)(mask - c)), (float*)(((nint)scratch + Alignment - 1) & -Alignment));
+    }
+
+    private void Run(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, Beside beside, float* aligned)
+    {
         switch (path, width)
         {
             case (Path.Tiles, SimdWidth.V512): Tiles<MicroKernel512>(row, rows, column, columns, a, b, c, bias, beside, aligned); break;
