@@ -18,6 +18,9 @@ public sealed record CompileOptions
     /// <summary>Take masks and sums that follow a matrix product into it (off: ENGINE_NO_MATMUL_FUSION=1).</summary>
     public bool MatMulFusion { get; init; } = On("ENGINE_NO_MATMUL_FUSION");
 
+    /// <summary>Make one kernel of the steps of an optimiser's parameters and of their slow copies (off: ENGINE_NO_OPTIMISER_FUSION=1).</summary>
+    public bool OptimiserFusion { get; init; } = On("ENGINE_NO_OPTIMISER_FUSION");
+
     /// <summary>Make one kernel of elementwise ops that feed one another (off: ENGINE_NO_ELEMENTWISE_FUSION=1).</summary>
     public bool ElementwiseFusion { get; init; } = On("ENGINE_NO_ELEMENTWISE_FUSION");
 
@@ -33,6 +36,9 @@ public sealed record CompileOptions
         DeadCode = false,
         CommonSubexpressions = false,
         FusedKernels = false,
+        WinningMember = false,
+        MatMulFusion = false,
+        OptimiserFusion = false,
         ElementwiseFusion = false,
         ReuseMemory = false,
         InPlace = false,

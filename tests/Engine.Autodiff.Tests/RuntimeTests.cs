@@ -90,6 +90,13 @@ public class RuntimeTests
     }
 
     [Fact]
+    public void Every_pass_is_on_unless_it_is_switched_off_and_none_is_none()
+    {
+        Assert.All(Sample.Switches, pass => Assert.True((bool)pass.GetValue(new CompileOptions())!, pass.Name));
+        Assert.All(Sample.Switches, pass => Assert.False((bool)pass.GetValue(CompileOptions.None)!, pass.Name));
+    }
+
+    [Fact]
     public void Passes_leave_fewer_kernels_and_less_memory()
     {
         using var device = new CpuDevice();

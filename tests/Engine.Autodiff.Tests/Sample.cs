@@ -19,7 +19,8 @@ internal static class Sample
     /// <summary>All passes off, then each of them on by itself.</summary>
     public static IEnumerable<CompileOptions> EachPassAlone() => [CompileOptions.None, .. Switches.Select(s => Switched(CompileOptions.None, s, true))];
 
-    private static PropertyInfo[] Switches => typeof(CompileOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.PropertyType == typeof(bool)).ToArray();
+    /// <summary>The switches of the passes.</summary>
+    public static PropertyInfo[] Switches => typeof(CompileOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.PropertyType == typeof(bool)).ToArray();
 
     private static CompileOptions Switched(CompileOptions options, PropertyInfo pass, bool on)
     {

@@ -8,8 +8,8 @@ internal static class GraphCopy
     /// <summary>What takes the place of a node: its outputs in the new graph, or null to copy the node as it is.</summary>
     /// <param name="node">The old node.</param>
     /// <param name="target">The new graph.</param>
-    /// <param name="at">The new tensor for an old one that lies before the node.</param>
-    public delegate Tensor[]? Replace(Node node, Graph target, Func<Tensor, Tensor> at);
+    /// <param name="map">The new tensors of the old ones before the node; a pass may add others.</param>
+    public delegate Tensor[]? Replace(Node node, Graph target, Dictionary<Tensor, Tensor> map);
 
     /// <summary>A copy of a program's graph. Nodes for which <paramref name="keep"/> is false are left out.</summary>
     public static Graph Run(Graph graph, Func<Node, bool> keep, Replace replace)
@@ -24,11 +24,10 @@ internal static class GraphCopy
     private static Dictionary<Tensor, Tensor> Copy(Graph graph, Graph target, Func<Node, bool> keep, Replace replace)
     {
         var map = new Dictionary<Tensor, Tensor>();
-        Tensor At(Tensor old) => map[old];
         foreach (var node in graph.Nodes)
         {
             if (!keep(node)) continue;
-            var outputs = replace(node, target, At);
+            var outputs = replace(node, target, map);
             if (outputs is null)
             {
                 Graph? body = null;

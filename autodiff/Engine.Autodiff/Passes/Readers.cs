@@ -25,6 +25,9 @@ internal sealed class Readers
     /// <summary>The only node that reads the tensor, once, if nothing else needs it: then the node that made it may disappear into that one. Else null.</summary>
     public Node? Only(Tensor tensor) => !_kept.Contains(tensor) && _readers.TryGetValue(tensor, out var list) && list.Count == 1 ? list[0] : null;
 
+    /// <summary>The nodes that read the tensor, one that reads it twice twice.</summary>
+    public IReadOnlyList<Node> Of(Tensor tensor) => _readers.TryGetValue(tensor, out var list) ? list : [];
+
     /// <summary>Whether any node reads the tensor.</summary>
     public bool IsRead(Tensor tensor) => _readers.ContainsKey(tensor);
 

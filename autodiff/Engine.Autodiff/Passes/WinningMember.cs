@@ -84,7 +84,7 @@ internal static class WinningMember
             if (!device.Implements(op, inputs, op.Infer(inputs))) return;
             width = op.Infer(inputs)[0].Shape[1];
         }
-        rewrites.Replace(sum, reads, (target, at) =>
+        rewrites.Replace(sum, reads, sum.Outputs, (target, at) =>
         {
             using var scope = target.Scope(sum.Scope);
             var member = at[1].Reshape(rows);

@@ -45,7 +45,8 @@ internal static class CpuKernels
         [typeof(LayerNorm)] = (op, x, _) => new LayerNormKernel((LayerNorm)op, x[0]),
         [typeof(Softmax)] = (_, x, _) => new SoftmaxKernel(x[0]),
         [typeof(LogSumExp)] = (_, x, _) => new LogSumExpKernel(x[0]),
-        [typeof(Adam)] = (op, x, _) => new AdamKernel((Adam)op, x[0]),
+        [typeof(Adam)] = (op, x, _) => new AdamKernel((Adam)op, null, [x[0].Elements]),
+        [typeof(AdamGroup)] = (op, x, _) => AdamKernel.Of((AdamGroup)op, x),
         [typeof(Polyak)] = (op, x, _) => new PolyakKernel((Polyak)op, x[0]),
     };
 
