@@ -12,6 +12,18 @@ public sealed record CompileOptions
     /// <summary>Use the device's fused kernels for composites (off: ENGINE_NO_FUSION=1).</summary>
     public bool FusedKernels { get; init; } = On("ENGINE_NO_FUSION");
 
+    /// <summary>Where a minimum or maximum over an ensemble sends a gradient to one member, compute that member's alone (off: ENGINE_NO_WINNING_MEMBER=1).</summary>
+    public bool WinningMember { get; init; } = On("ENGINE_NO_WINNING_MEMBER");
+
+    /// <summary>Take masks and sums that follow a matrix product into it (off: ENGINE_NO_MATMUL_FUSION=1).</summary>
+    public bool MatMulFusion { get; init; } = On("ENGINE_NO_MATMUL_FUSION");
+
+    /// <summary>Make one kernel of the steps of an optimiser's parameters and of their slow copies (off: ENGINE_NO_OPTIMISER_FUSION=1).</summary>
+    public bool OptimiserFusion { get; init; } = On("ENGINE_NO_OPTIMISER_FUSION");
+
+    /// <summary>Make one kernel of elementwise ops that feed one another (off: ENGINE_NO_ELEMENTWISE_FUSION=1).</summary>
+    public bool ElementwiseFusion { get; init; } = On("ENGINE_NO_ELEMENTWISE_FUSION");
+
     /// <summary>Give dead values' memory to new ones (off: ENGINE_NO_REUSE=1).</summary>
     public bool ReuseMemory { get; init; } = On("ENGINE_NO_REUSE");
 
@@ -19,7 +31,18 @@ public sealed record CompileOptions
     public bool InPlace { get; init; } = On("ENGINE_NO_IN_PLACE");
 
     /// <summary>Everything off: the trace as it stands.</summary>
-    public static CompileOptions None { get; } = new() { DeadCode = false, CommonSubexpressions = false, FusedKernels = false, ReuseMemory = false, InPlace = false };
+    public static CompileOptions None { get; } = new()
+    {
+        DeadCode = false,
+        CommonSubexpressions = false,
+        FusedKernels = false,
+        WinningMember = false,
+        MatMulFusion = false,
+        OptimiserFusion = false,
+        ElementwiseFusion = false,
+        ReuseMemory = false,
+        InPlace = false,
+    };
 
     private static bool On(string offSwitch) => Environment.GetEnvironmentVariable(offSwitch) is null or "" or "0";
 }

@@ -53,6 +53,17 @@ public static class CompositeDefinitions
                     p = p * decay - stepSize * m / (v.Sqrt() * correction + adam.Epsilon);
                     return [p, m, v];
                 }
+            case AdamGroup group:
+                {
+                    var results = new List<Tensor>();
+                    for (int i = 0; i < group.Count; i++)
+                    {
+                        var one = x.AsSpan(i * group.Stride, group.Stride);
+                        results.AddRange(Define(group.Step, [.. one[..4], x[^1]]));
+                        if (group.Target is not null) results.AddRange(Define(group.Target, [one[4], results[^3]]));
+                    }
+                    return results.ToArray();
+                }
             case Polyak polyak:
                 return [x[0] * (1 - polyak.Rate) + x[1] * polyak.Rate];
             default:

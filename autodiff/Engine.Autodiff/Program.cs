@@ -37,6 +37,10 @@ public sealed class Program : IDisposable
         graph = ExpandComposites.Run(graph, state.Device, options.FusedKernels);
         if (options.CommonSubexpressions) graph = CommonSubexpressions.Run(graph);
         if (options.DeadCode) graph = DeadCode.Run(graph);
+        if (options.WinningMember) graph = WinningMember.Run(graph, state.Device);
+        if (options.MatMulFusion) graph = MatMulFusion.Run(graph, state.Device);
+        if (options.OptimiserFusion) graph = OptimiserFusion.Run(graph, state.Device);
+        if (options.ElementwiseFusion) graph = ElementwiseFusion.Run(graph, state.Device);
         DebugOutput.Say(4, () => "graph after passes\n" + string.Join("\n", graph.Nodes));
         Compiled = graph;
         _memory = MemoryPlan.Of(graph, state.Device, options);

@@ -37,7 +37,7 @@ public class RandomGraphTests
     {
         Tensor a = Pick(pool, random), b = Pick(pool, random), c = Pick(pool, random);
         var variable = state[$"v{random.NextInt(Variables)}"];
-        switch (random.NextInt(depth == 0 ? 16 : 13))
+        switch (random.NextInt(depth == 0 ? 19 : 13))
         {
             case 0: pool.Add((a * 0.5 + b).Tanh()); break;
             case 1: pool.Add(a.MatMul(b) * 0.2); break;
@@ -63,6 +63,24 @@ public class RandomGraphTests
                 pool.AddRange(carried);
                 if (stacked[0].Shape[0] > 0) pool.Add(stacked[0].At(0, 0));
                 break;
+            case 15:
+                // Two steps of an optimiser, and sometimes slow copies of what they make, with other readers here and there.
+                var scalars = g.Constant(TensorType.Float([3]), 0.1, 1.5, 0.99);
+                foreach (var moving in new[] { variable, state[$"v{random.NextInt(Variables)}"] })
+                {
+                    var step = g.Add(new Adam(0.9, 0.99, 1e-3), g.Read(moving), Pick(pool, random), Pick(pool, random).Square(), Pick(pool, random), scalars);
+                    g.Assign(moving, step[0].Tanh());
+                    if (random.NextUnit() < 0.7) pool.Add(Graph.Apply(new Polyak(0.1), Pick(pool, random), step[0]));
+                    if (random.NextUnit() < 0.3) pool.Add(step[random.NextInt(3)]);
+                }
+                break;
+            case 16:
+                // The gradient of a minimum over an ensemble of three.
+                Tensor w0 = Tensor.Concat(0, b, c, Pick(pool, random)).Reshape(3, Size, Size).StopGradient(), w1 = Tensor.Concat(0, c, b, a).Reshape(3, Size, Size).Slice(2, 1, 1).StopGradient();
+                var q = a.MatMul(w0).Relu().MatMul(w0 * 0.5).Relu().MatMul(w1).Squeeze(-1);
+                pool.Add(Gradients.Of((random.NextUnit() < 0.5 ? q.Min(0) : q.Max(0)).Sum(), a)[0].Tanh());
+                break;
+            case 17: pool.Add(Tensor.Select(c > 0, a.MatMul(b) * 0.2 + (c.MatMul(a) + Pick(pool, random)), g.Constant(0)).Tanh()); break;
             default:
                 var loss = (a.MatMul(b.StopGradient()) * 0.2).Tanh().Square().Mean() + (a * 0.1).Sum();
                 pool.Add(Gradients.Of(loss, a)[0].Tanh());
@@ -100,16 +118,20 @@ public class RandomGraphTests
         using var device = new CpuDevice();
         using var state = NewState(device);
         var all = new CompileOptions();
+        var made = new HashSet<Type>();
         for (ulong seed = 0; seed < 150; seed++)
         {
             var graph = new Graph();
             Trace(state, graph, seed);
             var expected = Run(graph, CompileOptions.None, 1);
-            foreach (var options in new[] { all, all with { DeadCode = false }, all with { CommonSubexpressions = false }, all with { FusedKernels = false }, all with { ReuseMemory = false }, all with { InPlace = false } })
+            using (var program = new Program(graph, state)) made.UnionWith(program.Compiled.Nodes.Select(n => n.Op.GetType()));
+            foreach (var options in Sample.EachPassOff())
                 Assert.True(expected.AsSpan().SequenceEqual(Run(graph, options, 1)), $"seed {seed}: {options} changes the result");
             Assert.True(expected.AsSpan().SequenceEqual(Run(graph, all, 2)), $"seed {seed}: two threads change the result");
             Assert.True(expected.AsSpan().SequenceEqual(Run(GraphFile.Read(GraphFile.Write(graph)), all, 1)), $"seed {seed}: the graph file changes the result");
         }
+        // What the passes make has been among it.
+        foreach (var op in new[] { typeof(FusedElementwise), typeof(FusedMatMul), typeof(MemberMatMul), typeof(AdamGroup) }) Assert.Contains(op, made);
     }
 
     [Fact]

@@ -77,8 +77,7 @@ public class RuntimeTests
     public void Every_pass_alone_and_off_gives_equal_bytes()
     {
         byte[]? expected = null;
-        var all = new CompileOptions();
-        foreach (var options in new[] { all, all with { DeadCode = false }, all with { CommonSubexpressions = false }, all with { FusedKernels = false }, all with { ReuseMemory = false }, all with { InPlace = false }, CompileOptions.None })
+        foreach (var options in Sample.EachPassOff().Concat(Sample.EachPassAlone()))
         {
             using var device = new CpuDevice();
             using var state = NewState(device);
@@ -88,6 +87,13 @@ public class RuntimeTests
             expected ??= bytes;
             Assert.True(expected.AsSpan().SequenceEqual(bytes), options.ToString());
         }
+    }
+
+    [Fact]
+    public void Every_pass_is_on_unless_it_is_switched_off_and_none_is_none()
+    {
+        Assert.All(Sample.Switches, pass => Assert.True((bool)pass.GetValue(new CompileOptions())!, pass.Name));
+        Assert.All(Sample.Switches, pass => Assert.False((bool)pass.GetValue(CompileOptions.None)!, pass.Name));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Reflection;
 using Engine.Kernels;
 
 namespace Engine.Autodiff.Tests;
@@ -10,6 +11,22 @@ internal static class Sample
     {
         var stream = new PhiloxStream(7, name);
         return Enumerable.Range(0, (int)n).Select(_ => (float)(scale * stream.NextNormal())).ToArray();
+    }
+
+    /// <summary>All passes on, then each of them off by itself.</summary>
+    public static IEnumerable<CompileOptions> EachPassOff() => [new CompileOptions(), .. Switches.Select(s => Switched(new CompileOptions(), s, false))];
+
+    /// <summary>All passes off, then each of them on by itself.</summary>
+    public static IEnumerable<CompileOptions> EachPassAlone() => [CompileOptions.None, .. Switches.Select(s => Switched(CompileOptions.None, s, true))];
+
+    /// <summary>The switches of the passes.</summary>
+    public static PropertyInfo[] Switches => typeof(CompileOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.PropertyType == typeof(bool)).ToArray();
+
+    private static CompileOptions Switched(CompileOptions options, PropertyInfo pass, bool on)
+    {
+        var copy = options with { };
+        pass.SetValue(copy, on);
+        return copy;
     }
 
     /// <summary>Runs a graph in the interpreter with float inputs by name.</summary>

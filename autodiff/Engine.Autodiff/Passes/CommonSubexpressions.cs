@@ -8,9 +8,10 @@ internal static class CommonSubexpressions
     public static Graph Run(Graph graph)
     {
         var seen = new Dictionary<(Graph, Op, Inputs), Tensor[]>();
-        return GraphCopy.Run(graph, _ => true, (node, target, inputs) =>
+        return GraphCopy.Run(graph, _ => true, (node, target, map) =>
         {
             if (node.Op is Repeat || node.Op is Leaf and not Constant) return null;
+            var inputs = Array.ConvertAll(node.Inputs, t => map[t]);
             var key = (target, node.Op, new Inputs(inputs));
             if (seen.TryGetValue(key, out var known)) return known;
             return seen[key] = target.AppendTranslated(node.Op, inputs, node.OutputTypes, null, node.Scope).Outputs;

@@ -11,13 +11,13 @@ internal static class ExpandComposites
         for (int round = 0; round < 8; round++)
         {
             bool changed = false;
-            graph = GraphCopy.Run(graph, _ => true, (node, target, inputs) =>
+            graph = GraphCopy.Run(graph, _ => true, (node, target, map) =>
             {
                 if (node.Op is not Composite composite || (keepFused && device.Implements(composite, node.InputTypes, node.OutputTypes))) return null;
                 changed = true;
                 // The definition belongs where the composite was, even if all its inputs come from an outer graph.
                 using (target.Scope(node.Scope.Length > 0 ? $"{node.Scope}/{composite.Name}" : composite.Name))
-                    return CompositeDefinitions.Expand(composite, inputs);
+                    return CompositeDefinitions.Expand(composite, Array.ConvertAll(node.Inputs, t => map[t]));
             });
             if (!changed) return graph;
         }

@@ -8,8 +8,8 @@ internal static class GraphCopy
     /// <summary>What takes the place of a node: its outputs in the new graph, or null to copy the node as it is.</summary>
     /// <param name="node">The old node.</param>
     /// <param name="target">The new graph.</param>
-    /// <param name="inputs">The old node's inputs, translated.</param>
-    public delegate Tensor[]? Replace(Node node, Graph target, Tensor[] inputs);
+    /// <param name="map">The new tensors of the old ones before the node; a pass may add others.</param>
+    public delegate Tensor[]? Replace(Node node, Graph target, Dictionary<Tensor, Tensor> map);
 
     /// <summary>A copy of a program's graph. Nodes for which <paramref name="keep"/> is false are left out.</summary>
     public static Graph Run(Graph graph, Func<Node, bool> keep, Replace replace)
@@ -27,8 +27,7 @@ internal static class GraphCopy
         foreach (var node in graph.Nodes)
         {
             if (!keep(node)) continue;
-            var inputs = Array.ConvertAll(node.Inputs, t => map[t]);
-            var outputs = replace(node, target, inputs);
+            var outputs = replace(node, target, map);
             if (outputs is null)
             {
                 Graph? body = null;
@@ -38,7 +37,7 @@ internal static class GraphCopy
                     var inner = Copy(node.Body!, body, keep, replace);
                     body.SetBody(node.Body!.Captured.Select(t => map[t]), node.Body.Results.Select(t => inner[t]).ToArray());
                 }
-                outputs = target.AppendTranslated(node.Op, inputs, node.OutputTypes, body, node.Scope).Outputs;
+                outputs = target.AppendTranslated(node.Op, Array.ConvertAll(node.Inputs, t => map[t]), node.OutputTypes, body, node.Scope).Outputs;
             }
             for (int i = 0; i < outputs.Length; i++) map[node.Outputs[i]] = outputs[i];
         }

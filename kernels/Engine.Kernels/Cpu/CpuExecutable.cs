@@ -6,7 +6,7 @@ namespace Engine.Kernels.Cpu;
 /// <summary>Runs a plan's kernels in order on the device's pool.</summary>
 internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
 {
-    private const int MaxOperands = 64;
+    private const int MaxOperands = 256;
 
     private readonly WorkerPool _pool;
     private readonly Step[] _steps;

@@ -1,19 +1,13 @@
 namespace Engine.Kernels.Cpu;
 
-/// <summary>Which kernel an op gets on the CPU: one line an op.</summary>
+/// <summary>Which kernel an op gets on the CPU: one line an op here, or in <see cref="ElementLoops"/> if it is elementwise.</summary>
 internal static class CpuKernels
 {
     private delegate CpuKernel Factory(Op op, TensorType[] inputs, TensorType[] outputs);
 
     private static readonly Dictionary<Type, Factory> Table = new()
     {
-        [typeof(Unary)] = (op, x, _) => new UnaryKernel((Unary)op, x[0]),
-        [typeof(Binary)] = (op, x, y) => new BinaryKernel((Binary)op, x, y[0]),
-        [typeof(Compare)] = (op, x, y) => new CompareKernel((Compare)op, x, y[0]),
-        [typeof(Logical)] = (op, x, y) => new LogicalKernel((Logical)op, x, y[0]),
-        [typeof(Select)] = (_, x, y) => new SelectKernel(x, y[0]),
-        [typeof(Fma)] = (_, _, y) => new FmaKernel(y[0]),
-        [typeof(Cast)] = (op, x, _) => new CastKernel(x[0], ((Cast)op).To),
+        [typeof(FusedElementwise)] = (op, x, y) => new ElementwiseKernel(op, x, y[0]),
         [typeof(Permute)] = (op, x, y) =>
         {
             var strides = x[0].Shape.Strides();
@@ -39,6 +33,8 @@ internal static class CpuKernels
         [typeof(Sort)] = (op, x, _) => new SortKernel((Sort)op, x[0]),
         [typeof(SearchSorted)] = (op, x, _) => new SearchSortedKernel((SearchSorted)op, x[0], x[1]),
         [typeof(MatMul)] = (op, x, y) => new MatMulKernel((MatMul)op, x, y[0]),
+        [typeof(FusedMatMul)] = (op, x, y) => new MatMulKernel((FusedMatMul)op, x, y[0]),
+        [typeof(MemberMatMul)] = (op, x, y) => new MemberMatMulKernel((MemberMatMul)op, x, y[0]),
         [typeof(Unfold)] = (op, x, _) => new UnfoldKernel((Unfold)op, x[0]),
         [typeof(Fold)] = (op, x, _) => new FoldKernel((Fold)op, x[0]),
         [typeof(RandomUniform)] = (op, x, _) => new RandomKernel((RandomOp)op, x),
@@ -49,16 +45,17 @@ internal static class CpuKernels
         [typeof(LayerNorm)] = (op, x, _) => new LayerNormKernel((LayerNorm)op, x[0]),
         [typeof(Softmax)] = (_, x, _) => new SoftmaxKernel(x[0]),
         [typeof(LogSumExp)] = (_, x, _) => new LogSumExpKernel(x[0]),
-        [typeof(Adam)] = (op, x, _) => new AdamKernel((Adam)op, x[0]),
+        [typeof(Adam)] = (op, x, _) => new AdamKernel((Adam)op, null, [x[0].Elements]),
+        [typeof(AdamGroup)] = (op, x, _) => AdamKernel.Of((AdamGroup)op, x),
         [typeof(Polyak)] = (op, x, _) => new PolyakKernel((Polyak)op, x[0]),
     };
 
     /// <summary>Whether the op has a kernel here.</summary>
-    public static bool Has(Op op) => Table.ContainsKey(op.GetType());
+    public static bool Has(Op op) => op.IsElementwise ? ElementLoops.Has(op) : Table.ContainsKey(op.GetType());
 
     /// <summary>The kernel for an op at these types.</summary>
     public static CpuKernel Create(Op op, TensorType[] inputs, TensorType[] outputs) =>
-        Table.TryGetValue(op.GetType(), out var factory)
-            ? factory(op, inputs, outputs)
+        op.IsElementwise && ElementLoops.Has(op) ? new ElementwiseKernel(op, inputs, outputs[0])
+            : Table.TryGetValue(op.GetType(), out var factory) ? factory(op, inputs, outputs)
             : throw new DeviceException($"op {op.Name} is not implemented on device cpu");
 }

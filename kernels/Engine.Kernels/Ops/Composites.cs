@@ -134,6 +134,52 @@ public sealed record Adam(double Beta1, double Beta2, double Epsilon) : Composit
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => 14.0 * outputs[0].Elements;
 }
 
+/// <summary>
+/// One Adam step of several parameters with the same scalars and, if there is a target, the Polyak step of every parameter's slow copy towards its new value. Inputs: for each
+/// parameter (parameter, first moment, second moment, gradient[, slow copy]), then the scalars [3]; outputs: for each (parameter, first moment, second moment[, slow copy]).
+/// Passes make it; it is never traced, differentiated or stored in a file.
+/// </summary>
+/// <param name="Step">The step.</param>
+/// <param name="Count">Number of parameters.</param>
+/// <param name="Target">The slow copies' step; null if there are none.</param>
+public sealed record AdamGroup(Adam Step, int Count, Polyak? Target) : Composite
+{
+    /// <inheritdoc/>
+    public override string Name => $"adam of {Count}" + (Target is null ? "" : " polyak");
+
+    /// <summary>Inputs per parameter; one less is the number of outputs.</summary>
+    public int Stride => Target is null ? 4 : 5;
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
+    {
+        Arity(inputs, Count * Stride + 1);
+        var outputs = new List<TensorType>();
+        for (int i = 0; i < Count; i++)
+        {
+            var one = inputs.Slice(i * Stride, Stride);
+            outputs.AddRange(Step.Infer([.. one[..4], inputs[^1]]));
+            if (Target is not null) outputs.AddRange(Target.Infer([one[4], one[0]]));
+        }
+        return outputs.ToArray();
+    }
+
+    /// <inheritdoc/>
+    public override bool CanOverwrite(int input, int output, ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs)
+    {
+        int results = Stride - 1, which = output % results;
+        return input == output / results * Stride + (which < 3 ? which : 4);
+    }
+
+    /// <inheritdoc/>
+    public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs)
+    {
+        double flops = 0;
+        for (int i = 0; i < outputs.Length; i += Stride - 1) flops += (Target is null ? 14.0 : 17.0) * outputs[i].Elements;
+        return flops;
+    }
+}
+
 /// <summary>(1 - rate) * target + rate * online. Inputs: target, online, of one shape.</summary>
 /// <param name="Rate">How far to move, 0..1.</param>
 public sealed record Polyak(double Rate) : Composite

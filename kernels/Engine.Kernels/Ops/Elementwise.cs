@@ -11,6 +11,9 @@ public sealed record Unary([property: JsonConverter(typeof(JsonStringEnumConvert
     public override string Name => Kind.ToString().ToLowerInvariant();
 
     /// <inheritdoc/>
+    public override bool IsElementwise => true;
+
+    /// <inheritdoc/>
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
     {
         Arity(inputs, 1);
@@ -74,6 +77,9 @@ public sealed record Binary([property: JsonConverter(typeof(JsonStringEnumConver
 {
     /// <inheritdoc/>
     public override string Name => Kind.ToString().ToLowerInvariant();
+
+    /// <inheritdoc/>
+    public override bool IsElementwise => true;
 
     /// <inheritdoc/>
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
@@ -140,6 +146,9 @@ public sealed record Compare([property: JsonConverter(typeof(JsonStringEnumConve
     public override string Name => Kind.ToString().ToLowerInvariant();
 
     /// <inheritdoc/>
+    public override bool IsElementwise => true;
+
+    /// <inheritdoc/>
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
     {
         Arity(inputs, 2);
@@ -189,6 +198,9 @@ public sealed record Logical([property: JsonConverter(typeof(JsonStringEnumConve
     public override string Name => "logical_" + Kind.ToString().ToLowerInvariant();
 
     /// <inheritdoc/>
+    public override bool IsElementwise => true;
+
+    /// <inheritdoc/>
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
     {
         Arity(inputs, 2);
@@ -220,6 +232,9 @@ public sealed record Select : Op
 {
     /// <inheritdoc/>
     public override string Name => "select";
+
+    /// <inheritdoc/>
+    public override bool IsElementwise => true;
 
     /// <inheritdoc/>
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
@@ -257,6 +272,9 @@ public sealed record Fma : Op
     public override string Name => "fma";
 
     /// <inheritdoc/>
+    public override bool IsElementwise => true;
+
+    /// <inheritdoc/>
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
     {
         Arity(inputs, 3);
@@ -288,6 +306,9 @@ public sealed record Cast(DType To) : Op
 {
     /// <inheritdoc/>
     public override string Name => "cast_" + To.ToString().ToLowerInvariant();
+
+    /// <inheritdoc/>
+    public override bool IsElementwise => true;
 
     /// <inheritdoc/>
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)

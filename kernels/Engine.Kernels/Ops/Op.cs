@@ -78,6 +78,9 @@ public abstract record Op
     /// <summary>Whether the output is the input under another type: no kernel, shared storage.</summary>
     [JsonIgnore] public virtual bool IsAlias => false;
 
+    /// <summary>Whether every element of the output depends on the elements at its place in the inputs, broadcast to the output's shape: such ops fuse.</summary>
+    [JsonIgnore] public virtual bool IsElementwise => false;
+
     /// <summary>Infers and adds the rule of dynamic rows: an op that does not keep the leading axis refuses them.</summary>
     public TensorType[] InferWithRows(ReadOnlySpan<TensorType> inputs)
     {

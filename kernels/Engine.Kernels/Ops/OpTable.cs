@@ -101,6 +101,7 @@ public static class OpTable
         foreach (var shape in shapes) yield return Case(new Fma(), exact, true, F(shape), F(shape), F(shape));
         foreach (var (from, to) in new[] { (DType.F32, DType.I32), (DType.F32, DType.Bool), (DType.I32, DType.F32), (DType.I32, DType.Bool), (DType.Bool, DType.F32), (DType.Bool, DType.I32), (DType.F32, DType.F32), (DType.F32, DType.BF16), (DType.BF16, DType.F32) })
             yield return Case(new Cast(to), exact, from == DType.F32 && to == DType.F32, new SampleInput(new TensorType(from, [5, 7]), from == DType.Bool ? 0 : -9, from == DType.Bool ? 2 : 9));
+        foreach (var (op, inputs) in Expressions()) yield return Case(op, exact, false, inputs);
 
         // Movement.
         yield return Case(new Reshape([6]), exact, true, F([2, 3]));
@@ -181,6 +182,20 @@ public static class OpTable
                     yield return Case(new MatMul(ta, tb), rounded, small, F(a), F([2, .. b]));
                     if (small) yield return Case(new MatMul(ta, tb), rounded, true, F([2, 1, .. a]), F([3, .. b]));
                 }
+        foreach (var (residual, mask) in new[] { (false, true), (true, false), (true, true) })
+            foreach (var (m, k, n) in new[] { (3, 4, 5), (1, 7, 40), (40, 9, 1), (4, 1, 6), (13, 23, 34), (25, 400, 65) })
+            {
+                SampleInput[] after = [.. residual ? [F([2, m, n])] : Array.Empty<SampleInput>(), .. mask ? [F([2, m, n])] : Array.Empty<SampleInput>()];
+                yield return Case(new FusedMatMul(new MatMul(false, true), residual, mask), rounded, false, [F([m, k]), F([2, n, k]), .. after]);
+                yield return Case(new FusedMatMul(new MatMul(true, false), residual, mask), rounded, false, [F([2, k, m]), F([2, k, n]), .. after]);
+            }
+        foreach (bool transpose in new[] { false, true })
+            foreach (var (members, m, k, n) in new[] { (3, 40, 7, 5), (2, 9, 1, 34), (1, 6, 4, 6), (4, 300, 23, 40), (5, 30, 400, 17), (3, 40, 5, 1) })
+            {
+                SampleInput[] inputs = [F([m, k]), F(transpose ? [members, n, k] : [members, k, n]), I([m], 0, members)];
+                yield return Case(new MemberMatMul(transpose, false), rounded, false, inputs);
+                yield return Case(new MemberMatMul(transpose, true), rounded, false, [.. inputs, F([members, m, n])]);
+            }
         yield return Case(new MatMul(false, false), rounded, false, F([40, 700]), F([700, 33]));
         yield return Case(new MatMul(false, false), rounded, false, F([2, 3, 0]), F([0, 4]));
         yield return Case(new MatMul(false, true), rounded, false, F([0, 3]), F([4, 3]));
@@ -215,6 +230,40 @@ public static class OpTable
         yield return Case(new LogSumExp(), rounded, true, F([3, 6]));
         yield return Case(new LogSumExp(), rounded, false, F([2, 5, 37], -20, 20));
         yield return Case(new Adam(0.9, 0.999, 1e-8), rounded, true, F([2, 9]), F([2, 9]), F([2, 9], 0.1, 2), F([2, 9]), F([3], 0.1, 1));
+        SampleInput[] Parameter(Shape shape) => [F(shape), F(shape), F(shape, 0.1, 2), F(shape)];
+        yield return Case(new AdamGroup(new(0.9, 0.999, 1e-8), 3, null), rounded, false, [.. Parameter([2, 9]), .. Parameter([20_000]), .. Parameter([1]), F([3], 0.1, 1)]);
+        yield return Case(new AdamGroup(new(0.9, 0.999, 1e-8), 2, new(0.005)), rounded, false, [.. Parameter([33]), F([33]), .. Parameter([5, 4000]), F([5, 4000]), F([3], 0.1, 1)]);
         yield return Case(new Polyak(0.005), rounded, true, F([2, 9]), F([2, 9]));
+    }
+
+    /// <summary>Fused expressions with every kind of step, of arguments and of rows: long, short, repeated, of one element, of none.</summary>
+    private static IEnumerable<(Op Op, SampleInput[] Inputs)> Expressions()
+    {
+        Binary add = new(BinaryKind.Add), multiply = new(BinaryKind.Multiply);
+        Compare greater = new(CompareKind.Greater);
+        // 0 where x is not above 0, else g: what a rectifier does to a gradient.
+        FusedElementwise masked = new(3, [new(greater, [0, 1]), new(new Select(), [3, 2, 1])]);
+        yield return (masked, [F([40, 300]), F([]), F([40, 300])]);
+        yield return (masked, [F([3, 6]), F([1]), F([3, 1])]);
+        yield return (masked, [F([0, 6]), F([1]), F([0, 6])]);
+        // Short and long rows, columns and scalars in one expression, whose values die at different times.
+        FusedElementwise rows = new(4, [new(add, [0, 1]), new(multiply, [4, 2]), new(new Unary(UnaryKind.Relu), [5]), new(add, [6, 3]), new(multiply, [7, 4]), new(add, [8, 0])]);
+        yield return (rows, [F([700, 6]), F([6]), F([700, 1]), F([])]);
+        yield return (rows, [F([9, 700]), F([700]), F([9, 1]), F([])]);
+        yield return (rows, [F([2, 300, 4]), F([300, 1]), F([2, 1, 4]), F([1, 4])]);
+        yield return (rows, [F([2, 3, 300]), F([3, 300]), F([2, 1, 300]), F([2, 3, 1])]);
+        yield return (rows, [F([]), F([]), F([]), F([])]);
+        // Broadcasts and aliases inside; a broadcast alone repeats every argument of a step.
+        FusedElementwise views = new(3, [new(new Broadcast([5, 9]), [0]), new(new Broadcast([5, 9]), [1]), new(multiply, [3, 4]), new(new Reshape([9, 5]), [5]), new(add, [6, 2]), new(new StopGradient(), [7]), new(new Fma(), [8, 6, 8])]);
+        yield return (views, [F([5, 1]), F([]), F([9, 5])]);
+        yield return (views, [F([9]), F([1, 1]), F([])]);
+        yield return (new FusedElementwise(2, [new(new Broadcast([4, 5]), [0]), new(new Broadcast([4, 5]), [1]), new(new Broadcast([4, 5]), [1]), new(new Fma(), [2, 3, 4]), new(add, [5, 5])]), [F([5]), F([])]);
+        // Every element type between the steps, and as the result.
+        FusedElementwise types = new(3, [new(new Cast(DType.I32), [0]), new(add, [3, 1]), new(new Compare(CompareKind.Less), [4, 1]), new(new Logical(LogicalKind.And), [5, 2]),
+            new(new Cast(DType.F32), [6]), new(new Cast(DType.BF16), [0]), new(new Cast(DType.F32), [8]), new(add, [7, 9]), new(new Select(), [2, 10, 0])]);
+        yield return (types, [F([5, 300], -9, 9), I([5, 300], -9, 9), B([300])]);
+        yield return (types, [F([7, 3], -9, 9), I([], -9, 9), B([7, 1])]);
+        yield return (new FusedElementwise(2, [new(greater, [0, 1]), new(new Logical(LogicalKind.Xor), [2, 2])]), [F([33, 7]), F([7])]);
+        yield return (new FusedElementwise(1, [new(new Cast(DType.I32), [0]), new(new Unary(UnaryKind.Negate), [1])]), [F([20_000], -9, 9)]);
     }
 }

@@ -44,7 +44,7 @@ public sealed unsafe partial class PageEdgeTests
     public void Products_read_nothing_beyond_their_operands()
     {
         if (!OperatingSystem.IsLinux()) return;
-        using Edge a = new(1 << 20), b = new(1 << 20), c = new(1 << 20), bias = new(1 << 12), scratch = new(1 << 20);
+        using Edge a = new(1 << 20), b = new(1 << 20), c = new(1 << 20), bias = new(1 << 12), residual = new(1 << 20), mask = new(1 << 20), scratch = new(1 << 20);
         int[] rows = [1, 2, 3, 4, 5, 7, 11, 13, 14, 15, 25], columns = [1, 2, 9, 16, 31, 32, 33, 63], depths = [1, 2, 7, 8, 9, 31, 33, 330];
         foreach (SimdWidth width in Widths.All)
             foreach (int m in rows)
@@ -53,9 +53,9 @@ public sealed unsafe partial class PageEdgeTests
                         for (int transposes = 0; transposes < 4; transposes++)
                         {
                             bool ta = (transposes & 1) != 0, tb = (transposes & 2) != 0;
-                            var plan = new GemmPlan(m, n, k, ta, tb, ta ? m : k, tb ? k : n, n, GemmEpilogue.BiasRelu, width);
+                            var plan = new GemmPlan(m, n, k, ta, tb, ta ? m : k, tb ? k : n, n, GemmEpilogue.BiasRelu | GemmEpilogue.Residual | GemmEpilogue.Mask, width);
                             for (int chunk = 0; chunk < plan.Chunks; chunk++)
-                                plan.RunChunk(chunk, a.Floats(m * k), b.Floats(k * n), c.Floats(m * n), bias.Floats(n), scratch.End - plan.ScratchBytes);
+                                plan.RunChunk(chunk, a.Floats(m * k), b.Floats(k * n), c.Floats(m * n), bias.Floats(n), residual.Floats(m * n), mask.Floats(m * n), scratch.End - plan.ScratchBytes);
                         }
     }
 

@@ -80,28 +80,47 @@ internal sealed unsafe class LogSumExpKernel : LastAxisKernel
     }
 }
 
-/// <summary>Adam's three buffers in one pass, in the order of the definition.</summary>
+/// <summary>Adam's three buffers, and the slow copy if there is one, in one pass over all parameters, in the order of the definition. Operands: for each parameter (parameter, first
+/// moment, second moment, gradient[, slow copy]), the scalars, then the outputs alike without the gradient.</summary>
 internal sealed unsafe class AdamKernel : CpuKernel
 {
-    private readonly long _total;
-    private readonly float _b1, _c1, _b2, _c2, _epsilon;
+    private readonly long[] _elements;
+    private readonly int[] _firstChunk;
+    private readonly int _stride;
+    private readonly bool _target;
+    private readonly float _b1, _c1, _b2, _c2, _epsilon, _keep, _rate;
 
-    public AdamKernel(Adam op, TensorType parameter)
+    public AdamKernel(Adam op, Polyak? target, long[] elements)
     {
-        _total = parameter.Elements;
+        (_elements, _target, _stride) = (elements, target is not null, target is null ? 4 : 5);
         (_b1, _c1, _b2, _c2, _epsilon) = ((float)op.Beta1, (float)(1 - op.Beta1), (float)op.Beta2, (float)(1 - op.Beta2), (float)op.Epsilon);
-        Chunks = ChunksFor(_total);
+        if (target is not null) (_keep, _rate) = ((float)(1 - target.Rate), (float)target.Rate);
+        _firstChunk = new int[elements.Length];
+        int chunks = 0;
+        for (int i = 0; i < elements.Length; i++)
+        {
+            _firstChunk[i] = chunks;
+            chunks += ChunksFor(elements[i]);
+        }
+        Chunks = chunks;
     }
+
+    public static AdamKernel Of(AdamGroup op, TensorType[] inputs) =>
+        new(op.Step, op.Target, Enumerable.Range(0, op.Count).Select(i => inputs[i * op.Stride].Elements).ToArray());
 
     public override string Variant => "vector";
 
     public override void RunChunk(int chunk, void** operands, byte* scratch)
     {
-        long at = (long)chunk * ElementsPerChunk;
-        int n = (int)Math.Min(ElementsPerChunk, _total - at);
-        float* p = (float*)operands[0] + at, m = (float*)operands[1] + at, v = (float*)operands[2] + at, g = (float*)operands[3] + at;
-        float* scalars = (float*)operands[4];
-        float* p2 = (float*)operands[5] + at, m2 = (float*)operands[6] + at, v2 = (float*)operands[7] + at;
+        int which = _firstChunk.Length - 1;
+        while (_firstChunk[which] > chunk) which--;
+        long at = (long)(chunk - _firstChunk[which]) * ElementsPerChunk;
+        int n = (int)Math.Min(ElementsPerChunk, _elements[which] - at);
+        float* scalars = (float*)operands[_elements.Length * _stride];
+        void** inputs = operands + which * _stride, outputs = operands + _elements.Length * _stride + 1 + which * (_stride - 1);
+        float* p = (float*)inputs[0] + at, m = (float*)inputs[1] + at, v = (float*)inputs[2] + at, g = (float*)inputs[3] + at;
+        float* p2 = (float*)outputs[0] + at, m2 = (float*)outputs[1] + at, v2 = (float*)outputs[2] + at;
+        float* t = _target ? (float*)inputs[4] + at : null, t2 = _target ? (float*)outputs[3] + at : null;
         float step = scalars[0], correction = scalars[1], decay = scalars[2];
         int i = 0;
         for (; i <= n - Vector<float>.Count; i += Vector<float>.Count)
@@ -110,16 +129,20 @@ internal sealed unsafe class AdamKernel : CpuKernel
             var first = Load(m + i) * _b1 + gradient * _c1;
             var second = Load(v + i) * _b2 + gradient * gradient * _c2;
             var root = Vector.SquareRoot(second) * correction + new Vector<float>(_epsilon);
-            Store(p2 + i, Load(p + i) * decay - first * step / root);
+            var parameter = Load(p + i) * decay - first * step / root;
+            Store(p2 + i, parameter);
             Store(m2 + i, first);
             Store(v2 + i, second);
+            if (_target) Store(t2 + i, Load(t + i) * _keep + parameter * _rate);
         }
         for (; i < n; i++)
         {
             float gradient = g[i], first = m[i] * _b1 + gradient * _c1, second = v[i] * _b2 + gradient * gradient * _c2;
-            p2[i] = p[i] * decay - first * step / (MathF.Sqrt(second) * correction + _epsilon);
+            float parameter = p[i] * decay - first * step / (MathF.Sqrt(second) * correction + _epsilon);
+            p2[i] = parameter;
             m2[i] = first;
             v2[i] = second;
+            if (_target) t2[i] = t[i] * _keep + parameter * _rate;
         }
     }
 

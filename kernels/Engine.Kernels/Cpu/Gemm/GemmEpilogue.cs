@@ -1,6 +1,6 @@
 namespace Engine.Kernels.Cpu;
 
-/// <summary>What happens to a product before it is written: C = relu(op(A) op(B) [+ C] [+ bias]). Flags in the order in which
+/// <summary>What happens to a product before it is written: C = mask(residual + relu(op(A) op(B) [+ C] [+ bias])). Flags in the order in which
 /// they apply; each is one rounding, as in the separate operations, so that fusing them changes no bit.</summary>
 [Flags]
 public enum GemmEpilogue
@@ -13,6 +13,10 @@ public enum GemmEpilogue
     Bias = 2,
     /// <summary>x where x > 0, else +0; NaN stays NaN.</summary>
     Relu = 4,
+    /// <summary>Adds to what a matrix of C's layout holds, which must not overlap C.</summary>
+    Residual = 8,
+    /// <summary>Keeps what lies where another matrix of C's layout is above 0; +0 elsewhere, and where that is NaN: what a rectifier does to a gradient.</summary>
+    Mask = 16,
     /// <summary>Bias, then rectifier.</summary>
     BiasRelu = Bias | Relu,
 }

@@ -21,11 +21,14 @@ public sealed unsafe class GemmPlan
     // A chunk is some 30 us of work for one core: far above what handing it out costs, small enough to share out evenly.
     private const long ChunkWork = 4 << 20;
 
+    // Elements of C in a chunk of a product with one term: it takes as long as writing them.
+    private const int OuterChunk = 1 << 16;
+
     private const int MaxChunkColumns = 256, MaxChunkRows = 512;
 
     private enum Path
     {
-        Tiles, CombineRows, Dots,
+        Tiles, CombineRows, Dots, Outer,
     }
 
     private readonly int m, n, k, lda, ldb, ldc;
@@ -66,12 +69,14 @@ public sealed unsafe class GemmPlan
 
         path = m == 1 ? (transposeB ? Path.Dots : Path.CombineRows)
             : n == 1 ? (transposeA ? Path.CombineRows : Path.Dots)
+            : k == 1 ? Path.Outer
             : Path.Tiles;
         depthBlocks = Math.Max(1, (k + MaxDepth - 1) / MaxDepth);
         depth = (k + depthBlocks - 1) / depthBlocks;
 
         long area = Math.Max(1, ChunkWork / Math.Max(1, k));
-        if (path != Path.Tiles)
+        if (path == Path.Outer) (chunkRows, chunkColumns) = (Math.Max(1, OuterChunk / n), n);
+        else if (path != Path.Tiles)
         {
             // These read each number of the matrix once, at the memory's rate: a twentieth of the work takes as long.
             int unit = (int)Math.Min(Math.Max(area / 16 / 128 * 128, 128), 1 << 20);
@@ -99,8 +104,11 @@ public sealed unsafe class GemmPlan
             // Two passes over a panel of B, or more, repay its packing; a transposed B must be packed to be read at all.
             packWholePanels = transposeB || chunkRows > 2 * tileRows;
             packedFloats = depth * tileColumns;
-            ScratchBytes = sizeof(float) * (packedFloats + tileColumns + tileRows * tileColumns) + Alignment;
+            // A tile's columns beyond the last of C go through a copy; so do the residual's and the mask's.
+            int tiles = (epilogue & (GemmEpilogue.Residual | GemmEpilogue.Mask)) != 0 ? 3 : 1;
+            ScratchBytes = sizeof(float) * (packedFloats + tileColumns + tiles * tileRows * tileColumns) + Alignment;
         }
+        if (path == Path.Outer && transposeB) ScratchBytes = sizeof(float) * (long)n + Alignment;
         if (path == Path.Dots) ScratchBytes = sizeof(float) * (long)k + Alignment;
         if (m == 0 || n == 0) return;
         columnChunks = (n + chunkColumns - 1) / chunkColumns;
@@ -110,7 +118,7 @@ public sealed unsafe class GemmPlan
     private const int Alignment = 64;
 
     /// <summary>What a plan report calls it.</summary>
-    public string Variant => path switch { Path.Tiles => $"gemm {width}", Path.Dots => $"dots {width}", _ => $"combined rows {width}" };
+    public string Variant => path switch { Path.Tiles => $"gemm {width}", Path.Dots => $"dots {width}", Path.Outer => $"outer {width}", _ => $"combined rows {width}" };
 
     /// <summary>Units of work; each writes a part of C of its own. A function of shape alone.</summary>
     public int Chunks { get; }
@@ -124,24 +132,44 @@ public sealed unsafe class GemmPlan
     /// <param name="b">B, at any alignment.</param>
     /// <param name="c">C, at any alignment.</param>
     /// <param name="bias">n floats; null unless the epilogue has a bias.</param>
+    /// <param name="residual">Laid out as C; null unless the epilogue has a residual.</param>
+    /// <param name="mask">Laid out as C; null unless the epilogue has a mask.</param>
     /// <param name="scratch"><see cref="ScratchBytes"/> bytes that no other thread uses meanwhile, at any alignment.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such chunk.</exception>
-    public void RunChunk(int chunk, float* a, float* b, float* c, float* bias, byte* scratch)
+    public void RunChunk(int chunk, float* a, float* b, float* c, float* bias, float* residual, float* mask, byte* scratch)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)chunk, (uint)Chunks);
         float* aligned = (float*)(((nint)scratch + Alignment - 1) & -Alignment);
         int row = chunk / columnChunks * chunkRows, column = chunk % columnChunks * chunkColumns;
         int rows = Math.Min(chunkRows, m - row), columns = Math.Min(chunkColumns, n - column);
+        Run(row, rows, column, columns, a, b, c, bias, new Beside((nint)(residual - c), (nint)(mask - c)), aligned);
+    }
+
+    /// <summary>The product of the first rows of A, at most as many as planned for; the bits of a row do not depend on their number.</summary>
+    internal void RunRows(int rows, float* a, float* b, float* c, float* mask, byte* scratch)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, m);
+        Run(0, rows, 0, n, a, b, c, null, new Beside(0, (nint)(mask - c)), (float*)(((nint)scratch + Alignment - 1) & -Alignment));
+    }
+
+    private void Run(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, Beside beside, float* aligned)
+    {
         switch (path, width)
         {
-            case (Path.Tiles, SimdWidth.V512): Tiles<MicroKernel512>(row, rows, column, columns, a, b, c, bias, aligned); break;
-            case (Path.Tiles, SimdWidth.V256): Tiles<MicroKernel256>(row, rows, column, columns, a, b, c, bias, aligned); break;
-            case (Path.Tiles, _): Tiles<MicroKernel128>(row, rows, column, columns, a, b, c, bias, aligned); break;
-            case (_, SimdWidth.V512): Vectors<Lanes512>(row + column, rows * columns, a, b, c, bias, aligned); break;
-            case (_, SimdWidth.V256): Vectors<Lanes256>(row + column, rows * columns, a, b, c, bias, aligned); break;
-            default: Vectors<Lanes128>(row + column, rows * columns, a, b, c, bias, aligned); break;
+            case (Path.Tiles, SimdWidth.V512): Tiles<MicroKernel512>(row, rows, column, columns, a, b, c, bias, beside, aligned); break;
+            case (Path.Tiles, SimdWidth.V256): Tiles<MicroKernel256>(row, rows, column, columns, a, b, c, bias, beside, aligned); break;
+            case (Path.Tiles, _): Tiles<MicroKernel128>(row, rows, column, columns, a, b, c, bias, beside, aligned); break;
+            case (Path.Outer, SimdWidth.V512): Outer<Lanes512>(row, rows, a, b, c, bias, beside, aligned); break;
+            case (Path.Outer, SimdWidth.V256): Outer<Lanes256>(row, rows, a, b, c, bias, beside, aligned); break;
+            case (Path.Outer, _): Outer<Lanes128>(row, rows, a, b, c, bias, beside, aligned); break;
+            case (_, SimdWidth.V512): Vectors<Lanes512>(row + column, rows * columns, a, b, c, bias, beside, aligned); break;
+            case (_, SimdWidth.V256): Vectors<Lanes256>(row + column, rows * columns, a, b, c, bias, beside, aligned); break;
+            default: Vectors<Lanes128>(row + column, rows * columns, a, b, c, bias, beside, aligned); break;
         }
     }
+
+    /// <summary>Where residual and mask lie, in floats from C.</summary>
+    private readonly record struct Beside(nint Residual, nint Mask);
 
     private static int Cut(int size, int max, int unit)
     {
@@ -150,11 +178,12 @@ public sealed unsafe class GemmPlan
         return Math.Max(unit, (part + unit - 1) / unit * unit);
     }
 
-    private void Tiles<TKernel>(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, float* scratch)
+    private void Tiles<TKernel>(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, Beside beside, float* scratch)
         where TKernel : IMicroKernel
     {
         int tileColumns = TKernel.Columns;
-        float* packed = scratch, tile = packed + packedFloats, paddedBias = tile + TKernel.MainRows * tileColumns;
+        float* packed = scratch, paddedBias = packed + packedFloats, tile = paddedBias + tileColumns;
+        nint tileFloats = TKernel.MainRows * tileColumns;
         (nint aRow, nint aStep) = transposeA ? (1, lda) : (lda, 1);
         a += row * aRow;
         c += (nint)row * ldc + column;
@@ -195,7 +224,9 @@ public sealed unsafe class GemmPlan
                         int height = TKernel.RowsAt(left);
                         if (fetchAhead && j == 0)
                             FetchAhead(aBlock, depth + (int)((long)(rows - left) * following / rows), depth + (int)((long)(rows - left + height) * following / rows), rows);
-                        TKernel.Run(height, terms, aTile, aRow, aStep, panel, panelStep, cTile, ldc, mode, bias + j);
+                        if ((mode & GemmEpilogue.Residual) != 0) FetchTile(cTile + beside.Residual, height, tileColumns);
+                        if ((mode & GemmEpilogue.Mask) != 0) FetchTile(cTile + beside.Mask, height, tileColumns);
+                        TKernel.Run(height, terms, aTile, aRow, aStep, panel, panelStep, cTile, ldc, mode, bias + j, beside.Residual, beside.Mask);
                         aTile += height * aRow;
                         cTile += (nint)height * ldc;
                         left -= height;
@@ -205,7 +236,9 @@ public sealed unsafe class GemmPlan
                     {
                         int height = TKernel.RowsAt(left);
                         if ((mode & GemmEpilogue.Accumulate) != 0) Copy(cTile, ldc, tile, tileColumns, height, present);
-                        TKernel.Run(height, terms, aTile, aRow, aStep, panel, panelStep, tile, tileColumns, mode, paddedBias);
+                        if ((mode & GemmEpilogue.Residual) != 0) Copy(cTile + beside.Residual, ldc, tile + tileFloats, tileColumns, height, present);
+                        if ((mode & GemmEpilogue.Mask) != 0) Copy(cTile + beside.Mask, ldc, tile + 2 * tileFloats, tileColumns, height, present);
+                        TKernel.Run(height, terms, aTile, aRow, aStep, panel, panelStep, tile, tileColumns, mode, paddedBias, tileFloats, 2 * tileFloats);
                         Copy(tile, tileColumns, cTile, ldc, height, present);
                         aTile += height * aRow;
                         cTile += (nint)height * ldc;
@@ -224,20 +257,38 @@ public sealed unsafe class GemmPlan
             for (int i = 0; i < rows; i += 16) Sse.Prefetch1(a + (nint)p * lda + i);
     }
 
+    /// <summary>Asks for what the epilogue will read beside a tile of C: in pieces too short for the hardware to foresee, but known as long before as the tile's sums take.</summary>
+    private void FetchTile(float* beside, int rows, int columns)
+    {
+        if (!Sse.IsSupported) return;
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < columns; j += 16) Sse.Prefetch1(beside + (nint)i * ldc + j);
+    }
+
     private static void Copy(float* source, nint sourceRow, float* target, nint targetRow, int rows, int columns)
     {
         for (int i = 0; i < rows; i++, source += sourceRow, target += targetRow)
             Unsafe.CopyBlockUnaligned(target, source, (uint)columns * sizeof(float));
     }
 
-    private void Vectors<T>(int from, int count, float* a, float* b, float* c, float* bias, float* scratch) where T : unmanaged, ILanes<T>
+    private void Outer<T>(int row, int rows, float* a, float* b, float* c, float* bias, Beside beside, float* scratch) where T : unmanaged, ILanes<T>
+    {
+        if (transposeB && ldb != 1)
+        {
+            for (int j = 0; j < n; j++) scratch[j] = b[(nint)j * ldb];
+            b = scratch;
+        }
+        OuterProduct<T>.Run(row, row + rows, n, a, transposeA ? 1 : lda, b, c, ldc, epilogue, bias, beside.Residual, beside.Mask);
+    }
+
+    private void Vectors<T>(int from, int count, float* a, float* b, float* c, float* bias, Beside beside, float* scratch) where T : unmanaged, ILanes<T>
     {
         // m == 1: A is the vector and C a row; else n == 1: B is the vector and C a column, whose one bias all rows share.
         bool row = m == 1;
         nint vStep = row ? (transposeA ? lda : 1) : (transposeB ? 1 : ldb);
         float* v = row ? a : b, matrix = row ? b : a;
         nint ld = row ? ldb : lda;
-        var target = new Gemv<T>.Target(c, row ? 1 : ldc, epilogue, bias, row ? 1 : 0);
+        var target = new Gemv<T>.Target(c, row ? 1 : ldc, epilogue, bias, row ? 1 : 0, beside.Residual, beside.Mask);
         if (path == Path.CombineRows)
         {
             Gemv<T>.CombineRows(from, from + count, k, v, vStep, matrix, ld, target);

@@ -1,16 +1,23 @@
 namespace Engine.Kernels.Cpu;
 
-/// <summary>A batch of matrix products, each cut into the chunks of one <see cref="GemmPlan"/>; serves MatMul and the fused Linear.</summary>
+/// <summary>A batch of matrix products, each cut into the chunks of one <see cref="GemmPlan"/>; serves MatMul, Linear and what passes put after a product.</summary>
 internal sealed unsafe class MatMulKernel : CpuKernel
 {
     private readonly GemmPlan _plan;
     private readonly long[] _a, _b;       // offset of each batch's matrix, in elements
     private readonly long[]? _bias;
     private readonly long _c;
-    private readonly int _batches;
+    private readonly int _batches, _residual, _mask, _output; // operands; -1: none
 
     public MatMulKernel(MatMul op, TensorType[] inputs, TensorType output)
         : this(inputs, output, op.TransposeA, op.TransposeB, GemmEpilogue.None) { }
+
+    public MatMulKernel(FusedMatMul op, TensorType[] inputs, TensorType output)
+        : this(inputs, output, op.Product.TransposeA, op.Product.TransposeB, (op.Residual ? GemmEpilogue.Residual : 0) | (op.Mask ? GemmEpilogue.Mask : 0))
+    {
+        if (op.Residual) _residual = 2;
+        if (op.Mask) _mask = inputs.Length - 1;
+    }
 
     public MatMulKernel(Linear op, TensorType[] inputs, TensorType output)
         : this(inputs, output, false, false, op.Activation == Activation.Relu ? GemmEpilogue.BiasRelu : GemmEpilogue.Bias)
@@ -21,6 +28,7 @@ internal sealed unsafe class MatMulKernel : CpuKernel
 
     private MatMulKernel(TensorType[] inputs, TensorType output, bool transposeA, bool transposeB, GemmEpilogue epilogue)
     {
+        (_residual, _mask, _output) = (-1, -1, inputs.Length);
         Shape a = inputs[0].Shape, b = inputs[1].Shape, c = output.Shape;
         int m = c[^2], n = c[^1], k = transposeA ? a[^2] : a[^1];
         _a = Indexing.Offsets(MatMul.Batch(a), MatMul.Batch(c));
@@ -44,12 +52,9 @@ internal sealed unsafe class MatMulKernel : CpuKernel
         if (_batches == 0 || _plan.Chunks == 0) return;
         int batch = chunk / _plan.Chunks, part = chunk - batch * _plan.Chunks;
         float* a = (float*)operands[0] + _a[batch], b = (float*)operands[1] + _b[batch];
-        if (_bias is null)
-        {
-            _plan.RunChunk(part, a, b, (float*)operands[2] + batch * _c, null, scratch);
-            return;
-        }
-        float* c = (float*)operands[3] + batch * _c;
-        _plan.RunChunk(part, a, b, c, (float*)operands[2] + _bias[batch], scratch);
+        float* c = (float*)operands[_output] + batch * _c;
+        float* bias = _bias is null ? null : (float*)operands[2] + _bias[batch];
+        float* residual = _residual < 0 ? null : (float*)operands[_residual] + batch * _c, mask = _mask < 0 ? null : (float*)operands[_mask] + batch * _c;
+        _plan.RunChunk(part, a, b, c, bias, residual, mask, scratch);
     }
 }

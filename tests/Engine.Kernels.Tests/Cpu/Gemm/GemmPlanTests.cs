@@ -9,7 +9,7 @@ public sealed unsafe class GemmPlanTests
     {
         public readonly int M, N, K, Lda, Ldb, Ldc;
         public readonly bool TransposeA, TransposeB;
-        public readonly GuardedBuffer<float> A, B, C, Bias;
+        public readonly GuardedBuffer<float> A, B, C, Bias, Residual, Mask;
         private readonly double[] exact;
         private readonly double naiveError, floor;
 
@@ -21,6 +21,9 @@ public sealed unsafe class GemmPlanTests
             A = Matrix(transposeA ? k : m, transposeA ? m : k, Lda, random);
             B = Matrix(transposeB ? n : k, transposeB ? k : n, Ldb, random);
             Bias = Matrix(1, n, n, random);
+            Residual = Matrix(m, n, Ldc, random);
+            Mask = Matrix(m, n, Ldc, random);
+            if (m * n > 2) (Mask.Span[0], Mask.Span[1]) = (float.NaN, -0f);
             C = new(Extent(m, n, Ldc), 2);
             exact = new double[m * n];
             for (int i = 0; i < m; i++)
@@ -65,12 +68,14 @@ public sealed unsafe class GemmPlanTests
             foreach (int chunk in order)
             {
                 scratch.Span.Fill((byte)0xFF);
-                plan.RunChunk(chunk, A.Pointer, B.Pointer, C.Pointer, Bias.Pointer, scratch.Pointer);
+                plan.RunChunk(chunk, A.Pointer, B.Pointer, C.Pointer, Bias.Pointer, Residual.Pointer, Mask.Pointer, scratch.Pointer);
             }
             string what = $"{this} {width} {epilogue}";
             A.Check();
             B.Check();
             Bias.Check();
+            Residual.Check();
+            Mask.Check();
             C.Check();
             scratch.Check();
             float[] result = new float[M * N];
@@ -95,6 +100,8 @@ public sealed unsafe class GemmPlanTests
             B.Dispose();
             C.Dispose();
             Bias.Dispose();
+            Residual.Dispose();
+            Mask.Dispose();
         }
     }
 
@@ -140,7 +147,7 @@ public sealed unsafe class GemmPlanTests
     [Theory, MemberData(nameof(Transposes))]
     public void Shapes_of_several_chunks_are_bit_equal_in_any_order(bool transposeA, bool transposeB)
     {
-        foreach ((int m, int n, int k) in new[] { (256, 256, 256), (601, 131, 67), (131, 523, 127), (1, 4099, 1031), (4099, 1, 1031), (1031, 259, 23) })
+        foreach ((int m, int n, int k) in new[] { (256, 256, 256), (601, 131, 67), (131, 523, 127), (1, 4099, 1031), (4099, 1, 1031), (1031, 259, 23), (1031, 259, 1) })
         {
             using var test = new Case(m, n, k, transposeA, transposeB, 1);
             foreach (SimdWidth width in Widths.All)
@@ -158,14 +165,14 @@ public sealed unsafe class GemmPlanTests
     [Theory, MemberData(nameof(Transposes))]
     public void Epilogues_give_the_bits_of_separate_operations(bool transposeA, bool transposeB)
     {
-        foreach ((int m, int n, int k) in new[] { (1, 1, 5), (1, 77, 33), (77, 1, 33), (14, 45, 9), (29, 64, 700), (9, 33, 0), (1, 9, 0), (9, 1, 0) })
+        foreach ((int m, int n, int k) in new[] { (1, 1, 5), (1, 77, 33), (77, 1, 33), (14, 45, 9), (14, 45, 1), (29, 64, 700), (9, 33, 0), (1, 9, 0), (9, 1, 0) })
         {
             using var test = new Case(m, n, k, transposeA, transposeB, 2);
             float[] start = new float[m * n];
             var random = new Random(5);
             for (int i = 0; i < start.Length; i++) start[i] = random.NextSingle() - 0.5f;
             foreach (SimdWidth width in Widths.All)
-                for (int flags = 0; flags < 8; flags++)
+                for (int flags = 0; flags < 32; flags++)
                 {
                     // Of a sum in several blocks, the first is added to C: see the test below.
                     if (k > 320 && (flags & (int)GemmEpilogue.Accumulate) != 0) continue;
@@ -176,9 +183,26 @@ public sealed unsafe class GemmPlanTests
                         if ((epilogue & GemmEpilogue.Accumulate) != 0) expected[i] = start[i] + expected[i];
                         if ((epilogue & GemmEpilogue.Bias) != 0) expected[i] += test.Bias.Span[i % n];
                         if ((epilogue & GemmEpilogue.Relu) != 0 && expected[i] <= 0) expected[i] = 0;
+                        int at = i / n * test.Ldc + i % n;
+                        if ((epilogue & GemmEpilogue.Residual) != 0) expected[i] = test.Residual.Span[at] + expected[i];
+                        if ((epilogue & GemmEpilogue.Mask) != 0 && !(test.Mask.Span[at] > 0)) expected[i] = 0;
                     }
                     Bits.Equal(expected, test.Run(width, epilogue, start: start), $"{test} {width} {epilogue}");
                 }
+        }
+    }
+
+    [Fact]
+    public void A_sum_of_one_term_begins_at_plus_zero_like_every_other()
+    {
+        using var test = new Case(5, 35, 1, false, false, 1);
+        test.A.Span[0] = -0f;
+        test.A.Span[test.Lda] = float.MinValue;
+        foreach (SimdWidth width in Widths.All)
+        {
+            float[] result = test.Run(width);
+            for (int i = 0; i < 5; i++)
+                for (int j = 0; j < 35; j++) Assert.Equal(Bits.Of(MathF.FusedMultiplyAdd(test.A.Span[i * test.Lda], test.B.Span[j], 0f)), Bits.Of(result[i * 35 + j]));
         }
     }
 
@@ -233,9 +257,9 @@ public sealed unsafe class GemmPlanTests
         using var test = new Case(50, 70, 90, true, true, 0);
         var plan = new GemmPlan(50, 70, 90, true, true, test.Lda, test.Ldb, test.Ldc, GemmEpilogue.BiasRelu);
         using var scratch = new GuardedBuffer<byte>((int)plan.ScratchBytes);
-        plan.RunChunk(0, test.A.Pointer, test.B.Pointer, test.C.Pointer, test.Bias.Pointer, scratch.Pointer);
+        plan.RunChunk(0, test.A.Pointer, test.B.Pointer, test.C.Pointer, test.Bias.Pointer, null, null, scratch.Pointer);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 10; i++) plan.RunChunk(0, test.A.Pointer, test.B.Pointer, test.C.Pointer, test.Bias.Pointer, scratch.Pointer);
+        for (int i = 0; i < 10; i++) plan.RunChunk(0, test.A.Pointer, test.B.Pointer, test.C.Pointer, test.Bias.Pointer, null, null, scratch.Pointer);
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
     }
 }
