@@ -4,6 +4,44 @@ using Engine.Interop.Safetensors;
 
 namespace Engine.Algorithms.Tests;
 
+/// <summary>A test that needs a file system of 300 kB, and says so where none can be mounted.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class SmallDiskFactAttribute : FactAttribute
+{
+    private static readonly bool Possible = Try();
+
+    /// <summary>Decides once, by mounting one.</summary>
+    public SmallDiskFactAttribute()
+    {
+        if (!Possible) Skip = "needs the right to mount a small file system (root on Linux)";
+    }
+
+    /// <summary>Mounts one on an empty folder.</summary>
+    public static bool Mount(string folder) => Run("mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder);
+
+    /// <summary>Takes it away.</summary>
+    public static bool Unmount(string folder) => Run("umount", folder);
+
+    private static bool Try()
+    {
+        if (!OperatingSystem.IsLinux()) return false;
+        string folder = Directory.CreateTempSubdirectory("engine-disk").FullName;
+        try { return Mount(folder) && Unmount(folder); }
+        finally { Directory.Delete(folder); }
+    }
+
+    private static bool Run(string command, params string[] arguments)
+    {
+        try
+        {
+            using var process = Process.Start(new ProcessStartInfo(command, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            process.WaitForExit();
+            return process.ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception) { return false; }
+    }
+}
+
 /// <summary>What stops a run from outside: kills, full disks, folders that cannot be written, other runs.</summary>
 public sealed class RobustnessTests : EngineProcess
 {
@@ -44,17 +82,13 @@ public sealed class RobustnessTests : EngineProcess
         int Newest() => Checkpoint.List(In("run")) is [var first, ..] ? first.Step : 0;
     }
 
-    [Fact]
+    [SmallDiskFact]
     public void A_full_disk_is_a_clear_error_and_leaves_the_old_checkpoint()
     {
         string disk = In("disk");
         Directory.CreateDirectory(disk);
         // A file system of 300 kB holds a checkpoint or two of this model, not a third.
-        if (OperatingSystem.IsWindows() || !Mount("-t", "tmpfs", "-o", "size=300k", "tmpfs", disk))
-        {
-            Console.WriteLine("skipped: a small file system cannot be mounted here");
-            return;
-        }
+        Assert.True(SmallDiskFactAttribute.Mount(disk));
         try
         {
             string[] model = ["--set", "hidden_sizes=64", "--set", "batch_size=8", "--evaluate-every", "0", "--episodes", "1", "--log-every", "1", "--checkpoint-every", "5", "--quiet"];
@@ -68,20 +102,8 @@ public sealed class RobustnessTests : EngineProcess
         }
         finally
         {
-            using var unmount = Process.Start("umount", [disk]);
-            unmount.WaitForExit();
+            SmallDiskFactAttribute.Unmount(disk);
         }
-    }
-
-    private static bool Mount(params string[] arguments)
-    {
-        try
-        {
-            using var mount = Process.Start(new ProcessStartInfo("mount", arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
-            mount.WaitForExit();
-            return mount.ExitCode == 0;
-        }
-        catch (System.ComponentModel.Win32Exception) { return false; }
     }
 
     [Fact]

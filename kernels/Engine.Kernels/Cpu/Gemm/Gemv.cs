@@ -31,6 +31,8 @@ internal static unsafe class Gemv<T> where T : unmanaged, ILanes<T>
             if ((epilogue & GemmEpilogue.Accumulate) != 0) sum = T.Load(at) + sum;
             if ((epilogue & GemmEpilogue.Bias) != 0) sum += T.Load(bias + i);
             if ((epilogue & GemmEpilogue.Relu) != 0) sum = T.AndNot(sum, T.LessEqual(sum, T.Create(0f)));
+            if ((epilogue & GemmEpilogue.Residual) != 0) sum = T.Load(at + residual) + sum;
+            if ((epilogue & GemmEpilogue.Mask) != 0) sum &= T.Less(T.Create(0f), T.Load(at + mask));
             T.Store(sum, at);
         }
 
