@@ -15,9 +15,12 @@ var root = new RootCommand("Offline reinforcement learning without Python: train
 var parsed = root.Parse(args);
 if (parsed.Errors.Count > 0)
 {
-    string message = parsed.CommandResult.Command == root && parsed.UnmatchedTokens.Count > 0
-        ? $"{parsed.UnmatchedTokens[0]} is not a command; {NearNames.Describe(parsed.UnmatchedTokens[0], root.Subcommands.Select(c => c.Name))}"
-        : parsed.Errors[0].Message.Replace('\n', ' ');
+    var command = parsed.CommandResult.Command;
+    string? stray = parsed.UnmatchedTokens.Count > 0 ? parsed.UnmatchedTokens[0] : null;
+    string message = stray is null ? parsed.Errors[0].Message.Replace('\n', ' ')
+        : stray.StartsWith('-') ? $"{stray} is not an option of {command.Name}; {NearNames.Describe(stray, command.Options.Select(o => o.Name))}"
+        : command.Subcommands.Count > 0 ? $"{stray} is not a command; {NearNames.Describe(stray, command.Subcommands.Select(c => c.Name))}"
+        : $"{stray}: not expected here";
     Console.Error.WriteLine($"engine: {message} (see engine --help)");
     return 2;
 }
