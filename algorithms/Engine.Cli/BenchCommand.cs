@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using Engine.Algorithms;
 using Engine.Algorithms.Environments;
+using Engine.Algorithms.Training;
 using Engine.Autodiff;
 using Engine.Kernels;
 using Engine.Kernels.Cpu;
@@ -20,7 +21,8 @@ internal static class BenchCommand
         var rounds = new Option<int>("--rounds") { Description = "updates to time, after five to warm up", DefaultValueFactory = _ => 40 };
         var explain = new Option<bool>("--explain") { Description = "every kernel with shapes, FLOPs, bytes, time, rates and share of the measured roofline" };
         var threads = new Option<int>("--threads") { Description = "threads that compute", DefaultValueFactory = _ => 1 };
-        var command = new Command("bench", "Time one update of an algorithm: median over rounds, the batch given, optimisers and targets included.") { algorithm, observations, actions, set, rounds, explain, threads };
+        var policy = new Option<bool>("--policy") { Description = "instead of updates: the latency of the policy at one observation, percentiles over 100,000 calls" };
+        var command = new Command("bench", "Time one update of an algorithm: median over rounds, the batch given, optimisers and targets included.") { algorithm, observations, actions, set, rounds, explain, policy, threads };
         command.SetAction(parse =>
         {
             var entry = AlgorithmCatalogue.Find(parse.GetValue(algorithm)!);
@@ -32,6 +34,12 @@ internal static class BenchCommand
             using var state = new State(device);
             int width = entry.Discrete ? 1 : a; // a discrete action is one number, its index
             var model = entry.Create(new AlgorithmContext(state, 0, s, entry.Discrete ? new DiscreteActions(a) : ActionBounds.Unit(a)), settings);
+            if (parse.GetValue(policy))
+            {
+                using var compiled = new Policy(model, state, s, entry.Discrete ? new DiscreteActions(a) : ActionBounds.Unit(a), 1);
+                Latency(compiled, s, width, $"{entry.Name}, {s}-{string.Join("-", settings.HiddenSizes)}-{a}, {device.Description}");
+                return 0;
+            }
             var generator = RandomDraws.AddState(state, 0);
             var programs = Enumerable.Range(0, model.Phases).Select(phase => Autodiff.Program.Trace(state, graph =>
             {
@@ -74,5 +82,20 @@ internal static class BenchCommand
             return 0;
         });
         return command;
+    }
+
+    private static void Latency(Policy policy, int observations, int actions, string what)
+    {
+        const int WarmUp = 20_000, Calls = 100_000;
+        var (observation, action, times) = (new float[observations], new float[actions], new double[Calls]);
+        for (int i = -WarmUp; i < Calls; i++)
+        {
+            observation[(i + WarmUp) % observations] = i % 100 * 0.01f;
+            long start = Stopwatch.GetTimestamp();
+            policy.Act(observation, 1, action);
+            if (i >= 0) times[i] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+        }
+        Array.Sort(times);
+        Console.WriteLine($"{what}: p50 {times[Calls / 2]:F2} us, p99 {times[Calls * 99 / 100]:F2}, p99.9 {times[Calls * 999 / 1000]:F2} over {Calls:N0} calls with one observation");
     }
 }
