@@ -61,19 +61,55 @@ public class ReductionFusionTests
     }
 
     [Fact]
-    public void What_others_read_what_moves_between_and_what_would_leave_threads_idle_stays()
+    public void What_others_read_under_another_shape_what_moves_between_and_what_would_leave_threads_idle_stays()
     {
         var compiled = Check(g =>
         {
             Tensor x = g.Input("x", TensorType.Float([30, 8, 5])), big = g.Input("big", TensorType.Float([100_000]));
             var shared = x.Tanh();
-            g.Output("shared", shared);
-            g.Output("sum", shared.Sum(0));
+            g.Output("shared", shared.MatMul(x, transposeOther: true));
+            g.Output("sum", shared.Reshape(8, 150).Sum(0));
             g.Output("permuted", (x * 2).Permute([1, 0, 2]).Sum(0));
             g.Output("apart", (x * 3).Sum(0, 2));
             g.Output("big", big.Square().Sum());
         });
         Assert.DoesNotContain(compiled.Nodes, n => n.Op is FusedReduce);
+    }
+
+    [Fact]
+    public void Values_that_others_read_too_are_stored_and_reduced_at_once()
+    {
+        foreach (int n in new[] { 5, 256, 1500 })
+        {
+            var compiled = Check(g =>
+            {
+                Tensor x = g.Input("x", TensorType.Float([6, 40, n])), h = g.Input("h", TensorType.Float([6, 40, n]));
+                var masked = Tensor.Select(h > 0, x.Tanh() * x, g.Constant(0));
+                g.Output("columns", masked.Sum(-2));
+                g.Output("again", masked.Sum(-1)); // one reduction joins, the other reads
+                g.Output("others", masked.MatMul(h, transposeThis: true));
+                var kept = x - h;
+                g.Output("kept", kept);
+                g.Output("smallest", kept.Min(0));
+            });
+            Assert.Equal(["fused greater tanh multiply select and sum", "fused subtract and min"], compiled.Nodes.Select(node => node.Op).OfType<FusedReduce>().Select(o => o.Name).Order());
+        }
+    }
+
+    [Fact]
+    public void A_variable_that_is_updated_and_reduced_is_written_in_place()
+    {
+        using var device = new CpuDevice();
+        using var state = new State(device);
+        var w = state.Add("w", [50, 20], Sample.Normals(1000, "w"));
+        using var program = Program.Trace(state, g =>
+        {
+            var next = g.Read(w) * 0.9 + 0.1;
+            g.Assign(w, next);
+            g.Output("sum", next.Sum(0));
+        });
+        Assert.Equal(1, program.KernelCount);
+        Assert.Equal(0, program.ArenaBytes);
     }
 
     [Fact]

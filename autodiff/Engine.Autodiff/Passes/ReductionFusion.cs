@@ -2,7 +2,10 @@ using Engine.Kernels;
 
 namespace Engine.Autodiff.Passes;
 
-/// <summary>Takes the elementwise expression (or op) that only a reduction reads into the reduction: its values never reach memory. The order of the sums stays.</summary>
+/// <summary>
+/// Takes an elementwise expression (or op) into the reduction that reads it: the values are reduced as they are made. If nothing else reads them they never reach memory; else they are
+/// written once and not read again for the reduction. The order of the sums stays.
+/// </summary>
 internal static class ReductionFusion
 {
     public static Graph Run(Graph graph, Device device)
@@ -14,6 +17,7 @@ internal static class ReductionFusion
 
     private static void Find(Graph graph, Readers readers, Device device, Rewrites rewrites)
     {
+        var taken = new HashSet<Node>(); // expressions that a reduction has joined
         foreach (var node in graph.Nodes)
         {
             if (node.Body is { } body) Find(body, readers, device, rewrites);
@@ -26,7 +30,9 @@ internal static class ReductionFusion
                 aliases.Push(value.Node.Op);
                 value = value.Node.Inputs[0];
             }
-            if (readers.Only(value) is null) continue;
+            bool store = readers.Only(value) is null;
+            // Stored values keep their place, and their shape.
+            if (value.Graph != graph || (store && aliases.Count > 0) || !taken.Add(value.Node)) continue;
             var inputs = value.Node.Inputs;
             FusedElementwise expression;
             if (value.Node.Op is FusedElementwise fused) expression = fused;
@@ -38,8 +44,11 @@ internal static class ReductionFusion
             else continue;
             foreach (var alias in aliases)
                 expression = new FusedElementwise(expression.InputCount, [.. expression.Steps, new FusedStep(alias, [expression.InputCount + expression.Steps.Count - 1])]);
-            var op = new FusedReduce(expression, reduction);
-            if (device.Prefers(op, Array.ConvertAll(inputs, t => t.Type), node.OutputTypes)) rewrites.Replace(node, op, inputs);
+            var op = new FusedReduce(expression, reduction, store);
+            var types = Array.ConvertAll(inputs, t => t.Type);
+            if (!device.Prefers(op, types, op.Infer(types))) taken.Remove(value.Node);
+            else if (store) rewrites.Replace(value.Node, inputs, [value, node.Outputs[0]], (target, at) => target.AppendTranslated(op, at, [value.Type, node.Outputs[0].Type], null, node.Scope).Outputs);
+            else rewrites.Replace(node, op, inputs);
         }
     }
 }

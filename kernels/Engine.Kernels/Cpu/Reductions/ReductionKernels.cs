@@ -12,6 +12,7 @@ internal sealed unsafe class ReduceKernel : CpuKernel
     private readonly BroadcastRows? _gather;        // where the merged axes do not form that pattern
     private readonly ElementwiseKernel? _producer;  // x is computed piece by piece
     private readonly int _inputs;
+    private readonly bool _store;
 
     // What a producer makes before it is reduced: a third of a first-level cache.
     private const int Piece = 4096;
@@ -21,7 +22,7 @@ internal sealed unsafe class ReduceKernel : CpuKernel
     {
         if (!Takes(op.Reduction.Kind)) throw new NotSupportedException($"{op.Name}: a reduction of this form does not take an expression");
         _producer = new ElementwiseKernel(op.Producer, inputs, op.Producer.Infer(inputs)[0]);
-        _inputs = inputs.Length;
+        (_inputs, _store) = (inputs.Length, op.Store);
         ScratchBytes = Piece * sizeof(float) + _producer.ScratchBytes;
     }
 
@@ -112,8 +113,7 @@ internal sealed unsafe class ReduceKernel : CpuKernel
 
     private void RunFused(int chunk, void** operands, byte* scratch)
     {
-        float* y = (float*)operands[_inputs], piece = (float*)scratch;
-        byte* rest = scratch + Piece * sizeof(float);
+        float* y = (float*)operands[_store ? _inputs + 1 : _inputs];
         long firstOuter = chunk / _innerChunks * _outerPerChunk, lastOuter = Math.Min(_outer, firstOuter + _outerPerChunk);
         if (_inner == 1)
         {
@@ -122,11 +122,11 @@ internal sealed unsafe class ReduceKernel : CpuKernel
             {
                 if (_reduced > Piece)
                 {
-                    y[o] = Sum(operands, o * _reduced, _reduced, piece, rest);
+                    y[o] = Sum(operands, o * _reduced, _reduced, scratch);
                     continue;
                 }
                 long rows = Math.Min(together, lastOuter - o);
-                Produce(operands, o * _reduced, rows * _reduced, piece, rest);
+                float* piece = Produce(operands, o * _reduced, rows * _reduced, scratch);
                 for (long i = 0; i < rows; i++) y[o + i] = Row(new ReadOnlySpan<float>(piece + i * _reduced, (int)_reduced));
             }
             return;
@@ -142,7 +142,7 @@ internal sealed unsafe class ReduceKernel : CpuKernel
             for (long r = 0; r < _reduced; r += step)
             {
                 long rows = Math.Min(step, _reduced - r);
-                Produce(operands, (o * _reduced + r) * _inner + firstInner, rows * width, piece, rest);
+                float* piece = Produce(operands, (o * _reduced + r) * _inner + firstInner, rows * width, scratch);
                 for (long i = 0; i < rows; i++)
                 {
                     var row = new ReadOnlySpan<float>(piece + i * width, width);
@@ -153,18 +153,20 @@ internal sealed unsafe class ReduceKernel : CpuKernel
         }
     }
 
-    private void Produce(void** operands, long from, long n, float* piece, byte* rest) => _producer!.Run(operands, (byte*)(piece - from), from, from + n, rest);
+    /// <summary>Makes n values, at most a piece, where they are wanted or in scratch.</summary>
+    private float* Produce(void** operands, long from, long n, byte* scratch)
+    {
+        float* first = _store ? (float*)operands[_inputs] : (float*)scratch - from;
+        _producer!.Run(operands, (byte*)first, from, from + n, scratch + Piece * sizeof(float));
+        return first + from;
+    }
 
     /// <summary>The tree of <see cref="ReductionLoops.Sum(ReadOnlySpan{float})"/>, whose branches are made one after another.</summary>
-    private float Sum(void** operands, long from, long n, float* piece, byte* rest)
+    private float Sum(void** operands, long from, long n, byte* scratch)
     {
-        if (n <= Piece)
-        {
-            Produce(operands, from, n, piece, rest);
-            return ReductionLoops.Sum(new ReadOnlySpan<float>(piece, (int)n));
-        }
+        if (n <= Piece) return ReductionLoops.Sum(new ReadOnlySpan<float>(Produce(operands, from, n, scratch), (int)n));
         long left = ReductionLoops.LeftBranch((nint)n);
-        return Sum(operands, from, left, piece, rest) + Sum(operands, from + left, n - left, piece, rest);
+        return Sum(operands, from, left, scratch) + Sum(operands, from + left, n - left, scratch);
     }
 
     private float Row(ReadOnlySpan<float> row) => _kind switch
