@@ -37,7 +37,8 @@ internal static class DevicesCommand
         foreach (var op in OpTable.Cases.GroupBy(c => c.Op.Name))
         {
             var first = op.First();
-            bool kernel = first.Op.IsAlias || device.Implements(first.Op, [], []), composite = first.Op is Composite;
+            var types = first.Inputs.Select(i => i.Type).ToArray();
+            bool kernel = first.Op.IsAlias || device.Implements(first.Op, types, first.Op.Infer(types)), composite = first.Op is Composite;
             string derivative = !op.Any(c => c.Differentiable) ? "-" : Autodiff.Derivatives.HasRule(first.Op.GetType()) ? "rule" : "definition";
             Console.WriteLine($"{op.Key,-20} {op.Count(),5}  {(first.Op.IsAlias ? "no copy" : kernel ? composite ? "fused" : "kernel" : composite ? "definition" : "HOLE"),-10} {derivative}");
         }

@@ -24,6 +24,9 @@ public sealed record CompileOptions
     /// <summary>Make one kernel of elementwise ops that feed one another (off: ENGINE_NO_ELEMENTWISE_FUSION=1).</summary>
     public bool ElementwiseFusion { get; init; } = On("ENGINE_NO_ELEMENTWISE_FUSION");
 
+    /// <summary>Reduce elementwise expressions without storing them (off: ENGINE_NO_REDUCTION_FUSION=1).</summary>
+    public bool ReductionFusion { get; init; } = On("ENGINE_NO_REDUCTION_FUSION");
+
     /// <summary>Give dead values' memory to new ones (off: ENGINE_NO_REUSE=1).</summary>
     public bool ReuseMemory { get; init; } = On("ENGINE_NO_REUSE");
 
@@ -40,6 +43,7 @@ public sealed record CompileOptions
         MatMulFusion = false,
         OptimiserFusion = false,
         ElementwiseFusion = false,
+        ReductionFusion = false,
         ReuseMemory = false,
         InPlace = false,
     };

@@ -9,7 +9,9 @@ internal static class Report
     public static string Text(KernelTime[] kernels, Roofline? peak)
     {
         var text = new StringBuilder();
-        text.AppendLine($"{"op",-18} {"variant",-22} {"shapes",-44} {"calls",5} {"us",9} {"MFLOP",9} {"MB",8} {"GFLOP/s",8} {"GB/s",7}{(peak is null ? "" : "  roof%")}");
+        // Fused kernels are named after what they compute: the columns are as wide as the longest.
+        int opWidth = kernels.Select(k => k.Depth * 2 + k.Instruction.Op.Name.Length).Append(18).Max(), variantWidth = kernels.Select(k => k.Variant.Length).Append(12).Max();
+        text.AppendLine($"{"op".PadRight(opWidth)} {"variant".PadRight(variantWidth)} {"shapes",-44} {"calls",5} {"us",9} {"MFLOP",9} {"MB",8} {"GFLOP/s",8} {"GB/s",7}{(peak is null ? "" : "  roof%")}");
         double total = 0, totalFlops = 0;
         foreach (var kernel in kernels)
         {
@@ -21,7 +23,7 @@ internal static class Report
             string shapes = string.Join(" ", call.InputTypes.Select(t => t.Shape)) + "->" + string.Join(" ", call.OutputTypes.Select(t => t.Shape));
             if (shapes.Length > 44) shapes = shapes[..41] + "...";
             double seconds = Math.Max(kernel.Seconds, 1e-9);
-            text.Append($"{new string(' ', kernel.Depth * 2) + call.Op.Name,-18} {kernel.Variant,-22} {shapes,-44} {kernel.Calls,5} {kernel.Seconds * 1e6,9:F1} {flops / 1e6,9:F3} {bytes / 1e6,8:F3} {flops / seconds / 1e9,8:F1} {bytes / seconds / 1e9,7:F1}");
+            text.Append($"{(new string(' ', kernel.Depth * 2) + call.Op.Name).PadRight(opWidth)} {kernel.Variant.PadRight(variantWidth)} {shapes,-44} {kernel.Calls,5} {kernel.Seconds * 1e6,9:F1} {flops / 1e6,9:F3} {bytes / 1e6,8:F3} {flops / seconds / 1e9,8:F1} {bytes / seconds / 1e9,7:F1}");
             if (peak is not null)
             {
                 // The roof is whichever limit binds at this intensity.

@@ -16,6 +16,9 @@ public abstract class Device : IDisposable
     /// primitive without one is a compile-time error.</summary>
     public abstract bool Implements(Op op, TensorType[] inputs, TensorType[] outputs);
 
+    /// <summary>Whether a pass should make this op of simpler ones here: the device implements it, and it is no slower than what it replaces.</summary>
+    public virtual bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) => Implements(op, inputs, outputs);
+
     /// <summary>Prepares a plan for execution.</summary>
     public abstract Executable Load(Plan plan);
 

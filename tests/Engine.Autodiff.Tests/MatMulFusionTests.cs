@@ -1,5 +1,4 @@
 using Engine.Kernels;
-using Engine.Kernels.Cpu;
 
 namespace Engine.Autodiff.Tests;
 
@@ -8,7 +7,7 @@ public class MatMulFusionTests
 {
     private static Graph Check(Action<Graph> trace, params (string Name, Shape Shape)[] inputs)
     {
-        using var device = new CpuDevice(2);
+        using var device = new GreedyDevice(2);
         using var state = new State(device);
         var graph = new Graph();
         trace(graph);
@@ -78,7 +77,7 @@ public class MatMulFusionTests
     [Fact]
     public void A_mask_with_a_nan_keeps_nothing_and_a_variable_may_be_updated_in_place()
     {
-        using var device = new CpuDevice();
+        using var device = new GreedyDevice();
         using var state = new State(device);
         var w = state.Add("w", [40, 40], Sample.Normals(1600, "w"));
         foreach (var options in Sample.EachPassOff())
@@ -102,5 +101,19 @@ public class MatMulFusionTests
                 if (!(before[i] > 0)) Assert.Equal(0, state.Read("w")[i]);
             Assert.Contains(state.Read("w"), float.IsNaN);
         }
+    }
+
+    [Fact]
+    public void The_processor_masks_outer_products_and_leaves_the_others()
+    {
+        using var device = new Kernels.Cpu.CpuDevice();
+        using var state = new State(device);
+        using var program = Program.Trace(state, g =>
+        {
+            Tensor a = g.Input("a", TensorType.Float([8, 1])), b = g.Input("b", TensorType.Float([1, 9])), h = g.Input("h", TensorType.Float([8, 9])), w = g.Input("w", TensorType.Float([9, 9]));
+            g.Output("outer", Tensor.Select(h > 0, a.MatMul(b), g.Constant(0)));
+            g.Output("inner", Tensor.Select(h > 0, h.MatMul(w), g.Constant(0)));
+        });
+        Assert.Equal(["matmul", "matmul mask"], Names(program.Compiled).Order());
     }
 }

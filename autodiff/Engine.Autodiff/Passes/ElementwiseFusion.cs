@@ -74,6 +74,6 @@ internal sealed class ElementwiseFusion
             numbers[node.Outputs[0]] = inputs.Count + steps.Count - 1;
         }
         var op = new FusedElementwise(inputs.Count, steps);
-        if (_device.Implements(op, inputs.Select(t => t.Type).ToArray(), root.OutputTypes)) _rewrites.Replace(root, op, inputs.ToArray());
+        if (_device.Prefers(op, inputs.Select(t => t.Type).ToArray(), root.OutputTypes)) _rewrites.Replace(root, op, inputs.ToArray());
     }
 }

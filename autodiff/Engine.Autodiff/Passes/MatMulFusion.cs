@@ -36,7 +36,7 @@ internal static class MatMulFusion
             if (value.Node.Op is not MatMul product || (mask is null && residual is null)) continue;
             var op = new FusedMatMul(product, residual is not null, mask is not null);
             Tensor[] inputs = [.. value.Node.Inputs, .. residual is null ? Array.Empty<Tensor>() : [residual], .. mask is null ? Array.Empty<Tensor>() : [mask]];
-            if (!device.Implements(op, Array.ConvertAll(inputs, t => t.Type), node.OutputTypes)) continue;
+            if (!device.Prefers(op, Array.ConvertAll(inputs, t => t.Type), node.OutputTypes)) continue;
             taken.Add(last);
             taken.Add(value.Node);
             rewrites.Replace(node, op, inputs);

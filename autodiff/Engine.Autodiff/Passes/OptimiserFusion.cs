@@ -58,7 +58,7 @@ internal sealed class OptimiserFusion
         var op = new AdamGroup((Adam)group[0].Step.Op, group.Length, (Polyak?)group[0].Target?.Op);
         Tensor[] results = group.SelectMany(p => p.Target is null ? p.Step.Outputs : [.. p.Step.Outputs, p.Target.Outputs[0]]).ToArray();
         var types = Array.ConvertAll(results, t => t.Type);
-        if (!_device.Implements(op, Array.ConvertAll(reads, t => t.Type), types)) return false;
+        if (!_device.Prefers(op, Array.ConvertAll(reads, t => t.Type), types)) return false;
         foreach (var node in gone) _moved[node] = place.Id;
         _rewrites.Replace(place, reads, results, (target, at) => target.AppendTranslated(op, at, types, null, place.Scope).Outputs);
         return true;

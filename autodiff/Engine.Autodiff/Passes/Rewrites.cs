@@ -12,7 +12,7 @@ internal sealed class Rewrites
     public void Replace(Node node, Op op, params Tensor[] inputs) =>
         Replace(node, inputs, node.Outputs, (target, translated) => target.AppendTranslated(op, translated, node.OutputTypes, null, node.Scope).Outputs);
 
-    /// <summary>Puts what a function adds to the new graph in the place of a node, and of others that nothing before this one reads.</summary>
+    /// <summary>Puts what a function adds to the new graph in the place of a node, and of others, earlier or later, that nothing before this one reads.</summary>
     /// <param name="node">The node; its outputs are among the results.</param>
     /// <param name="reads">The old tensors that the function needs.</param>
     /// <param name="results">The old tensors that it makes anew: all outputs of the nodes that go.</param>

@@ -81,7 +81,7 @@ internal static class WinningMember
         {
             var op = new MemberMatMul(layer.TransposeB, layer.Mask is not null);
             TensorType[] inputs = [TensorType.Float([rows, width]), layer.Weights.Type, TensorType.Int([rows]), .. layer.Mask is null ? Array.Empty<TensorType>() : [layer.Mask.Type]];
-            if (!device.Implements(op, inputs, op.Infer(inputs))) return;
+            if (!device.Prefers(op, inputs, op.Infer(inputs))) return;
             width = op.Infer(inputs)[0].Shape[1];
         }
         rewrites.Replace(sum, reads, sum.Outputs, (target, at) =>

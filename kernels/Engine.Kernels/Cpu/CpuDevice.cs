@@ -32,7 +32,18 @@ public sealed class CpuDevice : Device
     public override Buffer Allocate(long bytes) => new CpuBuffer(bytes);
 
     /// <inheritdoc/>
-    public override bool Implements(Op op, TensorType[] inputs, TensorType[] outputs) => CpuKernels.Has(op);
+    public override bool Implements(Op op, TensorType[] inputs, TensorType[] outputs) => CpuKernels.Has(op) && (op is not FusedReduce fused || ReduceKernel.Takes(fused, inputs));
+
+    /// <inheritdoc/>
+    /// <remarks>A product is limited by arithmetic, and what is read beside it is not hidden behind that: measured, a mask or a sum by itself, streaming through memory, takes
+    /// less time, though more bytes. Products of one term are limited by memory already.</remarks>
+    public override bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) =>
+        Implements(op, inputs, outputs) && op switch
+        {
+            FusedMatMul fused => inputs[0].Shape[fused.Product.TransposeA ? ^2 : ^1] == 1,
+            FusedReduce fused => ReduceKernel.KeepsThreadsBusy(fused, inputs),
+            _ => true,
+        };
 
     /// <inheritdoc/>
     public override Executable Load(Plan plan) => new CpuExecutable(this, plan);

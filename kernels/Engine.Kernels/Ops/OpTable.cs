@@ -158,6 +158,18 @@ public static class OpTable
             yield return Case(new Reduce(kind, [1], false), tolerance, false, F([3, 0]));
             yield return Case(new Reduce(kind, [], false), tolerance, kind == ReduceKind.Sum, F([4]));
         }
+        FusedElementwise squares = new(3, [new(new Binary(BinaryKind.Subtract), [0, 1]), new(new Unary(UnaryKind.Square), [3]), new(new Binary(BinaryKind.Multiply), [4, 2])]);
+        foreach (var (kind, store) in Enum.GetValues<ReduceKind>().SelectMany(k => new[] { (k, false), (k, true) }))
+        {
+            var tolerance = kind == ReduceKind.Sum ? rounded : exact;
+            yield return Case(new FusedReduce(squares, new(kind, [1], false), store), tolerance, false, F([700, 6]), F([6]), F([]));
+            yield return Case(new FusedReduce(squares, new(kind, [0], true), store), tolerance, false, F([700, 6]), F([700, 1]), F([6]));
+            yield return Case(new FusedReduce(squares, new(kind, [1], false), store), tolerance, false, F([3, 40, 300]), F([40, 1]), F([300]));
+            yield return Case(new FusedReduce(squares, new(kind, [0], false), store), tolerance, false, F([5, 5000]), F([5, 1]), F([]));
+            yield return Case(new FusedReduce(squares, new(kind, [0, 1], false), store), tolerance, false, F([40, 100]), F([100]), F([]));
+            yield return Case(new FusedReduce(squares, new(kind, [1], false), store), tolerance, false, F([3, 0]), F([3, 1]), F([]));
+        }
+        yield return Case(new FusedReduce(squares, new(ReduceKind.Sum, [0, 1], true), true), rounded, false, F([21, 997]), F([997]), F([21, 1]));
         foreach (bool largest in new[] { true, false })
         {
             yield return Case(new ArgReduce(0, largest), exact, false, F([9]));

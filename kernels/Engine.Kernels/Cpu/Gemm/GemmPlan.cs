@@ -104,9 +104,7 @@ public sealed unsafe class GemmPlan
             // Two passes over a panel of B, or more, repay its packing; a transposed B must be packed to be read at all.
             packWholePanels = transposeB || chunkRows > 2 * tileRows;
             packedFloats = depth * tileColumns;
-            // A tile's columns beyond the last of C go through a copy; so do the residual's and the mask's.
-            int tiles = (epilogue & (GemmEpilogue.Residual | GemmEpilogue.Mask)) != 0 ? 3 : 1;
-            ScratchBytes = sizeof(float) * (packedFloats + tileColumns + tiles * tileRows * tileColumns) + Alignment;
+            ScratchBytes = sizeof(float) * (packedFloats + tileColumns + tileRows * tileColumns) + Alignment;
         }
         if (path == Path.Outer && transposeB) ScratchBytes = sizeof(float) * (long)n + Alignment;
         if (path == Path.Dots) ScratchBytes = sizeof(float) * (long)k + Alignment;
@@ -142,34 +140,44 @@ public sealed unsafe class GemmPlan
         float* aligned = (float*)(((nint)scratch + Alignment - 1) & -Alignment);
         int row = chunk / columnChunks * chunkRows, column = chunk % columnChunks * chunkColumns;
         int rows = Math.Min(chunkRows, m - row), columns = Math.Min(chunkColumns, n - column);
-        Run(row, rows, column, columns, a, b, c, bias, new Beside((nint)(residual - c), (nint)(mask - c)), aligned);
+        Run(row, rows, column, columns, a, b, c, bias, residual, mask, aligned);
     }
 
     /// <summary>The product of the first rows of A, at most as many as planned for; the bits of a row do not depend on their number.</summary>
     internal void RunRows(int rows, float* a, float* b, float* c, float* mask, byte* scratch)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, m);
-        Run(0, rows, 0, n, a, b, c, null, new Beside(0, (nint)(mask - c)), (float*)(((nint)scratch + Alignment - 1) & -Alignment));
+        Run(0, rows, 0, n, a, b, c, null, null, mask, (float*)(((nint)scratch + Alignment - 1) & -Alignment));
     }
 
-    private void Run(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, Beside beside, float* aligned)
+    private void Run(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, float* residual, float* mask, float* aligned)
     {
         switch (path, width)
         {
-            case (Path.Tiles, SimdWidth.V512): Tiles<MicroKernel512>(row, rows, column, columns, a, b, c, bias, beside, aligned); break;
-            case (Path.Tiles, SimdWidth.V256): Tiles<MicroKernel256>(row, rows, column, columns, a, b, c, bias, beside, aligned); break;
-            case (Path.Tiles, _): Tiles<MicroKernel128>(row, rows, column, columns, a, b, c, bias, beside, aligned); break;
-            case (Path.Outer, SimdWidth.V512): Outer<Lanes512>(row, rows, a, b, c, bias, beside, aligned); break;
-            case (Path.Outer, SimdWidth.V256): Outer<Lanes256>(row, rows, a, b, c, bias, beside, aligned); break;
-            case (Path.Outer, _): Outer<Lanes128>(row, rows, a, b, c, bias, beside, aligned); break;
-            case (_, SimdWidth.V512): Vectors<Lanes512>(row + column, rows * columns, a, b, c, bias, beside, aligned); break;
-            case (_, SimdWidth.V256): Vectors<Lanes256>(row + column, rows * columns, a, b, c, bias, beside, aligned); break;
-            default: Vectors<Lanes128>(row + column, rows * columns, a, b, c, bias, beside, aligned); break;
+            case (Path.Tiles, SimdWidth.V512): Tiles<MicroKernel512>(row, rows, column, columns, a, b, c, bias, aligned); break;
+            case (Path.Tiles, SimdWidth.V256): Tiles<MicroKernel256>(row, rows, column, columns, a, b, c, bias, aligned); break;
+            case (Path.Tiles, _): Tiles<MicroKernel128>(row, rows, column, columns, a, b, c, bias, aligned); break;
+            case (Path.Outer, SimdWidth.V512): Outer<Lanes512>(row, rows, a, b, c, bias, aligned); break;
+            case (Path.Outer, SimdWidth.V256): Outer<Lanes256>(row, rows, a, b, c, bias, aligned); break;
+            case (Path.Outer, _): Outer<Lanes128>(row, rows, a, b, c, bias, aligned); break;
+            case (_, SimdWidth.V512): Vectors<Lanes512>(row + column, rows * columns, a, b, c, bias, aligned); break;
+            case (_, SimdWidth.V256): Vectors<Lanes256>(row + column, rows * columns, a, b, c, bias, aligned); break;
+            default: Vectors<Lanes128>(row + column, rows * columns, a, b, c, bias, aligned); break;
+        }
+        if ((epilogue & GemmEpilogue.Residual) == 0) residual = null;
+        if ((epilogue & GemmEpilogue.Mask) == 0) mask = null;
+        if (residual is null && mask is null) return;
+        // The block is in the second-level cache, and what lies beside it is read row by row, as the memory likes it. Reading both in the tiles, in pieces too short
+        // for the hardware to foresee, took longer than an operation of its own.
+        for (int i = row; i < row + rows; i++)
+        {
+            nint at = (nint)i * ldc + column;
+            float* add = residual is null ? null : residual + at, keep = mask is null ? null : mask + at;
+            if (width == SimdWidth.V512) GemmBeside<Lanes512>.Apply(c + at, add, keep, columns);
+            else if (width == SimdWidth.V256) GemmBeside<Lanes256>.Apply(c + at, add, keep, columns);
+            else GemmBeside<Lanes128>.Apply(c + at, add, keep, columns);
         }
     }
-
-    /// <summary>Where residual and mask lie, in floats from C.</summary>
-    private readonly record struct Beside(nint Residual, nint Mask);
 
     private static int Cut(int size, int max, int unit)
     {
@@ -178,12 +186,11 @@ public sealed unsafe class GemmPlan
         return Math.Max(unit, (part + unit - 1) / unit * unit);
     }
 
-    private void Tiles<TKernel>(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, Beside beside, float* scratch)
+    private void Tiles<TKernel>(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, float* scratch)
         where TKernel : IMicroKernel
     {
         int tileColumns = TKernel.Columns;
-        float* packed = scratch, paddedBias = packed + packedFloats, tile = paddedBias + tileColumns;
-        nint tileFloats = TKernel.MainRows * tileColumns;
+        float* packed = scratch, tile = packed + packedFloats, paddedBias = tile + TKernel.MainRows * tileColumns;
         (nint aRow, nint aStep) = transposeA ? (1, lda) : (lda, 1);
         a += row * aRow;
         c += (nint)row * ldc + column;
@@ -224,9 +231,7 @@ public sealed unsafe class GemmPlan
                         int height = TKernel.RowsAt(left);
                         if (fetchAhead && j == 0)
                             FetchAhead(aBlock, depth + (int)((long)(rows - left) * following / rows), depth + (int)((long)(rows - left + height) * following / rows), rows);
-                        if ((mode & GemmEpilogue.Residual) != 0) FetchTile(cTile + beside.Residual, height, tileColumns);
-                        if ((mode & GemmEpilogue.Mask) != 0) FetchTile(cTile + beside.Mask, height, tileColumns);
-                        TKernel.Run(height, terms, aTile, aRow, aStep, panel, panelStep, cTile, ldc, mode, bias + j, beside.Residual, beside.Mask);
+                        TKernel.Run(height, terms, aTile, aRow, aStep, panel, panelStep, cTile, ldc, mode, bias + j);
                         aTile += height * aRow;
                         cTile += (nint)height * ldc;
                         left -= height;
@@ -236,9 +241,7 @@ public sealed unsafe class GemmPlan
                     {
                         int height = TKernel.RowsAt(left);
                         if ((mode & GemmEpilogue.Accumulate) != 0) Copy(cTile, ldc, tile, tileColumns, height, present);
-                        if ((mode & GemmEpilogue.Residual) != 0) Copy(cTile + beside.Residual, ldc, tile + tileFloats, tileColumns, height, present);
-                        if ((mode & GemmEpilogue.Mask) != 0) Copy(cTile + beside.Mask, ldc, tile + 2 * tileFloats, tileColumns, height, present);
-                        TKernel.Run(height, terms, aTile, aRow, aStep, panel, panelStep, tile, tileColumns, mode, paddedBias, tileFloats, 2 * tileFloats);
+                        TKernel.Run(height, terms, aTile, aRow, aStep, panel, panelStep, tile, tileColumns, mode, paddedBias);
                         Copy(tile, tileColumns, cTile, ldc, height, present);
                         aTile += height * aRow;
                         cTile += (nint)height * ldc;
@@ -257,38 +260,30 @@ public sealed unsafe class GemmPlan
             for (int i = 0; i < rows; i += 16) Sse.Prefetch1(a + (nint)p * lda + i);
     }
 
-    /// <summary>Asks for what the epilogue will read beside a tile of C: in pieces too short for the hardware to foresee, but known as long before as the tile's sums take.</summary>
-    private void FetchTile(float* beside, int rows, int columns)
-    {
-        if (!Sse.IsSupported) return;
-        for (int i = 0; i < rows; i++)
-            for (int j = 0; j < columns; j += 16) Sse.Prefetch1(beside + (nint)i * ldc + j);
-    }
-
     private static void Copy(float* source, nint sourceRow, float* target, nint targetRow, int rows, int columns)
     {
         for (int i = 0; i < rows; i++, source += sourceRow, target += targetRow)
             Unsafe.CopyBlockUnaligned(target, source, (uint)columns * sizeof(float));
     }
 
-    private void Outer<T>(int row, int rows, float* a, float* b, float* c, float* bias, Beside beside, float* scratch) where T : unmanaged, ILanes<T>
+    private void Outer<T>(int row, int rows, float* a, float* b, float* c, float* bias, float* scratch) where T : unmanaged, ILanes<T>
     {
         if (transposeB && ldb != 1)
         {
             for (int j = 0; j < n; j++) scratch[j] = b[(nint)j * ldb];
             b = scratch;
         }
-        OuterProduct<T>.Run(row, row + rows, n, a, transposeA ? 1 : lda, b, c, ldc, epilogue, bias, beside.Residual, beside.Mask);
+        OuterProduct<T>.Run(row, row + rows, n, a, transposeA ? 1 : lda, b, c, ldc, epilogue, bias);
     }
 
-    private void Vectors<T>(int from, int count, float* a, float* b, float* c, float* bias, Beside beside, float* scratch) where T : unmanaged, ILanes<T>
+    private void Vectors<T>(int from, int count, float* a, float* b, float* c, float* bias, float* scratch) where T : unmanaged, ILanes<T>
     {
         // m == 1: A is the vector and C a row; else n == 1: B is the vector and C a column, whose one bias all rows share.
         bool row = m == 1;
         nint vStep = row ? (transposeA ? lda : 1) : (transposeB ? 1 : ldb);
         float* v = row ? a : b, matrix = row ? b : a;
         nint ld = row ? ldb : lda;
-        var target = new Gemv<T>.Target(c, row ? 1 : ldc, epilogue, bias, row ? 1 : 0, beside.Residual, beside.Mask);
+        var target = new Gemv<T>.Target(c, row ? 1 : ldc, epilogue, bias, row ? 1 : 0);
         if (path == Path.CombineRows)
         {
             Gemv<T>.CombineRows(from, from + count, k, v, vStep, matrix, ld, target);

@@ -8,8 +8,8 @@ namespace Engine.Kernels.Cpu;
 /// </summary>
 internal static unsafe class Gemv<T> where T : unmanaged, ILanes<T>
 {
-    /// <summary>Where the results go: element i at out[i*Stride], plus bias[i*BiasStep]. Residual and mask lie as the output does, at these distances from it.</summary>
-    internal readonly struct Target(float* output, nint stride, GemmEpilogue epilogue, float* bias, nint biasStep, nint residual, nint mask)
+    /// <summary>Where the results go: element i at out[i*Stride], plus bias[i*BiasStep].</summary>
+    internal readonly struct Target(float* output, nint stride, GemmEpilogue epilogue, float* bias, nint biasStep)
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         internal void Write(int i, float sum)
@@ -18,8 +18,6 @@ internal static unsafe class Gemv<T> where T : unmanaged, ILanes<T>
             if ((epilogue & GemmEpilogue.Accumulate) != 0) sum = *at + sum;
             if ((epilogue & GemmEpilogue.Bias) != 0) sum += bias[i * biasStep];
             if ((epilogue & GemmEpilogue.Relu) != 0 && sum <= 0) sum = 0;
-            if ((epilogue & GemmEpilogue.Residual) != 0) sum = at[residual] + sum;
-            if ((epilogue & GemmEpilogue.Mask) != 0 && !(at[mask] > 0)) sum = 0;
             *at = sum;
         }
 
@@ -31,8 +29,6 @@ internal static unsafe class Gemv<T> where T : unmanaged, ILanes<T>
             if ((epilogue & GemmEpilogue.Accumulate) != 0) sum = T.Load(at) + sum;
             if ((epilogue & GemmEpilogue.Bias) != 0) sum += T.Load(bias + i);
             if ((epilogue & GemmEpilogue.Relu) != 0) sum = T.AndNot(sum, T.LessEqual(sum, T.Create(0f)));
-            if ((epilogue & GemmEpilogue.Residual) != 0) sum = T.Load(at + residual) + sum;
-            if ((epilogue & GemmEpilogue.Mask) != 0) sum &= T.Less(T.Create(0f), T.Load(at + mask));
             T.Store(sum, at);
         }
 

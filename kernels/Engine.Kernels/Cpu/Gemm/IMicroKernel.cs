@@ -14,7 +14,6 @@ internal unsafe interface IMicroKernel
     static abstract int RowsAt(int left);
 
     /// <summary>One tile of <paramref name="rows"/> rows, a number that <see cref="RowsAt"/> gave. A's element (i, p) is at
-    /// a[i*aRow + p*aStep], B's (p, j) at b[p*bStep + j]; all columns of B, C and bias are touched.
-    /// The residual and the mask lie as C does, at these distances from it in floats.</summary>
-    static abstract void Run(int rows, int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias, nint residual, nint mask);
+    /// a[i*aRow + p*aStep], B's (p, j) at b[p*bStep + j]; all columns of B, C and bias are touched.</summary>
+    static abstract void Run(int rows, int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias);
 }

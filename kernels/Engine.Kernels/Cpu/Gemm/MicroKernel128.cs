@@ -10,7 +10,7 @@ internal sealed unsafe class MicroKernel128 : IMicroKernel
     public static int MainRows => 4;
 
     public static int Columns => 8;
-    public static void Tile4(int k, float* a, nint aRow, nint aStep, int rows, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias, nint residual, nint mask)
+    public static void Tile4(int k, float* a, nint aRow, nint aStep, int rows, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias)
     {
         Vector128<float> c00 = Vector128<float>.Zero, c01 = Vector128<float>.Zero;
         Vector128<float> c10 = Vector128<float>.Zero, c11 = Vector128<float>.Zero;
@@ -41,17 +41,17 @@ internal sealed unsafe class MicroKernel128 : IMicroKernel
         }
         Vector128<float> bias0 = Vector128<float>.Zero, bias1 = Vector128<float>.Zero;
         if ((mode & GemmEpilogue.Bias) != 0) (bias0, bias1) = (Vector128.Load(bias), Vector128.Load(bias + 4));
-        Finish(c, c00, c01, mode, bias0, bias1, residual, mask);
+        Finish(c, c00, c01, mode, bias0, bias1);
         if (rows == 1) return;
-        Finish(c + ldc, c10, c11, mode, bias0, bias1, residual, mask);
+        Finish(c + ldc, c10, c11, mode, bias0, bias1);
         if (rows == 2) return;
-        Finish(c + 2 * ldc, c20, c21, mode, bias0, bias1, residual, mask);
+        Finish(c + 2 * ldc, c20, c21, mode, bias0, bias1);
         if (rows == 3) return;
-        Finish(c + 3 * ldc, c30, c31, mode, bias0, bias1, residual, mask);
+        Finish(c + 3 * ldc, c30, c31, mode, bias0, bias1);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Finish(float* c, Vector128<float> v0, Vector128<float> v1, GemmEpilogue mode, Vector128<float> bias0, Vector128<float> bias1, nint residual, nint mask)
+    private static void Finish(float* c, Vector128<float> v0, Vector128<float> v1, GemmEpilogue mode, Vector128<float> bias0, Vector128<float> bias1)
     {
         if (mode != GemmEpilogue.None)
         {
@@ -62,20 +62,14 @@ internal sealed unsafe class MicroKernel128 : IMicroKernel
                 v0 = Vector128.AndNot(v0, Vector128.LessThanOrEqual(v0, Vector128<float>.Zero));
                 v1 = Vector128.AndNot(v1, Vector128.LessThanOrEqual(v1, Vector128<float>.Zero));
             }
-            if ((mode & GemmEpilogue.Residual) != 0) (v0, v1) = (Vector128.Load(c + residual) + v0, Vector128.Load(c + residual + 4) + v1);
-            if ((mode & GemmEpilogue.Mask) != 0)
-            {
-                v0 &= Vector128.GreaterThan(Vector128.Load(c + mask), Vector128<float>.Zero);
-                v1 &= Vector128.GreaterThan(Vector128.Load(c + mask + 4), Vector128<float>.Zero);
-            }
         }
         v0.Store(c);
         v1.Store(c + 4);
     }
 
-    public static void Run(int rows, int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias, nint residual, nint mask)
+    public static void Run(int rows, int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias)
     {
-        Tile4(k, a, aRow, aStep, rows, b, bStep, c, ldc, mode, bias, residual, mask);
+        Tile4(k, a, aRow, aStep, rows, b, bStep, c, ldc, mode, bias);
     }
 
     public static int RowsAt(int left) => Math.Min(left, 4);

@@ -10,7 +10,7 @@ internal sealed unsafe class MicroKernel256 : IMicroKernel
     public static int MainRows => 6;
 
     public static int Columns => 16;
-    public static void Tile6(int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias, nint residual, nint mask)
+    public static void Tile6(int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias)
     {
         Vector256<float> c00 = Vector256<float>.Zero, c01 = Vector256<float>.Zero;
         Vector256<float> c10 = Vector256<float>.Zero, c11 = Vector256<float>.Zero;
@@ -48,15 +48,15 @@ internal sealed unsafe class MicroKernel256 : IMicroKernel
         }
         Vector256<float> bias0 = Vector256<float>.Zero, bias1 = Vector256<float>.Zero;
         if ((mode & GemmEpilogue.Bias) != 0) (bias0, bias1) = (Vector256.Load(bias), Vector256.Load(bias + 8));
-        Finish(c, c00, c01, mode, bias0, bias1, residual, mask);
-        Finish(c + ldc, c10, c11, mode, bias0, bias1, residual, mask);
-        Finish(c + 2 * ldc, c20, c21, mode, bias0, bias1, residual, mask);
-        Finish(c + 3 * ldc, c30, c31, mode, bias0, bias1, residual, mask);
-        Finish(c + 4 * ldc, c40, c41, mode, bias0, bias1, residual, mask);
-        Finish(c + 5 * ldc, c50, c51, mode, bias0, bias1, residual, mask);
+        Finish(c, c00, c01, mode, bias0, bias1);
+        Finish(c + ldc, c10, c11, mode, bias0, bias1);
+        Finish(c + 2 * ldc, c20, c21, mode, bias0, bias1);
+        Finish(c + 3 * ldc, c30, c31, mode, bias0, bias1);
+        Finish(c + 4 * ldc, c40, c41, mode, bias0, bias1);
+        Finish(c + 5 * ldc, c50, c51, mode, bias0, bias1);
     }
 
-    public static void Tile4(int k, float* a, nint aRow, nint aStep, int rows, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias, nint residual, nint mask)
+    public static void Tile4(int k, float* a, nint aRow, nint aStep, int rows, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias)
     {
         Vector256<float> c00 = Vector256<float>.Zero, c01 = Vector256<float>.Zero;
         Vector256<float> c10 = Vector256<float>.Zero, c11 = Vector256<float>.Zero;
@@ -87,17 +87,17 @@ internal sealed unsafe class MicroKernel256 : IMicroKernel
         }
         Vector256<float> bias0 = Vector256<float>.Zero, bias1 = Vector256<float>.Zero;
         if ((mode & GemmEpilogue.Bias) != 0) (bias0, bias1) = (Vector256.Load(bias), Vector256.Load(bias + 8));
-        Finish(c, c00, c01, mode, bias0, bias1, residual, mask);
+        Finish(c, c00, c01, mode, bias0, bias1);
         if (rows == 1) return;
-        Finish(c + ldc, c10, c11, mode, bias0, bias1, residual, mask);
+        Finish(c + ldc, c10, c11, mode, bias0, bias1);
         if (rows == 2) return;
-        Finish(c + 2 * ldc, c20, c21, mode, bias0, bias1, residual, mask);
+        Finish(c + 2 * ldc, c20, c21, mode, bias0, bias1);
         if (rows == 3) return;
-        Finish(c + 3 * ldc, c30, c31, mode, bias0, bias1, residual, mask);
+        Finish(c + 3 * ldc, c30, c31, mode, bias0, bias1);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Finish(float* c, Vector256<float> v0, Vector256<float> v1, GemmEpilogue mode, Vector256<float> bias0, Vector256<float> bias1, nint residual, nint mask)
+    private static void Finish(float* c, Vector256<float> v0, Vector256<float> v1, GemmEpilogue mode, Vector256<float> bias0, Vector256<float> bias1)
     {
         if (mode != GemmEpilogue.None)
         {
@@ -108,21 +108,15 @@ internal sealed unsafe class MicroKernel256 : IMicroKernel
                 v0 = Vector256.AndNot(v0, Vector256.LessThanOrEqual(v0, Vector256<float>.Zero));
                 v1 = Vector256.AndNot(v1, Vector256.LessThanOrEqual(v1, Vector256<float>.Zero));
             }
-            if ((mode & GemmEpilogue.Residual) != 0) (v0, v1) = (Vector256.Load(c + residual) + v0, Vector256.Load(c + residual + 8) + v1);
-            if ((mode & GemmEpilogue.Mask) != 0)
-            {
-                v0 &= Vector256.GreaterThan(Vector256.Load(c + mask), Vector256<float>.Zero);
-                v1 &= Vector256.GreaterThan(Vector256.Load(c + mask + 8), Vector256<float>.Zero);
-            }
         }
         v0.Store(c);
         v1.Store(c + 8);
     }
 
-    public static void Run(int rows, int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias, nint residual, nint mask)
+    public static void Run(int rows, int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias)
     {
-        if (rows == 6) Tile6(k, a, aRow, aStep, b, bStep, c, ldc, mode, bias, residual, mask);
-        else Tile4(k, a, aRow, aStep, rows, b, bStep, c, ldc, mode, bias, residual, mask);
+        if (rows == 6) Tile6(k, a, aRow, aStep, b, bStep, c, ldc, mode, bias);
+        else Tile4(k, a, aRow, aStep, rows, b, bStep, c, ldc, mode, bias);
     }
 
     public static int RowsAt(int left) => left >= 6 ? 6 : Math.Min(left, 4);

@@ -10,7 +10,7 @@ internal sealed unsafe class MicroKernel512 : IMicroKernel
     public static int MainRows => 12;
 
     public static int Columns => 32;
-    public static void Tile12(int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias, nint residual, nint mask)
+    public static void Tile12(int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias)
     {
         Vector512<float> c00 = Vector512<float>.Zero, c01 = Vector512<float>.Zero;
         Vector512<float> c10 = Vector512<float>.Zero, c11 = Vector512<float>.Zero;
@@ -74,21 +74,21 @@ internal sealed unsafe class MicroKernel512 : IMicroKernel
         }
         Vector512<float> bias0 = Vector512<float>.Zero, bias1 = Vector512<float>.Zero;
         if ((mode & GemmEpilogue.Bias) != 0) (bias0, bias1) = (Vector512.Load(bias), Vector512.Load(bias + 16));
-        Finish(c, c00, c01, mode, bias0, bias1, residual, mask);
-        Finish(c + ldc, c10, c11, mode, bias0, bias1, residual, mask);
-        Finish(c + 2 * ldc, c20, c21, mode, bias0, bias1, residual, mask);
-        Finish(c + 3 * ldc, c30, c31, mode, bias0, bias1, residual, mask);
-        Finish(c + 4 * ldc, c40, c41, mode, bias0, bias1, residual, mask);
-        Finish(c + 5 * ldc, c50, c51, mode, bias0, bias1, residual, mask);
-        Finish(c + 6 * ldc, c60, c61, mode, bias0, bias1, residual, mask);
-        Finish(c + 7 * ldc, c70, c71, mode, bias0, bias1, residual, mask);
-        Finish(c + 8 * ldc, c80, c81, mode, bias0, bias1, residual, mask);
-        Finish(c + 9 * ldc, c90, c91, mode, bias0, bias1, residual, mask);
-        Finish(c + 10 * ldc, c100, c101, mode, bias0, bias1, residual, mask);
-        Finish(c + 11 * ldc, c110, c111, mode, bias0, bias1, residual, mask);
+        Finish(c, c00, c01, mode, bias0, bias1);
+        Finish(c + ldc, c10, c11, mode, bias0, bias1);
+        Finish(c + 2 * ldc, c20, c21, mode, bias0, bias1);
+        Finish(c + 3 * ldc, c30, c31, mode, bias0, bias1);
+        Finish(c + 4 * ldc, c40, c41, mode, bias0, bias1);
+        Finish(c + 5 * ldc, c50, c51, mode, bias0, bias1);
+        Finish(c + 6 * ldc, c60, c61, mode, bias0, bias1);
+        Finish(c + 7 * ldc, c70, c71, mode, bias0, bias1);
+        Finish(c + 8 * ldc, c80, c81, mode, bias0, bias1);
+        Finish(c + 9 * ldc, c90, c91, mode, bias0, bias1);
+        Finish(c + 10 * ldc, c100, c101, mode, bias0, bias1);
+        Finish(c + 11 * ldc, c110, c111, mode, bias0, bias1);
     }
 
-    public static void Tile8(int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias, nint residual, nint mask)
+    public static void Tile8(int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias)
     {
         Vector512<float> c00 = Vector512<float>.Zero, c01 = Vector512<float>.Zero;
         Vector512<float> c10 = Vector512<float>.Zero, c11 = Vector512<float>.Zero;
@@ -135,17 +135,17 @@ internal sealed unsafe class MicroKernel512 : IMicroKernel
         }
         Vector512<float> bias0 = Vector512<float>.Zero, bias1 = Vector512<float>.Zero;
         if ((mode & GemmEpilogue.Bias) != 0) (bias0, bias1) = (Vector512.Load(bias), Vector512.Load(bias + 16));
-        Finish(c, c00, c01, mode, bias0, bias1, residual, mask);
-        Finish(c + ldc, c10, c11, mode, bias0, bias1, residual, mask);
-        Finish(c + 2 * ldc, c20, c21, mode, bias0, bias1, residual, mask);
-        Finish(c + 3 * ldc, c30, c31, mode, bias0, bias1, residual, mask);
-        Finish(c + 4 * ldc, c40, c41, mode, bias0, bias1, residual, mask);
-        Finish(c + 5 * ldc, c50, c51, mode, bias0, bias1, residual, mask);
-        Finish(c + 6 * ldc, c60, c61, mode, bias0, bias1, residual, mask);
-        Finish(c + 7 * ldc, c70, c71, mode, bias0, bias1, residual, mask);
+        Finish(c, c00, c01, mode, bias0, bias1);
+        Finish(c + ldc, c10, c11, mode, bias0, bias1);
+        Finish(c + 2 * ldc, c20, c21, mode, bias0, bias1);
+        Finish(c + 3 * ldc, c30, c31, mode, bias0, bias1);
+        Finish(c + 4 * ldc, c40, c41, mode, bias0, bias1);
+        Finish(c + 5 * ldc, c50, c51, mode, bias0, bias1);
+        Finish(c + 6 * ldc, c60, c61, mode, bias0, bias1);
+        Finish(c + 7 * ldc, c70, c71, mode, bias0, bias1);
     }
 
-    public static void Tile4(int k, float* a, nint aRow, nint aStep, int rows, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias, nint residual, nint mask)
+    public static void Tile4(int k, float* a, nint aRow, nint aStep, int rows, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias)
     {
         Vector512<float> c00 = Vector512<float>.Zero, c01 = Vector512<float>.Zero;
         Vector512<float> c10 = Vector512<float>.Zero, c11 = Vector512<float>.Zero;
@@ -176,17 +176,17 @@ internal sealed unsafe class MicroKernel512 : IMicroKernel
         }
         Vector512<float> bias0 = Vector512<float>.Zero, bias1 = Vector512<float>.Zero;
         if ((mode & GemmEpilogue.Bias) != 0) (bias0, bias1) = (Vector512.Load(bias), Vector512.Load(bias + 16));
-        Finish(c, c00, c01, mode, bias0, bias1, residual, mask);
+        Finish(c, c00, c01, mode, bias0, bias1);
         if (rows == 1) return;
-        Finish(c + ldc, c10, c11, mode, bias0, bias1, residual, mask);
+        Finish(c + ldc, c10, c11, mode, bias0, bias1);
         if (rows == 2) return;
-        Finish(c + 2 * ldc, c20, c21, mode, bias0, bias1, residual, mask);
+        Finish(c + 2 * ldc, c20, c21, mode, bias0, bias1);
         if (rows == 3) return;
-        Finish(c + 3 * ldc, c30, c31, mode, bias0, bias1, residual, mask);
+        Finish(c + 3 * ldc, c30, c31, mode, bias0, bias1);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Finish(float* c, Vector512<float> v0, Vector512<float> v1, GemmEpilogue mode, Vector512<float> bias0, Vector512<float> bias1, nint residual, nint mask)
+    private static void Finish(float* c, Vector512<float> v0, Vector512<float> v1, GemmEpilogue mode, Vector512<float> bias0, Vector512<float> bias1)
     {
         if (mode != GemmEpilogue.None)
         {
@@ -197,22 +197,16 @@ internal sealed unsafe class MicroKernel512 : IMicroKernel
                 v0 = Vector512.AndNot(v0, Vector512.LessThanOrEqual(v0, Vector512<float>.Zero));
                 v1 = Vector512.AndNot(v1, Vector512.LessThanOrEqual(v1, Vector512<float>.Zero));
             }
-            if ((mode & GemmEpilogue.Residual) != 0) (v0, v1) = (Vector512.Load(c + residual) + v0, Vector512.Load(c + residual + 16) + v1);
-            if ((mode & GemmEpilogue.Mask) != 0)
-            {
-                v0 &= Vector512.GreaterThan(Vector512.Load(c + mask), Vector512<float>.Zero);
-                v1 &= Vector512.GreaterThan(Vector512.Load(c + mask + 16), Vector512<float>.Zero);
-            }
         }
         v0.Store(c);
         v1.Store(c + 16);
     }
 
-    public static void Run(int rows, int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias, nint residual, nint mask)
+    public static void Run(int rows, int k, float* a, nint aRow, nint aStep, float* b, nint bStep, float* c, nint ldc, GemmEpilogue mode, float* bias)
     {
-        if (rows == 12) Tile12(k, a, aRow, aStep, b, bStep, c, ldc, mode, bias, residual, mask);
-        else if (rows == 8) Tile8(k, a, aRow, aStep, b, bStep, c, ldc, mode, bias, residual, mask);
-        else Tile4(k, a, aRow, aStep, rows, b, bStep, c, ldc, mode, bias, residual, mask);
+        if (rows == 12) Tile12(k, a, aRow, aStep, b, bStep, c, ldc, mode, bias);
+        else if (rows == 8) Tile8(k, a, aRow, aStep, b, bStep, c, ldc, mode, bias);
+        else Tile4(k, a, aRow, aStep, rows, b, bStep, c, ldc, mode, bias);
     }
 
     public static int RowsAt(int left) => left >= 12 ? 12 : left >= 8 ? 8 : Math.Min(left, 4);

@@ -10,6 +10,34 @@ internal sealed unsafe class ReduceKernel : CpuKernel
     private readonly long _outer, _reduced, _inner; // x [outer, reduced, inner] -> y [outer, inner]
     private readonly long _outerPerChunk, _innerPerChunk, _innerChunks;
     private readonly BroadcastRows? _gather;        // where the merged axes do not form that pattern
+    private readonly ElementwiseKernel? _producer;  // x is computed piece by piece
+    private readonly int _inputs;
+    private readonly bool _store;
+
+    // What a producer makes before it is reduced: a third of a first-level cache.
+    private const int Piece = 4096;
+
+    /// <summary>A reduction of an expression.</summary>
+    public ReduceKernel(FusedReduce op, TensorType[] inputs) : this(op.Reduction, op.Producer.Infer(inputs)[0])
+    {
+        if (!Takes(op.Reduction.Kind)) throw new NotSupportedException($"{op.Name}: a reduction of this form does not take an expression");
+        _producer = new ElementwiseKernel(op.Producer, inputs, op.Producer.Infer(inputs)[0]);
+        (_inputs, _store) = (inputs.Length, op.Store);
+        ScratchBytes = Piece * sizeof(float) + _producer.ScratchBytes;
+    }
+
+    /// <summary>Whether the expression can be taken in: its pieces are reduced in the order of the whole.</summary>
+    public static bool Takes(FusedReduce op, TensorType[] inputs) => new ReduceKernel(op.Reduction, op.Producer.Infer(inputs)[0]).Takes(op.Reduction.Kind);
+
+    /// <summary>Whether it leaves enough chunks for several threads, where there is work for them.</summary>
+    public static bool KeepsThreadsBusy(FusedReduce op, TensorType[] inputs)
+    {
+        var values = op.Producer.Infer(inputs)[0];
+        return values.Elements <= 4 * ElementsPerChunk || new ReduceKernel(op.Reduction, values).Chunks >= 4;
+    }
+
+    // A sum is a tree of blocks, of which a piece is a branch; a maximum is found in another order.
+    private bool Takes(ReduceKind kind) => _gather is null && (_inner > 1 || kind == ReduceKind.Sum || _reduced <= Piece);
 
     public ReduceKernel(Reduce op, TensorType input)
     {
@@ -45,10 +73,15 @@ internal sealed unsafe class ReduceKernel : CpuKernel
         Chunks = (int)(Math.Max(1, (_outer + _outerPerChunk - 1) / _outerPerChunk) * _innerChunks);
     }
 
-    public override string Variant => _gather is not null ? "gathered rows" : _inner == 1 ? "rows" : "columns";
+    public override string Variant => (_producer is null ? "" : _producer.Variant + ", ") + (_gather is not null ? "gathered rows" : _inner == 1 ? "rows" : "columns");
 
     public override void RunChunk(int chunk, void** operands, byte* scratch)
     {
+        if (_producer is not null)
+        {
+            RunFused(chunk, operands, scratch);
+            return;
+        }
         float* x = (float*)operands[0], y = (float*)operands[1];
         if (_gather is { } gather)
         {
@@ -76,6 +109,64 @@ internal sealed unsafe class ReduceKernel : CpuKernel
             else new ReadOnlySpan<float>(from, width).CopyTo(new Span<float>(into, width));
             for (long r = 1; r < _reduced; r++) Into(new Span<float>(into, width), new ReadOnlySpan<float>(from + r * _inner, width));
         }
+    }
+
+    private void RunFused(int chunk, void** operands, byte* scratch)
+    {
+        float* y = (float*)operands[_store ? _inputs + 1 : _inputs];
+        long firstOuter = chunk / _innerChunks * _outerPerChunk, lastOuter = Math.Min(_outer, firstOuter + _outerPerChunk);
+        if (_inner == 1)
+        {
+            long together = _reduced == 0 ? 1 : Math.Max(1, Piece / _reduced);
+            for (long o = firstOuter; o < lastOuter; o += together)
+            {
+                if (_reduced > Piece)
+                {
+                    y[o] = Sum(operands, o * _reduced, _reduced, scratch);
+                    continue;
+                }
+                long rows = Math.Min(together, lastOuter - o);
+                float* piece = Produce(operands, o * _reduced, rows * _reduced, scratch);
+                for (long i = 0; i < rows; i++) y[o + i] = Row(new ReadOnlySpan<float>(piece + i * _reduced, (int)_reduced));
+            }
+            return;
+        }
+        long firstInner = chunk % _innerChunks * _innerPerChunk;
+        int width = (int)Math.Min(_innerPerChunk, _inner - firstInner);
+        // Rows that lie one after another are made together.
+        long step = width == _inner ? Piece / width : 1;
+        for (long o = firstOuter; o < lastOuter; o++)
+        {
+            var into = new Span<float>(y + o * _inner + firstInner, width);
+            if (_reduced == 0) into.Fill(Row([]));
+            for (long r = 0; r < _reduced; r += step)
+            {
+                long rows = Math.Min(step, _reduced - r);
+                float* piece = Produce(operands, (o * _reduced + r) * _inner + firstInner, rows * width, scratch);
+                for (long i = 0; i < rows; i++)
+                {
+                    var row = new ReadOnlySpan<float>(piece + i * width, width);
+                    if (r + i == 0) row.CopyTo(into);
+                    else Into(into, row);
+                }
+            }
+        }
+    }
+
+    /// <summary>Makes n values, at most a piece, where they are wanted or in scratch.</summary>
+    private float* Produce(void** operands, long from, long n, byte* scratch)
+    {
+        float* first = _store ? (float*)operands[_inputs] : (float*)scratch - from;
+        _producer!.Run(operands, (byte*)first, from, from + n, scratch + Piece * sizeof(float));
+        return first + from;
+    }
+
+    /// <summary>The tree of <see cref="ReductionLoops.Sum(ReadOnlySpan{float})"/>, whose branches are made one after another.</summary>
+    private float Sum(void** operands, long from, long n, byte* scratch)
+    {
+        if (n <= Piece) return ReductionLoops.Sum(new ReadOnlySpan<float>(Produce(operands, from, n, scratch), (int)n));
+        long left = ReductionLoops.LeftBranch((nint)n);
+        return Sum(operands, from, left, scratch) + Sum(operands, from + left, n - left, scratch);
     }
 
     private float Row(ReadOnlySpan<float> row) => _kind switch

@@ -38,6 +38,16 @@ public static unsafe class ReductionLoops
     /// <exception cref="ArgumentException">The lengths differ.</exception>
     public static void MinInto(Span<float> smallest, ReadOnlySpan<float> row) => BinaryLoops.Run(BinaryKind.Minimum, smallest, row, smallest);
 
+    private const int Block = 1024;
+
+    /// <summary>How many of more than a block of elements the left branch of their sum has: a power of two of blocks, so that the tree depends on the length alone.</summary>
+    internal static nint LeftBranch(nint n)
+    {
+        nint left = Block;
+        while (left * 2 < n) left *= 2;
+        return left;
+    }
+
     internal static float Sum(ReadOnlySpan<float> x, SimdWidth width)
     {
         fixed (float* p = x)
@@ -100,14 +110,10 @@ public static unsafe class ReductionLoops
 
     private static class Rows<T> where T : unmanaged, ILanes<T>
     {
-        private const int Block = 1024;
-
         internal static float Sum(float* x, nint n)
         {
             if (n <= Block) return BlockSum(x, n);
-            // The left part is a power of two of blocks: the tree depends on the length alone.
-            nint left = Block;
-            while (left * 2 < n) left *= 2;
+            nint left = LeftBranch(n);
             return Sum(x, left) + Sum(x + left, n - left);
         }
 

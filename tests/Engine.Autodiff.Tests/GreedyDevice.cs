@@ -1,0 +1,27 @@
+using Engine.Kernels;
+using Engine.Kernels.Cpu;
+using Buffer = Engine.Kernels.Buffer;
+
+namespace Engine.Autodiff.Tests;
+
+/// <summary>The processor with a taste for everything a pass can make, so that what does not pay here is tested here too.</summary>
+internal sealed class GreedyDevice(int threads = 1) : Device
+{
+    private readonly CpuDevice _cpu = new(threads);
+
+    public override string Name => _cpu.Name;
+
+    public override string Description => _cpu.Description;
+
+    public override Buffer Allocate(long bytes) => _cpu.Allocate(bytes);
+
+    public override bool Implements(Op op, TensorType[] inputs, TensorType[] outputs) => _cpu.Implements(op, inputs, outputs);
+
+    public override Executable Load(Plan plan) => _cpu.Load(plan);
+
+    public override void Dispose()
+    {
+        _cpu.Dispose();
+        base.Dispose();
+    }
+}
