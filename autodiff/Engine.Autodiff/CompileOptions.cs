@@ -24,7 +24,7 @@ public sealed record CompileOptions
     /// <summary>Make one kernel of elementwise ops that feed one another (off: ENGINE_NO_ELEMENTWISE_FUSION=1).</summary>
     public bool ElementwiseFusion { get; init; } = On("ENGINE_NO_ELEMENTWISE_FUSION");
 
-    /// <summary>Reduce elementwise expressions without storing them (off: ENGINE_NO_REDUCTION_FUSION=1).</summary>
+    /// <summary>Reduce the values of elementwise expressions as they are made (off: ENGINE_NO_REDUCTION_FUSION=1).</summary>
     public bool ReductionFusion { get; init; } = On("ENGINE_NO_REDUCTION_FUSION");
 
     /// <summary>Give dead values' memory to new ones (off: ENGINE_NO_REUSE=1).</summary>
