@@ -46,9 +46,11 @@ public static class BuiltinDatasets
         var entry = Find(source);
         int rows = entry.Rows;
         ulong seed = 0;
+        var given = new HashSet<string>();
         foreach (string part in source.Split(',').Skip(1))
         {
             var (key, value) = part.IndexOf('=', StringComparison.Ordinal) is var at and > 0 ? (part[..at], part[(at + 1)..]) : (part, "");
+            if (!given.Add(key)) throw new DatasetException($"{source}: {key} is given twice");
             bool good = key switch
             {
                 "rows" => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out rows) && rows is >= 2 and <= 100_000_000,

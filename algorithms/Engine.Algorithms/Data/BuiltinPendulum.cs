@@ -54,8 +54,8 @@ public static class BuiltinPendulum
             environment.Observe(seen);
             for (int i = 0; i < episodes; i++)
             {
-                var (angle, speed) = environment[i];
-                double u = random[i] ? streams[i].NextUniform(-2, 2) : gain[i] * Controller(angle, speed) + bias[i] + noise[i] * streams[i].NextNormal();
+                var state = environment.State(i);
+                double u = random[i] ? streams[i].NextUniform(-2, 2) : gain[i] * Controller(state[0], state[1]) + bias[i] + noise[i] * streams[i].NextNormal();
                 applied[i] = (float)Math.Clamp(u, -2, 2);
             }
             environment.Step(applied, earned, ended);

@@ -5,7 +5,7 @@ namespace Engine.Algorithms.Environments;
 
 /// <summary>
 /// A batch of independent copies of a task, stepped together so that one policy call serves all of them. A custom environment implements this interface
-/// and registers itself in <see cref="EnvironmentCatalogue"/>.
+/// and registers itself in <see cref="EnvironmentCatalogue"/>. One instance is used by one thread at a time; different instances may be stepped at the same time.
 /// </summary>
 public interface IEnvironment
 {
@@ -99,6 +99,7 @@ public static class EnvironmentCatalogue
         new("MountainCarContinuous-v0", copies => new MountainCarContinuous(copies), -33, 90),
         new("Acrobot-v1", copies => new Acrobot(copies), -500, -100),
         .. PointMaze.Entries(),
+        .. GoalPointMaze.Entries(),
     ];
 
     /// <summary>All known.</summary>

@@ -11,17 +11,18 @@ public class EnvironmentTests
     {
         foreach (bool v1 in new[] { true, false })
         {
-            var pendulum = new Pendulum(1, v1) { [0] = (3.0, 7.9) };
+            var pendulum = new Pendulum(1, v1);
+            (pendulum.State(0)[0], pendulum.State(0)[1]) = (3.0, 7.9);
             var (rewards, terminals, observations) = (new float[1], new bool[1], new float[3]);
             pendulum.Step([5f], rewards, terminals); // beyond the torque's bound
             double wrapped = 3.0, cost = wrapped * wrapped + 0.1 * 7.9 * 7.9 + 0.001 * 4;
             Assert.Equal(-cost, rewards[0], 1e-5);
             double unclipped = 7.9 + (15 * Math.Sin(3.0) + 6) * 0.05;
             Assert.True(unclipped > 8);
-            Assert.Equal(8, pendulum[0].Speed);
-            Assert.Equal(3.0 + (v1 ? 8 : unclipped) * 0.05, pendulum[0].Angle, 1e-12);
+            Assert.Equal(8, pendulum.State(0)[1]);
+            Assert.Equal(3.0 + (v1 ? 8 : unclipped) * 0.05, pendulum.State(0)[0], 1e-12);
             pendulum.Observe(observations);
-            Assert.Equal((float)Math.Cos(pendulum[0].Angle), observations[0]);
+            Assert.Equal((float)Math.Cos(pendulum.State(0)[0]), observations[0]);
             Assert.False(terminals[0]);
         }
     }
@@ -30,19 +31,25 @@ public class EnvironmentTests
     public void Real_transitions_follow_the_old_integration_order()
     {
         var data = TransitionDataset.From(Dataset.Load(SharedData.Path("data/d3rlpy-classic/pendulum_v1.1.0.h5")), new ActionBounds([-2], [2]));
-        double worstV0 = 0, worstV1 = 0;
-        for (int i = 0; i < data.Count; i += 7)
-            foreach (bool v1 in new[] { false, true })
+        var (rewards, terminals, observations) = (new float[1], new bool[1], new float[3]);
+        double worstV0 = 0, worstV1 = 0, worstReward = 0;
+        foreach (bool v1 in new[] { false, true })
+        {
+            var pendulum = new Pendulum(1, v1);
+            for (int i = 0; i < data.Count; i++)
             {
-                var pendulum = new Pendulum(1, v1) { [0] = (Math.Atan2(data.Observations[3 * i + 1], data.Observations[3 * i]), data.Observations[3 * i + 2]) };
-                var (rewards, terminals, observations) = (new float[1], new bool[1], new float[3]);
+                (pendulum.State(0)[0], pendulum.State(0)[1]) = (Math.Atan2(data.Observations[3 * i + 1], data.Observations[3 * i]), data.Observations[3 * i + 2]);
                 pendulum.Step([data.Actions[i] * 2], rewards, terminals);
                 pendulum.Observe(observations);
-                double error = Enumerable.Range(0, 3).Max(j => Math.Abs(observations[j] - data.NextObservations[3 * i + j]));
+                double error = 0;
+                for (int j = 0; j < 3; j++) error = Math.Max(error, Math.Abs(observations[j] - data.NextObservations[3 * i + j]));
                 if (v1) worstV1 = Math.Max(worstV1, error);
                 else worstV0 = Math.Max(worstV0, error);
+                worstReward = Math.Max(worstReward, Math.Abs(rewards[0] - data.Rewards[i]));
             }
-        Assert.True(worstV0 < 5e-6, $"v0 errs by {worstV0}");
+        }
+        Assert.True(data.Count > 98_000 && worstV0 < 5e-7, $"{data.Count} rows, v0 errs by {worstV0}");
+        Assert.True(worstReward < 5e-6, $"rewards err by {worstReward}");
         Assert.True(worstV1 > 1e-3, "the data should tell the versions apart");
     }
 

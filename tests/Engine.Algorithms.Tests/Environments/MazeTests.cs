@@ -65,16 +65,87 @@ public class MazeTests
             {
                 var ball = new PointMass(maze, contacts);
                 var random = new PhiloxStream(4, maze.Name);
-                double x = maze.Goal.Row, y = maze.Goal.Column, vx = 0, vy = 0, ax = 0, ay = 0;
+                double x = maze.Goal.Row, y = maze.Goal.Column, vx = 0, vy = 0, ax = 0, ay = 0, nearest = 1, fastest = 0;
+                int touching = 0;
+                var cells = new HashSet<(int, int)>();
+                for (int t = 0; t < 100_000; t++)
+                {
+                    if (t % 25 == 0) (ax, ay) = (random.NextUniform(-1, 1), random.NextUniform(-1, 1));
+                    if (ball.Step(ref x, ref y, ref vx, ref vy, ax, ay) > 0) touching++;
+                    var (row, column) = ((int)Math.Floor(x + 0.7), (int)Math.Floor(y + 0.7));
+                    cells.Add((row, column));
+                    Assert.False(maze.IsWall(row, column), $"{maze.Name}: inside a wall at {x}, {y}");
+                    for (int i = row - 1; i <= row + 1; i++)
+                        for (int j = column - 1; j <= column + 1; j++)
+                        {
+                            if (!maze.IsWall(i, j)) continue;
+                            double dx = Math.Max(0, Math.Abs(x + 1.2 - (i + 1)) - 0.5), dy = Math.Max(0, Math.Abs(y + 1.2 - (j + 1)) - 0.5);
+                            nearest = Math.Min(nearest, Math.Sqrt(dx * dx + dy * dy));
+                        }
+                    fastest = Math.Max(fastest, Math.Max(Math.Abs(vx), Math.Abs(vy)));
+                }
+                // Walls are soft: at 5 m/s the ball sinks in by some 0.07 of its 0.1 m. The speed is clipped before a step, not after it.
+                Assert.True(nearest is > 0.02 and < 0.1, $"{maze.Name}: {nearest} m from a wall");
+                Assert.InRange(fastest, 3, 7);
+                Assert.True(touching > 5000 && maze.Free.All(cells.Contains) && cells.Count == maze.Free.Count, $"{maze.Name}: {touching} steps in contact, {cells.Count} cells");
+            }
+    }
+
+    [Fact]
+    public void Mirrored_pushes_move_the_ball_along_the_mirrored_path()
+    {
+        // umaze is its own mirror image from top to bottom, open also from left to right.
+        foreach (var contacts in new[] { ContactPreset.MuJoCo222, ContactPreset.MuJoCo338, ContactPreset.MuJoCo314 })
+            foreach (var (maze, alongRows) in new[] { (Maze.All[0], true), (Maze.All[3], true), (Maze.All[3], false) })
+            {
+                var ball = new PointMass(maze, contacts);
+                var random = new PhiloxStream(6, maze.Name);
+                double size = alongRows ? maze.Rows : maze.Columns, sum = size + 1 - 2 * 1.2, worst = 0; // the middle of the world is at (size + 1) / 2
+                double x = 3, y = 3, vx = 0, vy = 0, ax = 0, ay = 0;
                 int touching = 0;
                 for (int t = 0; t < 20_000; t++)
                 {
                     if (t % 25 == 0) (ax, ay) = (random.NextUniform(-1, 1), random.NextUniform(-1, 1));
-                    if (ball.Step(ref x, ref y, ref vx, ref vy, ax, ay) > 0) touching++;
-                    // The centre's cell is never a wall: walls are soft, but not by a radius.
-                    Assert.False(maze.IsWall((int)Math.Floor(x + 0.7), (int)Math.Floor(y + 0.7)), $"{maze.Name}: inside a wall at {x}, {y}");
+                    var (mx, my, mvx, mvy) = alongRows ? (sum - x, y, -vx, vy) : (x, sum - y, vx, -vy);
+                    int active = ball.Step(ref x, ref y, ref vx, ref vy, ax, ay);
+                    if (active > 0) touching++;
+                    int mirrored = ball.Step(ref mx, ref my, ref mvx, ref mvy, alongRows ? -ax : ax, alongRows ? ay : -ay);
+                    var (ex, ey, evx, evy) = alongRows ? (sum - mx, my, -mvx, mvy) : (mx, sum - my, mvx, -mvy);
+                    foreach (double error in new[] { ex - x, ey - y, evx - vx, evy - vy }) worst = Math.Max(worst, Math.Abs(error));
+                    Assert.Equal(active, mirrored);
                 }
-                Assert.True(touching > 1000);
+                Assert.True(touching > 2000 && worst < 1e-11, $"{maze.Name}: {touching} steps in contact, differs by {worst}");
+            }
+    }
+
+    [Fact]
+    public void A_ball_that_nobody_pushes_gains_no_speed_from_the_walls()
+    {
+        foreach (var contacts in new[] { ContactPreset.MuJoCo222, ContactPreset.MuJoCo338, ContactPreset.MuJoCo314 })
+            foreach (var maze in Maze.All)
+            {
+                var ball = new PointMass(maze, contacts);
+                var random = new PhiloxStream(7, maze.Name);
+                int bounces = 0;
+                for (int run = 0; run < 300; run++)
+                {
+                    var (row, column) = maze.Free[random.NextInt(maze.Free.Count)];
+                    double x = row - 0.2, y = column - 0.2, vx = random.NextUniform(-5, 5), vy = random.NextUniform(-5, 5), speed = Math.Sqrt(vx * vx + vy * vy);
+                    bool touched = false;
+                    for (int t = 0; t < 200; t++)
+                    {
+                        if (ball.Step(ref x, ref y, ref vx, ref vy, 0, 0) > 0)
+                        {
+                            touched = true;
+                            continue;
+                        }
+                        double now = Math.Sqrt(vx * vx + vy * vy);
+                        Assert.True(now < speed, $"{maze.Name}: {speed} m/s, then {now}");
+                        if (touched) bounces++;
+                        (speed, touched) = (now, false);
+                    }
+                }
+                Assert.True(bounces > 300);
             }
     }
 
