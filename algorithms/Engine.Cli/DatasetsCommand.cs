@@ -60,12 +60,12 @@ internal static class DatasetsCommand
             AnsiConsole.Write(keys);
         }
         Console.WriteLine($"rows          {i.Data.Count:N0}, {i.Terminals:N0} terminals, {i.Timeouts:N0} timeouts, {i.Lengths.Length:N0} trajectories of {i.Lengths.Min()} to {i.Lengths.Max()} rows (median {i.MedianLength})");
-        Console.WriteLine($"transitions   {i.View.Count:N0}, {i.Data.ObservationSize} observations, {i.View.ActionSpace}");
-        Console.WriteLine($"returns       {i.View.Returns.Min:F1} to {i.View.Returns.Max:F1}, mean {i.View.Returns.Mean:F1}{(i.Score is { } s ? $" (normalised {s:F1} by the references of {i.ScoreOf})" : "")}");
+        Console.WriteLine($"transitions   {(i.View is { } view ? $"{view.Count:N0}" : "none")}, {i.Data.ObservationSize} observations, {(i.View?.ActionSpace ?? i.Data.ActionSpace)?.ToString() ?? $"{i.Data.ActionSize} action numbers"}");
+        Console.WriteLine($"returns       {i.Returns.Min():F1} to {i.Returns.Max():F1}, mean {i.Returns.Average():F1}{(i.Score is { } s ? $" (normalised {s:F1} by the references of {i.ScoreOf})" : "")}");
         Console.WriteLine($"rewards       {i.Rewards.Min:G5} to {i.Rewards.Max:G5}, mean {i.Rewards.Mean:G5}, std {i.Rewards.Std:G5}");
         if (i.Data.Environment is { } environment) Console.WriteLine($"environment   {environment}");
-        Console.WriteLine($"fingerprint   {i.View.Fingerprint[..16]}");
-        foreach (string note in i.View.Notes) Console.WriteLine("note          " + note);
+        if (i.View is not null) Console.WriteLine($"fingerprint   {i.View.Fingerprint[..16]}");
+        foreach (string note in i.Notes) Console.WriteLine("note          " + note);
         foreach (string problem in i.Problems) Console.WriteLine("problem       " + problem);
         if (i.Problems.Count == 0) Console.WriteLine("no problems found");
     }

@@ -4,7 +4,11 @@ using Engine.Interop;
 namespace Engine.Algorithms.Data;
 
 /// <summary>A dataset that is not what it should be: one line with what, where and what was expected.</summary>
-public sealed class DatasetException(string message) : Exception(message);
+public sealed class DatasetException(string message) : Exception(OneLine(message))
+{
+    // Names inside a file are part of messages, and a hostile file must not be able to forge lines with them.
+    private static string OneLine(string text) => string.Concat(text.Select(c => char.IsControl(c) || c is '\u2028' or '\u2029' ? '?' : c));
+}
 
 /// <summary>
 /// Offline data as recorded: rows in order, in the environment's units, whatever layout they came in. A terminal (the task ended), a timeout (the episode was cut
@@ -50,6 +54,9 @@ public sealed record Dataset
 
     /// <summary>Environment the data come from, if they say so or it is known.</summary>
     public string? Environment { get; init; }
+
+    /// <summary>Returns that count as 0 and 100 of the normalised score, if the file states them (Minari).</summary>
+    public (double Min, double Max)? References { get; init; }
 
     /// <summary>What a user should know about how the file was read.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
@@ -98,10 +105,18 @@ public sealed record DatasetOptions
     public int? MaxEpisodeSteps { get; init; }
 
     /// <summary>Parses QUANTITY=COLUMN texts.</summary>
-    /// <exception cref="SettingsException">A text has no equals sign.</exception>
-    public static IReadOnlyDictionary<string, string> ParseColumns(IEnumerable<string> texts) => texts.ToDictionary(
-        t => t.IndexOf('=', StringComparison.Ordinal) is var at and > 0 ? t[..at] : throw new SettingsException($"--column {t}: expected QUANTITY=COLUMN, such as observations=state"),
-        t => t[(t.IndexOf('=', StringComparison.Ordinal) + 1)..]);
+    /// <exception cref="SettingsException">A text has no equals sign, or a quantity occurs twice.</exception>
+    public static IReadOnlyDictionary<string, string> ParseColumns(IEnumerable<string> texts)
+    {
+        var columns = new Dictionary<string, string>();
+        foreach (string text in texts)
+        {
+            int at = text.IndexOf('=', StringComparison.Ordinal);
+            if (at < 1) throw new SettingsException($"--column {text}: expected QUANTITY=COLUMN, such as observations=state");
+            if (!columns.TryAdd(text[..at], text[(at + 1)..])) throw new SettingsException($"--column {text}: {text[..at]} has the column {columns[text[..at]]} already");
+        }
+        return columns;
+    }
 
     /// <summary>Throws for an unknown quantity or a number out of range.</summary>
     public void Validate()

@@ -22,8 +22,14 @@ public sealed record DatasetInspection
     /// <summary>The rows.</summary>
     public required Dataset Data { get; init; }
 
-    /// <summary>The transitions.</summary>
-    public required TransitionDataset View { get; init; }
+    /// <summary>The transitions; null if the rows cannot be trained on, and <see cref="Problems"/> begins with the reason.</summary>
+    public required TransitionDataset? View { get; init; }
+
+    /// <summary>Undiscounted return of each trajectory, NaN where it holds one.</summary>
+    public required double[] Returns { get; init; }
+
+    /// <summary>What reading it and making transitions of it had to decide.</summary>
+    public IReadOnlyList<string> Notes => View?.Notes ?? Data.Notes;
 
     /// <summary>Columns of the file with shape and type; empty for made data.</summary>
     public required IReadOnlyList<(string Name, string Shape, string Type)> Keys { get; init; }
@@ -57,7 +63,12 @@ public sealed record DatasetInspection
     {
         var data = Dataset.Load(source, options);
         var space = environment is null ? null : EnvironmentCatalogue.Find(environment).Create(1).ActionSpace;
-        var view = TransitionDataset.From(data, space);
+        TransitionDataset? view = null;
+        var problems = new List<string>();
+        try { view = TransitionDataset.From(data, space); }
+        // What is wrong with the rows is what an inspection is for.
+        catch (DatasetException e) { problems.Add("cannot be trained on: " + e.Message); }
+        problems.AddRange(FindProblems(data, space ?? data.ActionSpace));
         var keys = BuiltinDatasets.Names(source) ? [] : DatasetLayouts.Inspect(source, (table, root) =>
         {
             var found = table!.Names.Select(n => (n, $"({string.Join(", ", table.Shape(n))})", table.TypeName(n))).ToList();
@@ -67,25 +78,30 @@ public sealed record DatasetInspection
             return found.Count <= 40 ? found : [.. found.Take(12), ($"... and {found.Count - 12} more", "", "")];
         });
         var lengths = new List<int>();
+        var returns = new List<double>();
         int length = 0;
+        double sum = 0;
         for (int i = 0; i < data.Count; i++)
         {
             length++;
+            sum += data.Rewards[i];
             if (!data.Ends[i]) continue;
             lengths.Add(length);
-            length = 0;
+            returns.Add(sum);
+            (length, sum) = (0, 0);
         }
         string? id = environment ?? data.Environment;
-        var references = id is null ? null : NormalizedScores.Find(id);
+        var references = (environment is null ? data.References : null) ?? (id is null ? null : NormalizedScores.Find(id));
         return new DatasetInspection
         {
             Data = data,
             View = view,
             Keys = keys,
             Lengths = lengths.ToArray(),
-            Problems = FindProblems(data, space ?? data.ActionSpace),
+            Returns = returns.ToArray(),
+            Problems = problems,
             Rewards = Spread.Of(data.Rewards),
-            Score = references is { } r ? 100 * (view.Returns.Mean - r.Min) / (r.Max - r.Min) : null,
+            Score = references is { } r ? 100 * (returns.Average() - r.Min) / (r.Max - r.Min) : null,
             ScoreOf = id,
         };
     }
@@ -99,7 +115,11 @@ public sealed record DatasetInspection
             var all = rows.ToArray();
             if (all.Length > 0) problems.Add($"{what}: {all.Length:N0} rows ({string.Join(", ", all.Take(5))}{(all.Length > 5 ? ", ..." : "")})");
         }
-        if (space is ActionBounds bounds)
+        Rows("observations that are not finite", NotFinite(data.Observations, s));
+        Rows("actions that are not finite", NotFinite(data.Actions, a));
+        Rows("rewards that are not finite", NotFinite(data.Rewards, 1));
+        if (data.NextObservations is { } successors) Rows("next_observations that are not finite", NotFinite(successors, s));
+        if (space is ActionBounds bounds && bounds.Size == a)
             Rows("actions outside their bounds", Enumerable.Range(0, data.Count).Where(i => Enumerable.Range(0, a).Any(j => Math.Abs(bounds.ToUnit(j, data.Actions[i * a + j])) > 1 + 1e-6f)));
         if (data.NextObservations is { } next)
             Rows("next_observations is not the next row's observation within a trajectory (the rows may be shuffled)",
@@ -115,28 +135,32 @@ public sealed record DatasetInspection
         return problems.Take(MostProblems).ToList();
     }
 
-    /// <summary>For scripts.</summary>
+    private static IEnumerable<int> NotFinite(float[] values, int width) => Enumerable.Range(0, values.Length).Where(i => !float.IsFinite(values[i])).Select(i => i / width).Distinct();
+
+    /// <summary>For scripts; numbers that JSON does not have are null.</summary>
     public JsonObject ToJson() => new()
     {
         ["source"] = Data.Source,
         ["layout"] = Data.Layout,
         ["rows"] = Data.Count,
-        ["transitions"] = View.Count,
+        ["transitions"] = View?.Count,
         ["observation_size"] = Data.ObservationSize,
-        ["actions"] = View.ActionSpace.ToString(),
+        ["actions"] = (View?.ActionSpace ?? Data.ActionSpace)?.ToString(),
         ["trajectories"] = Lengths.Length,
         ["length_min"] = Lengths.Min(),
         ["length_median"] = MedianLength,
         ["length_max"] = Lengths.Max(),
         ["terminals"] = Terminals,
         ["timeouts"] = Timeouts,
-        ["return_min"] = View.Returns.Min,
-        ["return_mean"] = View.Returns.Mean,
-        ["return_max"] = View.Returns.Max,
-        ["return_normalized"] = Score,
+        ["return_min"] = Number(Returns.Min()),
+        ["return_mean"] = Number(Returns.Average()),
+        ["return_max"] = Number(Returns.Max()),
+        ["return_normalized"] = Score is { } score ? Number(score) : null,
         ["environment"] = Data.Environment,
-        ["fingerprint"] = View.Fingerprint,
-        ["notes"] = new JsonArray(View.Notes.Select(n => (JsonNode?)JsonValue.Create(n)).ToArray()),
+        ["fingerprint"] = View?.Fingerprint,
+        ["notes"] = new JsonArray(Notes.Select(n => (JsonNode?)JsonValue.Create(n)).ToArray()),
         ["problems"] = new JsonArray(Problems.Select(p => (JsonNode?)JsonValue.Create(p)).ToArray()),
     };
+
+    private static JsonValue? Number(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
 }

@@ -23,25 +23,28 @@ internal static class DatasetLayouts
                     if (EpisodeLayouts.IsMinari(file.Root)) return EpisodeLayouts.ReadMinari(file, path);
                     if (EpisodeLayouts.IsD3Rlpy2(file.Root)) return EpisodeLayouts.ReadD3Rlpy2(file, path);
                     using var table = new Hdf5Table(file);
-                    return WithMetadata(FlatLayout.Read(table, "D4RL", options), file.Root);
+                    return WithSpace(FlatLayout.Read(table, "D4RL", options), name => file.Root.IsDataset(name) ? file.Root.Dataset(name).ReadSingles() : null) with { Environment = Environment(file.Root) };
                 }
             case "npz":
-                using (var table = new NpzTable(path, NpzFile.Open(path))) return FlatLayout.Read(table, "npz", options);
+                using (var table = new NpzTable(path, NpzFile.Open(path))) return WithSpace(FlatLayout.Read(table, "npz", options), name => table.Contains(name) ? table.Read(name) : null);
             default:
                 using (var table = new CsvTable(path)) return FlatLayout.Read(table, "CSV", options);
         }
     }
 
-    /// <summary>Bounds and environment as <see cref="DatasetWriter"/> adds them.</summary>
-    private static Dataset WithMetadata(Dataset data, Hdf5Group root)
+    /// <summary>The action space as <see cref="DatasetWriter"/> adds it.</summary>
+    private static Dataset WithSpace(Dataset data, Func<string, float[]?> read)
     {
-        if (root.IsDataset(DatasetWriter.MetadataEnvironment)) data = data with { Environment = root.Dataset(DatasetWriter.MetadataEnvironment).ReadStrings().FirstOrDefault() };
-        if (data.ActionSpace is not null || !root.IsDataset(DatasetWriter.MetadataLow) || !root.IsDataset(DatasetWriter.MetadataHigh)) return data;
-        float[] low = root.Dataset(DatasetWriter.MetadataLow).ReadSingles(), high = root.Dataset(DatasetWriter.MetadataHigh).ReadSingles();
+        if (data.ActionSpace is DiscreteActions found && read(DatasetWriter.MetadataCount) is { } count)
+            return count.Length == 1 && count[0] >= found.Count && count[0] <= 1 << 20 && count[0] == MathF.Truncate(count[0]) ? data with { ActionSpace = new DiscreteActions((int)count[0]) }
+                : throw new DatasetException($"{data.Source}: {DatasetWriter.MetadataCount} is {string.Join(", ", count.Take(4))}, but there are {found}");
+        if (data.ActionSpace is not null || read(DatasetWriter.MetadataLow) is not { } low || read(DatasetWriter.MetadataHigh) is not { } high) return data;
         if (low.Length != data.ActionSize || high.Length != data.ActionSize || !low.Zip(high).All(b => float.IsFinite(b.First) && float.IsFinite(b.Second) && b.First < b.Second))
             throw new DatasetException($"{data.Source}: {DatasetWriter.MetadataLow} and {DatasetWriter.MetadataHigh} are no bounds of {data.ActionSize} action components");
         return data with { ActionSpace = new ActionBounds(low, high) };
     }
+
+    private static string? Environment(Hdf5Group root) => root.IsDataset(DatasetWriter.MetadataEnvironment) ? root.Dataset(DatasetWriter.MetadataEnvironment).ReadStrings().FirstOrDefault() : null;
 
     /// <summary>The columns of a flat file, for an inspection; null for layouts with a group an episode.</summary>
     public static T Inspect<T>(string source, Func<Table?, Hdf5Group?, T> look)

@@ -9,9 +9,9 @@ public static class NormalizedScores
 {
     private static readonly (string Prefix, double Min, double Max)[] Table =
     [
-        ("halfcheetah", -280.178953, 12135.0), ("hopper", -20.272305, 3234.3), ("walker2d", 1.629008, 4592.3), ("ant-", -325.6, 3879.7), ("antmaze", 0, 1),
-        ("pen", 96.262799, 3076.8331018826877), ("hammer", -274.856578, 12794.134825156867), ("door", -56.512833, 2880.5693087298737), ("relocate", -6.425911, 4233.877797728884),
-        ("kitchen", 0, 4), ("minigrid-fourrooms", 0.01442, 2.89685),
+        ("halfcheetah-", -280.178953, 12135.0), ("hopper-", -20.272305, 3234.3), ("walker2d-", 1.629008, 4592.3), ("ant-", -325.6, 3879.7), ("antmaze-", 0, 1),
+        ("pen-", 96.262799, 3076.8331018826877), ("hammer-", -274.856578, 12794.134825156867), ("door-", -56.512833, 2880.5693087298737), ("relocate-", -6.425911, 4233.877797728884),
+        ("kitchen-", 0, 4), ("minigrid-fourrooms", 0.01442, 2.89685),
         ("maze2d-eval-umaze-v1", 36.63, 141.4), ("maze2d-eval-medium-v1", 13.07, 204.93), ("maze2d-eval-large-v1", 16.4, 302.22),
         ("maze2d-umaze-v0", 0.94, 62.6), ("maze2d-medium-v0", 5.77, 85.14), ("maze2d-large-v0", 4.83, 191.99),
         ("maze2d-umaze-v1", 23.85, 161.86), ("maze2d-medium-v1", 13.13, 277.39), ("maze2d-large-v1", 6.7, 273.99), ("maze2d-open-v0", 0.01, 20.66),

@@ -14,7 +14,7 @@ internal sealed record RecordedEpisode(string Name, float[] Observations, int Ob
 /// <summary>Layouts with a group or a set of columns for every episode: Minari and d3rlpy v2.</summary>
 internal static class EpisodeLayouts
 {
-    private const string Episode = "episode_";
+    private const string Episode = "episode_", Index = "_index_";
 
     /// <summary>Whether a file is Minari's.</summary>
     public static bool IsMinari(Hdf5Group root) => root.Names.Any(n => n.StartsWith(Episode, StringComparison.Ordinal) && root.IsGroup(n));
@@ -48,7 +48,7 @@ internal static class EpisodeLayouts
         bool integers = episodes.Length > 0 && root.Dataset(names[0] + "/actions").ElementType is not (Hdf5ElementType.Float16 or Hdf5ElementType.Float32 or Hdf5ElementType.Float64);
         var data = Join(path, "Minari", episodes, integers, notes);
         if (metadata is null) return data;
-        return data with { ActionSpace = Space(metadata["action_space"], path) ?? data.ActionSpace, Environment = Text(metadata["dataset_id"]) };
+        return data with { ActionSpace = Space(metadata["action_space"], path) ?? data.ActionSpace, Environment = Text(metadata["dataset_id"]), References = References(metadata) };
     }
 
     /// <summary>d3rlpy v2: observations_i, actions_i, rewards_i and terminated_i at the root.</summary>
@@ -97,7 +97,6 @@ internal static class EpisodeLayouts
             e.Timeouts.CopyTo(timeouts, row);
             row += e.Steps;
             ends[row - 1] = true;
-            if (!terminals[row - 1]) timeouts[row - 1] = true;
         }
         for (int i = 0; i < n; i++)
         {
@@ -143,7 +142,7 @@ internal static class EpisodeLayouts
         ? Array.ConvertAll(group.Dataset(name).ReadInt32s(), v => v != 0)
         : throw new DatasetException($"{path}: {group.Name} {name} has {Rows(group, name, path)} rows, rewards {steps}");
 
-    /// <summary>Arrays below a name, groups by the order of their names' letters; without recursion, to a bounded depth.</summary>
+    /// <summary>Arrays below a name, in the order of their names' letters, of a tuple's elements by number; without recursion, to a bounded depth.</summary>
     private static void Flatten(Hdf5Group group, string name, int rows, List<(string, float[], int)> parts, string path)
     {
         var open = new Stack<(string Name, int Depth)>();
@@ -153,7 +152,7 @@ internal static class EpisodeLayouts
             if (group.IsGroup(item.Name))
             {
                 if (item.Depth >= 8 || parts.Count > 256) throw new DatasetException($"{path}: {group.Name} {item.Name}: observations are nested too deeply");
-                foreach (string child in group.Group(item.Name).Names.Order(StringComparer.Ordinal).Reverse()) open.Push(($"{item.Name}/{child}", item.Depth + 1));
+                foreach (string child in group.Group(item.Name).Names.OrderBy(Element).ThenBy(n => n, StringComparer.Ordinal).Reverse()) open.Push(($"{item.Name}/{child}", item.Depth + 1));
                 continue;
             }
             var dataset = group.Dataset(item.Name);
@@ -161,6 +160,9 @@ internal static class EpisodeLayouts
         }
         if (parts.Count == 0) throw new DatasetException($"{path}: {group.Name} {name} holds no arrays");
     }
+
+    /// <summary>Place of a tuple's element, _index_0, _index_1, ...; names of a dictionary come by their letters.</summary>
+    private static long Element(string name) => name.StartsWith(Index, StringComparison.Ordinal) && long.TryParse(name.AsSpan(Index.Length), out long place) ? place : long.MaxValue;
 
     private static float[] Join(List<(string Name, float[] Values, int Width)> parts, int rows)
     {
@@ -179,20 +181,25 @@ internal static class EpisodeLayouts
     {
         string file = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, "metadata.json");
         if (!File.Exists(file)) return null;
-        try { return JsonNode.Parse(File.ReadAllText(file)) as JsonObject; }
+        try { return JsonNode.Parse(File.ReadAllText(file), documentOptions: NoDuplicates) as JsonObject; }
         catch (JsonException e) { throw new DatasetException($"{file}: not valid JSON: {e.Message.Split('.')[0]}"); }
     }
+
+    private static readonly JsonDocumentOptions NoDuplicates = new() { AllowDuplicateProperties = false };
+
+    private static (double, double)? References(JsonObject metadata) =>
+        metadata["ref_min_score"] is JsonValue low && low.TryGetValue(out double min) && metadata["ref_max_score"] is JsonValue high && high.TryGetValue(out double max) && double.IsFinite(max - min) && min < max ? (min, max) : null;
 
     private static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;
 
     /// <summary>Gymnasium's space as Minari writes it: JSON in a string.</summary>
     private static ActionSpace? Space(JsonNode? node, string path)
     {
-        if (Text(node) is not { } text) return null;
+        if (Text(node) is not { } text || text.Contains("Infinity", StringComparison.Ordinal)) return null; // Python's word for no bound, which is not JSON
         try
         {
-            var space = JsonNode.Parse(text)!;
-            if (Text(space["type"]) == "Discrete") return new DiscreteActions((int)space["n"]!);
+            var space = JsonNode.Parse(text, documentOptions: NoDuplicates)!;
+            if (Text(space["type"]) == "Discrete") return (int)space["n"]! is var count and >= 2 ? new DiscreteActions(count) : throw new FormatException($"{space["n"]} discrete actions, expected at least 2");
             if (Text(space["type"]) != "Box") return null;
             float[] low = Numbers(space["low"]!), high = Numbers(space["high"]!);
             return low.Length == high.Length && low.Length > 0 && low.Zip(high).All(b => float.IsFinite(b.First) && float.IsFinite(b.Second) && b.First < b.Second) ? new ActionBounds(low, high) : null;

@@ -33,7 +33,7 @@ internal static class FlatLayout
     public static Dataset Read(Table table, string format, DatasetOptions options)
     {
         var reader = new Reader(table, options);
-        if (reader.Find("indices") is { } indices && reader.Find("observations") is { } o && table.Shape(o)[0] > table.Shape(reader.Require("actions"))[0]) return reader.Imitation(indices);
+        if (reader.Find("indices") is { } indices && reader.Find("observations") is { } o && reader.Matrix(o).Rows > reader.Matrix(reader.Require("actions")).Rows) return reader.Imitation(indices);
         return reader.Rows(format);
     }
 
@@ -72,6 +72,8 @@ internal static class FlatLayout
             {
                 layout = "d3rlpy v1";
                 // It marks the last two rows of most episodes as terminal; only the one that ends the episode is.
+                int ignored = Enumerable.Range(0, n).Count(i => terminals[i] && !episodeEnds[i]);
+                if (ignored > 0) _notes.Add($"{ignored} terminals before the end of their episode are ignored: episode_terminals say where it ends");
                 for (int i = 0; i < n; i++) terminals[i] &= episodeEnds[i];
                 timeouts = Array.ConvertAll(Enumerable.Range(0, n).ToArray(), i => episodeEnds[i] && !terminals[i]);
             }
@@ -81,10 +83,10 @@ internal static class FlatLayout
                 (timeouts, terminals) = (terminals, new bool[n]);
                 _notes.Add("terminals mark the ends of trajectories, as OGBench has it: none is the end of the task");
             }
-            else if (Find("index") is { } index)
+            else if (Find("index") is { } index && (options.Columns.ContainsKey("index") || !table.Shape(index).AsSpan().SequenceEqual([n]))) // a number for each row is a data frame's
             {
                 layout = "NeoRL";
-                timeouts = Starts(table.Read(index), n, index);
+                timeouts = Starts(RowNumbers(index), n, index);
             }
             else if (Flags("episode_starts", n) is { } starts)
             {
@@ -95,7 +97,8 @@ internal static class FlatLayout
             }
             else if (Find("episode") is { } episode)
             {
-                float[] numbers = Column(episode, n);
+                Column(episode, n);
+                double[] numbers = table.ReadExact(episode);
                 timeouts ??= new bool[n];
                 for (int i = 0; i + 1 < n; i++) timeouts[i] |= numbers[i] != numbers[i + 1];
             }
@@ -138,8 +141,8 @@ internal static class FlatLayout
         {
             string observations = Require("observations"), actions = Require("actions");
             var (all, size) = Matrix(observations);
-            int n = checked((int)table.Shape(actions)[0]);
-            float[] splits = table.Read(indices);
+            int n = Matrix(actions).Rows;
+            double[] splits = RowNumbers(indices);
             int episodes = splits.Length + 1;
             if (all != n + episodes) throw new DatasetException($"{table.Path}: {observations} has {all} rows, expected {n + episodes}: one for each of {n} actions and one more for each of {episodes} episodes");
             var (space, actionSize, acts) = Actions(actions, n);
@@ -211,7 +214,7 @@ internal static class FlatLayout
             };
         }
 
-        private (int Rows, int Columns) Matrix(string name)
+        public (int Rows, int Columns) Matrix(string name)
         {
             var shape = table.Shape(name);
             if (shape.Length == 1 && shape[0] >= 1) return (Rows(shape[0], name), 1);
@@ -245,13 +248,16 @@ internal static class FlatLayout
             return new float[n];
         }
 
+        private double[] RowNumbers(string name) => table.Shape(name) is [_] or [_, 1] ? table.ReadExact(name)
+            : throw new DatasetException($"{table.Path}: {name} has shape [{string.Join(",", table.Shape(name))}], expected [trajectories]");
+
         /// <summary>Trajectory ends from the numbers of first rows.</summary>
-        private bool[] Starts(float[] starts, int n, string name)
+        private bool[] Starts(double[] starts, int n, string name)
         {
             var ends = new bool[n];
             for (int i = 0; i < starts.Length; i++)
             {
-                if (starts[i] != MathF.Truncate(starts[i]) || starts[i] < 0 || starts[i] >= n || (i > 0 && starts[i] <= starts[i - 1])) throw new DatasetException($"{table.Path}: {name}, entry {i} is {starts[i]}: expected rising row numbers below {n}");
+                if (starts[i] != Math.Truncate(starts[i]) || starts[i] < 0 || starts[i] >= n || (i > 0 && starts[i] <= starts[i - 1])) throw new DatasetException($"{table.Path}: {name}, entry {i} is {starts[i]}: expected rising row numbers below {n}");
                 if (starts[i] > 0) ends[(int)starts[i] - 1] = true;
             }
             return ends;

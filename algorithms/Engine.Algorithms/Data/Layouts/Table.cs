@@ -24,6 +24,9 @@ internal abstract class Table(string path) : IDisposable
     /// <summary>A column as 32-bit floats, row-major.</summary>
     public abstract float[] Read(string name);
 
+    /// <summary>A column of numbers that must keep all their digits: row and episode numbers.</summary>
+    public abstract double[] ReadExact(string name);
+
     /// <summary>Name of the element type.</summary>
     public abstract string TypeName(string name);
 
@@ -50,6 +53,8 @@ internal sealed class Hdf5Table(Hdf5File file) : Table(file.Path)
 
     public override float[] Read(string name) => file.Root.Dataset(name).ReadSingles();
 
+    public override double[] ReadExact(string name) => file.Root.Dataset(name).ReadDoubles();
+
     public override string TypeName(string name) => file.Root.Dataset(name).ElementType.ToString();
 }
 
@@ -62,7 +67,11 @@ internal sealed class NpzTable(string path, NpzFile file) : Table(path)
 
     public override bool IsInteger(string name) => file.Type(name).Kind is NpyKind.Integer or NpyKind.Unsigned;
 
-    public override float[] Read(string name) => file.Type(name).IsNumber ? file.Read(name).ToSingles() : throw new DatasetException($"{Path}: {name} holds {file.Type(name)}, expected numbers");
+    public override float[] Read(string name) => Numbers(name).ToSingles();
+
+    public override double[] ReadExact(string name) => Numbers(name).ToDoubles();
+
+    private NpyArray Numbers(string name) => file.Type(name).IsNumber ? file.Read(name) : throw new DatasetException($"{Path}: {name} holds {file.Type(name)}, expected numbers");
 
     public override string TypeName(string name) => file.Type(name).ToString();
 
@@ -76,13 +85,15 @@ internal sealed class NpzTable(string path, NpzFile file) : Table(path)
 }
 
 /// <summary>
-/// A comma-separated file with a header line. Columns NAME_0, NAME_1, ... are also one column NAME of as many components. An empty cell is NaN.
+/// A file with a header line and cells between commas, or between tabs or semicolons if its header has those and no comma. Columns NAME_0, NAME_1, ... are also one column
+/// NAME of as many components. An empty cell is NaN; a first column without a name is a data frame's index.
 /// </summary>
 internal sealed class CsvTable : Table
 {
     private readonly string[] _header;
     private readonly List<float>[] _columns;
     private readonly (int Row, string Text)?[] _texts; // the first cell of a column that is not a number
+    private readonly (int Row, string Text)?[] _inexact; // the first whole number of a column that is another one in 32 bits
     private readonly Dictionary<string, int[]> _groups = [];
 
     public CsvTable(string path) : base(path)
@@ -90,12 +101,13 @@ internal sealed class CsvTable : Table
         try
         {
             using var reader = new StreamReader(path, detectEncodingFromByteOrderMarks: true);
-            using var parser = new CsvParser(reader, new CsvConfiguration(CultureInfo.InvariantCulture) { DetectColumnCountChanges = false, MaxFieldSize = 1 << 20 });
+            using var parser = new CsvParser(reader, new CsvConfiguration(CultureInfo.InvariantCulture) { Delimiter = Delimiter(path), DetectColumnCountChanges = false, MaxFieldSize = 1 << 20 });
             if (!parser.Read()) throw new DatasetException($"{path}: is empty, expected a header line");
             _header = parser.Record!.Select(h => h.Trim()).ToArray();
+            if (_header.Length > 1 && _header[0].Length == 0) _header[0] = "index";
             if (_header.Distinct().Count() != _header.Length || Array.Exists(_header, h => h.Length == 0)) throw new DatasetException($"{path}: line 1: expected a name for every column, each once");
             _columns = Array.ConvertAll(_header, _ => new List<float>());
-            _texts = new (int, string)?[_header.Length];
+            (_texts, _inexact) = (new (int, string)?[_header.Length], new (int, string)?[_header.Length]);
             while (parser.Read())
             {
                 if (parser.Count != _header.Length) throw new DatasetException($"{path}: line {parser.RawRow}: {parser.Count} cells, expected {_header.Length}");
@@ -104,19 +116,33 @@ internal sealed class CsvTable : Table
                     string cell = parser[c];
                     float value = float.NaN;
                     if (!string.IsNullOrWhiteSpace(cell) && !float.TryParse(cell, NumberStyles.Float, CultureInfo.InvariantCulture, out value) && !Flag(cell, out value)) _texts[c] ??= (parser.RawRow, cell);
+                    if (MathF.Abs(value) >= 1 << 24 && double.TryParse(cell, NumberStyles.Float, CultureInfo.InvariantCulture, out double exact) && exact != value) _inexact[c] ??= (parser.RawRow, cell);
                     _columns[c].Add(value);
                 }
             }
         }
         catch (CsvHelperException e) { throw new DatasetException($"{path}: not a comma-separated table: {e.Message.Split('\n', '\r')[0]}"); }
+        var names = new HashSet<string>(_header);
+        var grouped = new bool[_header.Length];
         foreach (var group in _header.Select((name, i) => (Match: System.Text.RegularExpressions.Regex.Match(name, @"^(.+)_(\d{1,6})$"), Index: i)).Where(g => g.Match.Success).GroupBy(g => g.Match.Groups[1].Value))
         {
             var ordered = group.OrderBy(g => int.Parse(g.Match.Groups[2].Value, CultureInfo.InvariantCulture)).ToArray();
-            if (!_header.Contains(group.Key) && ordered.Select((g, i) => int.Parse(g.Match.Groups[2].Value, CultureInfo.InvariantCulture) == i).All(good => good))
-                _groups[group.Key] = ordered.Select(g => g.Index).ToArray();
+            if (names.Contains(group.Key) || !ordered.Select((g, i) => int.Parse(g.Match.Groups[2].Value, CultureInfo.InvariantCulture) == i).All(good => good)) continue;
+            _groups[group.Key] = ordered.Select(g => g.Index).ToArray();
+            foreach (var (_, index) in ordered) grouped[index] = true;
         }
         for (int c = 0; c < _header.Length; c++)
-            if (!_groups.Values.Any(g => g.Contains(c))) _groups[_header[c]] = [c];
+            if (!grouped[c]) _groups[_header[c]] = [c];
+    }
+
+    private static string Delimiter(string path)
+    {
+        // The header alone decides, and only as far as a name can reach: a file may be one endless line.
+        using var reader = new StreamReader(path, detectEncodingFromByteOrderMarks: true);
+        var start = new char[1 << 16];
+        var header = start.AsSpan(0, reader.ReadBlock(start));
+        if (header.IndexOfAny('\r', '\n') is var end and >= 0) header = header[..end];
+        return header.Contains(',') ? "," : header.Contains('\t') ? "\t" : header.Contains(';') ? ";" : ",";
     }
 
     private static bool Flag(string cell, out float value)
@@ -128,9 +154,17 @@ internal sealed class CsvTable : Table
 
     public override IReadOnlyCollection<string> Names => _groups.Keys;
 
-    public override long[] Shape(string name) => _groups[name].Length == 1 && _header.Contains(name) ? [_columns[0].Count] : [_columns[0].Count, _groups[name].Length];
+    public override long[] Shape(string name) => _groups[name].Length == 1 && _header[_groups[name][0]] == name ? [_columns[0].Count] : [_columns[0].Count, _groups[name].Length];
 
-    public override bool IsInteger(string name) => Array.TrueForAll(_groups[name], c => _texts[c] is null && _columns[c].TrueForAll(v => float.IsNaN(v) || v == MathF.Truncate(v)));
+    /// <summary>Text has no types: whole numbers from 0 on are taken for indices, with a negative one among them for a quantity such as a torque of -1 or 1.</summary>
+    public override bool IsInteger(string name) => Array.TrueForAll(_groups[name], c => _texts[c] is null && _columns[c].TrueForAll(v => float.IsNaN(v) || (v >= 0 && v == MathF.Truncate(v))));
+
+    public override double[] ReadExact(string name)
+    {
+        foreach (int c in _groups[name])
+            if (_inexact[c] is { } number) throw new DatasetException($"{Path}: line {number.Row}, column {_header[c]} is {number.Text}: whole numbers beyond 16,777,216 are not told apart; number episodes and rows from 0");
+        return Array.ConvertAll(Read(name), v => (double)v);
+    }
 
     public override float[] Read(string name)
     {
