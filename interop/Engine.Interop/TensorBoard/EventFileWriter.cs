@@ -53,6 +53,13 @@ public sealed class EventFileWriter : IDisposable
         output.WriteBytes(ByteString.CopyFrom(summary));
     });
 
+    /// <summary>Says that values from a step on are written anew: TensorBoard drops what earlier files have from there.</summary>
+    public void Restart(long step, double wallTime) => Write(wallTime, step, output =>
+    {
+        output.WriteTag(7, WireFormat.WireType.LengthDelimited);
+        output.WriteBytes(ByteString.CopyFrom(8, 1)); // SessionLog { status: START }
+    });
+
     /// <summary>Hands what was written to the operating system.</summary>
     public void Flush() => _stream.Flush();
 

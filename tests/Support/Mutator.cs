@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Engine.Interop.Tests;
+namespace Engine.Tests;
 
 /// <summary>Damages files in the ways that find mistakes in readers; a function of the seed alone.</summary>
 internal sealed class Mutator(int seed)
