@@ -10,7 +10,7 @@ public sealed class InteropFormatException : FormatException
 {
     /// <summary>Creates the error.</summary>
     /// <param name="path">The file that was read.</param>
-    /// <param name="offset">The byte offset in the file where the problem lies, or where the structure that has it begins.</param>
+    /// <param name="offset">The byte offset in the file where the problem lies, or where the structure that has it begins; -1 where there is none to name, as in a compressed part.</param>
     /// <param name="message">What is wrong and what was expected, without the file and the offset.</param>
     public InteropFormatException(string path, long offset, string message)
         : this(path, offset, message, null)
@@ -19,11 +19,11 @@ public sealed class InteropFormatException : FormatException
 
     /// <summary>Creates the error with the exception that caused it.</summary>
     /// <param name="path">The file that was read.</param>
-    /// <param name="offset">The byte offset in the file where the problem lies, or where the structure that has it begins.</param>
+    /// <param name="offset">The byte offset in the file where the problem lies, or where the structure that has it begins; -1 where there is none to name, as in a compressed part.</param>
     /// <param name="message">What is wrong and what was expected, without the file and the offset.</param>
     /// <param name="inner">The cause, or null.</param>
     public InteropFormatException(string path, long offset, string message, Exception? inner)
-        : base(OneLine($"{path}: byte {offset}: {message}"), inner)
+        : base(OneLine(offset < 0 ? $"{path}: {message}" : $"{path}: byte {offset}: {message}"), inner)
     {
         Path = path;
         Offset = offset;
@@ -32,7 +32,7 @@ public sealed class InteropFormatException : FormatException
     /// <summary>The file that was read.</summary>
     public string Path { get; }
 
-    /// <summary>The byte offset in the file.</summary>
+    /// <summary>The byte offset in the file, or -1.</summary>
     public long Offset { get; }
 
     // Names inside a file are part of messages, and a hostile file must not be able to forge lines of a log with them.

@@ -55,6 +55,16 @@ public sealed record NpyArray(string Name, NpyType Type, long[] Shape, ReadOnlyM
         return result;
     }
 
+    /// <summary>The elements as 32-bit integers; booleans as 0 and 1.</summary>
+    /// <exception cref="NotSupportedException">The elements are strings.</exception>
+    /// <exception cref="OverflowException">A value is not whole, or outside the range of 32 bits; the message says which.</exception>
+    public int[] ToInt32s() => Whole(int.MinValue, int.MaxValue, static value => (int)value);
+
+    /// <summary>The elements as 64-bit integers, every one exact; booleans as 0 and 1.</summary>
+    /// <exception cref="NotSupportedException">The elements are strings.</exception>
+    /// <exception cref="OverflowException">A value is not whole, or outside the range of 64 bits; the message says which.</exception>
+    public long[] ToInt64s() => Whole(long.MinValue, long.MaxValue, static value => (long)value);
+
     /// <summary>The elements as booleans: whether they differ from 0.</summary>
     /// <exception cref="NotSupportedException">The elements are strings.</exception>
     public bool[] ToBooleans()
@@ -76,6 +86,25 @@ public sealed record NpyArray(string Name, NpyType Type, long[] Shape, ReadOnlyM
         };
         var result = new string[Count];
         for (int i = 0; i < result.Length; i++) result[i] = encoding.GetString(Data.Span.Slice(i * Type.Size, Type.Size)).TrimEnd('\0');
+        return result;
+    }
+
+    private T[] Whole<T>(long min, long max, Func<Int128, T> convert)
+    {
+        var result = new T[Count];
+        for (int i = 0; i < result.Length; i++)
+        {
+            var at = Data.Span[(i * Type.Size)..];
+            // A double holds every integer but those of 64 bits.
+            Int128? value = (Type.Kind, Type.Size) switch
+            {
+                (NpyKind.Integer, 8) => Type.BigEndian ? BinaryPrimitives.ReadInt64BigEndian(at) : BinaryPrimitives.ReadInt64LittleEndian(at),
+                (NpyKind.Unsigned, 8) => Type.BigEndian ? BinaryPrimitives.ReadUInt64BigEndian(at) : BinaryPrimitives.ReadUInt64LittleEndian(at),
+                _ => Number(i) is var number && Math.Truncate(number) == number && Math.Abs(number) < 1e19 ? (Int128)number : null,
+            };
+            if (value is not { } whole || whole < min || whole > max) throw new OverflowException($"{Name}: element {i} is {Number(i)}, expected a whole number from {min} to {max}");
+            result[i] = convert(whole);
+        }
         return result;
     }
 

@@ -13,6 +13,12 @@ public sealed class NpzFile : IDisposable
     /// <summary>Arrays may unpack to this much, or to this many times the file if that is more.</summary>
     private const long AlwaysAllowed = 64L << 20, MaximumRatio = 200;
 
+    /// <summary>
+    /// All heads may unpack to this much and twice the file. A head has about 128 bytes, and its entry no fewer; entries that share the bytes of one long head would otherwise make
+    /// a small file take minutes to open.
+    /// </summary>
+    private const long AllowedHeads = 2L << 20;
+
     private readonly ZipArchive _zip;
     private readonly string _path;
     private readonly Dictionary<string, (ZipArchiveEntry Entry, NpyHeader Header)> _arrays = [];
@@ -45,7 +51,7 @@ public sealed class NpzFile : IDisposable
 
     private void ReadHeads(long fileBytes)
     {
-        long total = 0, limit = Math.Max(AlwaysAllowed, MaximumRatio * fileBytes);
+        long total = 0, heads = 0, limit = Math.Max(AlwaysAllowed, MaximumRatio * fileBytes);
         if (_zip.Entries.Count > MaximumEntries) throw new InteropFormatException(_path, -1, $"{_zip.Entries.Count} entries, expected at most {MaximumEntries}");
         foreach (var entry in _zip.Entries)
         {
@@ -53,6 +59,8 @@ public sealed class NpzFile : IDisposable
             string name = entry.FullName[..^4];
             using var stream = entry.Open();
             var header = NpyHeader.Read(stream, _path, "array " + name);
+            heads += header.Length;
+            if (heads > AllowedHeads + 2 * fileBytes) throw new InteropFormatException(_path, -1, $"array {name}: the heads of the arrays unpack to more than {AllowedHeads + 2 * fileBytes} bytes");
             if (header.Type.Kind == NpyKind.Object)
             {
                 _objects.Add(name);
