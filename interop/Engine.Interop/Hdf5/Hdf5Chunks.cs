@@ -6,13 +6,13 @@ internal readonly record struct Hdf5Chunk(long[] Start, long Address, long Store
 /// <summary>Lists the chunks of a dataset.</summary>
 internal static class Hdf5Chunks
 {
-    public static List<Hdf5Chunk> List(Hdf5Source source, Hdf5Layout layout, long[] shape, bool filtered)
+    public static List<Hdf5Chunk> List(Hdf5Source source, Hdf5Layout layout, long[] shape, bool filtered, Hdf5Budget? whole)
     {
         if (layout.Address == Hdf5Source.Undefined)
             return [];
         return layout.Index switch
         {
-            Hdf5ChunkIndex.TreeV1 => Tree(source, layout, shape),
+            Hdf5ChunkIndex.TreeV1 => Tree(source, layout, shape, whole),
             Hdf5ChunkIndex.Single => [new Hdf5Chunk(new long[shape.Length], layout.Address, layout.Filtered?.Size ?? layout.Size, layout.Filtered?.SkippedFilters ?? 0)],
             Hdf5ChunkIndex.Implicit => Implicit(source, layout, shape),
             _ => FixedArray(source, layout, shape, filtered),
@@ -20,11 +20,11 @@ internal static class Hdf5Chunks
     }
 
     // B-tree version 1, node type 1. A key is the stored size, the filter mask and the offsets, with the element's at the end.
-    private static List<Hdf5Chunk> Tree(Hdf5Source source, Hdf5Layout layout, long[] shape)
+    private static List<Hdf5Chunk> Tree(Hdf5Source source, Hdf5Layout layout, long[] shape, Hdf5Budget? whole)
     {
         const string what = "node of a chunk B-tree";
         var chunks = new List<Hdf5Chunk>();
-        var budget = new Hdf5Budget(source, "the chunk B-tree");
+        var budget = new Hdf5Budget(source, "the chunk B-tree", whole);
         var data = new Hdf5Budget(source, "the chunk B-tree");
         var pending = new Stack<(long Address, int Level)>();
         pending.Push((layout.Address, -1));

@@ -69,36 +69,40 @@ public sealed class Hdf5Dataset : Hdf5Values
         if (Space.Count == 0)
             return [];
         var bytes = (Int128)Space.Count * Type.Size;
+        var unread = Source.IsFirstRead(Name);
         if (Space.Count > Array.MaxLength)
             throw Source.Fail(Offset, $"dataset '{Name}' has {Space.Count} elements; more than {Array.MaxLength} are not supported");
         return layout.Kind switch
         {
-            Hdf5LayoutKind.Compact => LoadCompact(decode, bytes),
-            Hdf5LayoutKind.Contiguous => LoadContiguous(decode, (long)bytes),
-            _ => LoadChunks(decode),
+            Hdf5LayoutKind.Compact => LoadCompact(decode, bytes, unread),
+            Hdf5LayoutKind.Contiguous => LoadContiguous(decode, (long)bytes, unread),
+            _ => LoadChunks(decode, unread),
         };
     }
 
-    private T[] LoadCompact<T>(Hdf5Decode<T> decode, Int128 bytes)
+    private T[] LoadCompact<T>(Hdf5Decode<T> decode, Int128 bytes, bool unread)
     {
         if (bytes > layout.Size)
             throw Source.Fail(layout.Address, $"dataset '{Name}' needs {bytes} bytes, the header that holds it has {layout.Size}");
+        Charge<T>(unread, 0);
         var values = new T[Space.Count];
         decode(layout.Compact.Span[..(int)bytes], values, layout.Address);
         return values;
     }
 
-    private T[] LoadContiguous<T>(Hdf5Decode<T> decode, long bytes)
+    private T[] LoadContiguous<T>(Hdf5Decode<T> decode, long bytes, bool unread)
     {
         if (layout.Address == Hdf5Source.Undefined)
         {
             RequirePlausible<T>(0);
+            Charge<T>(unread, 0);
             return Filled(decode);
         }
         if (layout.Size >= 0 && layout.Size < bytes)
             throw Source.Fail(Offset, $"dataset '{Name}' needs {bytes} bytes, its layout gives {layout.Size}");
         if (bytes > Source.Length - layout.Address)
             throw Source.Fail(layout.Address, $"dataset '{Name}' needs {bytes} bytes, but the file has {Source.Length - layout.Address} from here on");
+        Charge<T>(unread, 0);
         var values = new T[Space.Count];
         // In pieces, so that the result is all the memory that a large dataset takes.
         var piece = (int)Math.Min(Math.Max(1, (1 << 20) / Type.Size), Space.Count);
@@ -114,10 +118,10 @@ public sealed class Hdf5Dataset : Hdf5Values
         return values;
     }
 
-    private T[] LoadChunks<T>(Hdf5Decode<T> decode)
+    private T[] LoadChunks<T>(Hdf5Decode<T> decode, bool unread)
     {
         var shape = Space.Shape;
-        var chunks = Hdf5Chunks.List(Source, layout, shape, filters != Hdf5Filters.None);
+        var chunks = Hdf5Chunks.List(Source, layout, shape, filters != Hdf5Filters.None, unread ? Source.Tables : null);
         var chunkBytes = (int)layout.Size;
         var cells = (Int128)1;
         for (var axis = 0; axis < shape.Length; axis++)
@@ -129,6 +133,7 @@ public sealed class Hdf5Dataset : Hdf5Values
             if (chunkBytes > filters.Plausible(chunk.StoredSize))
                 throw Source.Fail(chunk.Address, $"a chunk of dataset '{Name}' has {chunk.StoredSize} bytes in the file, which cannot be the {chunkBytes} of a chunk");
         RequirePlausible<T>((long)chunks.Count * (chunkBytes / Type.Size));
+        Charge<T>(unread, (long)chunks.Count * chunkBytes);
         var values = fill is null ? new T[Space.Count] : Filled(decode);
         // Elements that were never written are empty strings, not null.
         if (values is string[] texts && fill is null)
@@ -204,6 +209,13 @@ public sealed class Hdf5Dataset : Hdf5Values
         var values = new T[Space.Count];
         Array.Fill(values, value[0]);
         return values;
+    }
+
+    // A caller may read a dataset as often as it likes; what the names of a file lead to is the file's doing.
+    private void Charge<T>(bool unread, long decoded)
+    {
+        if (unread)
+            Source.ChargeUnpacked(Name, Offset, Int128.Max((Int128)Space.Count * Math.Max(Type.Size, Unsafe.SizeOf<T>()), decoded));
     }
 
     // What was never written costs a hostile file nothing to declare, so it is limited; what the file holds limits itself.

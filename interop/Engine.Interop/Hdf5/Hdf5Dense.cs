@@ -9,11 +9,11 @@ internal static class Hdf5Dense
     private const int LinkRecord = 5, AttributeRecord = 8;
 
     /// <summary>The link messages of a group.</summary>
-    public static IEnumerable<Hdf5Message> Links(Hdf5Source source, long heapAddress, long indexAddress)
+    public static IEnumerable<Hdf5Message> Links(Hdf5Source source, long heapAddress, long indexAddress, Hdf5Budget whole)
     {
-        var heap = new Hdf5FractalHeap(source, heapAddress);
+        var heap = new Hdf5FractalHeap(source, heapAddress, whole);
         // A record: the name's hash, the heap's identifier.
-        foreach (var (record, offset) in Hdf5Tree2.Records(source, indexAddress, LinkRecord, 4 + heap.IdentifierSize))
+        foreach (var (record, offset) in Hdf5Tree2.Records(source, indexAddress, LinkRecord, 4 + heap.IdentifierSize, whole))
             yield return heap.Object(record.AsSpan(4), offset, Hdf5ObjectHeader.Link, 0);
     }
 

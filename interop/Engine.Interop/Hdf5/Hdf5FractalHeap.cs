@@ -18,11 +18,11 @@ internal sealed class Hdf5FractalHeap
     private readonly long root;
     private readonly int rootRows;
 
-    public Hdf5FractalHeap(Hdf5Source source, long address)
+    public Hdf5FractalHeap(Hdf5Source source, long address, Hdf5Budget? whole = null)
     {
         this.source = source;
         this.address = address;
-        budget = new Hdf5Budget(source, "a " + What);
+        budget = new Hdf5Budget(source, "a " + What, whole);
         var size = 14 + 12 * source.LengthSize + 3 * source.AddressSize + 8 + 4;
         var bytes = source.Read(address, size, What);
         var cursor = new Hdf5Cursor(source, bytes, address, What);

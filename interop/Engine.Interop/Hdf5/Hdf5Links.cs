@@ -6,6 +6,9 @@ internal readonly record struct Hdf5Link(long Address, string? Target, string? U
 /// <summary>Reads the links of a group in all three forms: symbol table, link messages, dense storage.</summary>
 internal sealed class Hdf5Links
 {
+    // Every object's path repeats the names of its groups.
+    private const int MaximumName = 4096;
+
     private readonly Hdf5Source source;
     private readonly Dictionary<string, Hdf5Link> links = new(StringComparer.Ordinal);
     private readonly Hdf5Budget budget;
@@ -13,7 +16,7 @@ internal sealed class Hdf5Links
     private Hdf5Links(Hdf5Source source)
     {
         this.source = source;
-        budget = new Hdf5Budget(source, "a group");
+        budget = new Hdf5Budget(source, "a group", source.Tables);
     }
 
     public static bool AreIn(Hdf5ObjectHeader header) =>
@@ -22,6 +25,7 @@ internal sealed class Hdf5Links
     public static Dictionary<string, Hdf5Link> Read(Hdf5Source source, Hdf5ObjectHeader header)
     {
         var reader = new Hdf5Links(source);
+        reader.budget.Charge(header.Address, header.Size);
         if (header.Find(Hdf5ObjectHeader.SymbolTable, "symbol table") is { } table)
             reader.ReadSymbolTable(table.Cursor(source, "symbol table message"));
         foreach (var message in header.Messages)
@@ -36,7 +40,7 @@ internal sealed class Hdf5Links
             var heap = cursor.Address();
             var index = cursor.Address();
             if (heap != Hdf5Source.Undefined)
-                foreach (var message in Hdf5Dense.Links(source, heap, index))
+                foreach (var message in Hdf5Dense.Links(source, heap, index, source.Tables))
                     reader.ReadLink(message);
         }
         return reader.links;
@@ -87,6 +91,7 @@ internal sealed class Hdf5Links
         var size = head.Length();
         head.Skip(source.LengthSize);
         var origin = head.Address();
+        budget.Charge(origin, size);
         return (source.Read(origin, size, "local heap's names"), origin);
     }
 
@@ -149,6 +154,8 @@ internal sealed class Hdf5Links
     {
         if (name.Length == 0)
             throw source.Fail(offset, "a link has no name");
+        if (name.Length > MaximumName)
+            throw source.Fail(offset, $"a name has {name.Length} characters; expected at most {MaximumName}");
         if (!links.TryAdd(name, link))
             throw source.Fail(offset, $"the name '{name}' occurs twice in its group");
     }

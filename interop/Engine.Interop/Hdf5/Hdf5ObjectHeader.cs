@@ -15,6 +15,7 @@ internal sealed class Hdf5ObjectHeader
     private const int Continuation = 0x10, LastKnown = 0x18;
 
     private readonly Hdf5Source source;
+    private readonly int[] first = new int[LastKnown + 1]; // place of the first message of a type, counted from 1
 
     private Hdf5ObjectHeader(Hdf5Source source, long address)
     {
@@ -26,16 +27,13 @@ internal sealed class Hdf5ObjectHeader
 
     public List<Hdf5Message> Messages { get; } = [];
 
-    public bool Has(int type) => Messages.Exists(message => message.Type == type);
+    /// <summary>Bytes of its blocks.</summary>
+    public long Size { get; private set; }
+
+    public bool Has(int type) => first[type] > 0;
 
     /// <summary>The only message of a type, following a reference to a committed object; null where there is none.</summary>
-    public Hdf5Message? Find(int type, string what)
-    {
-        foreach (var message in Messages)
-            if (message.Type == type)
-                return Resolve(source, message, what);
-        return null;
-    }
+    public Hdf5Message? Find(int type, string what) => Has(type) ? Resolve(source, Messages[first[type] - 1], what) : null;
 
     public Hdf5Message Require(int type, string what) => Find(type, what) ?? throw source.Fail(Address, $"the object here has no {what} message");
 
@@ -62,19 +60,17 @@ internal sealed class Hdf5ObjectHeader
         var address = cursor.Address();
         if (address == Hdf5Source.Undefined)
             throw cursor.Fail("the address is undefined");
-        foreach (var message in Read(source, address).Messages)
-        {
-            if (message.Type != type)
-                continue;
-            if ((message.Flags & 2) != 0)
-                throw source.Fail(message.Origin, $"a shared {what} refers to another shared one");
-            return message;
-        }
-        throw source.Fail(address, $"the object here has no {what} message, but another object shares it");
+        var header = Read(source, address);
+        if (!header.Has(type))
+            throw source.Fail(address, $"the object here has no {what} message, but another object shares it");
+        var message = header.Messages[header.first[type] - 1];
+        return (message.Flags & 2) == 0 ? message : throw source.Fail(message.Origin, $"a shared {what} refers to another shared one");
     }
 
     public static Hdf5ObjectHeader Read(Hdf5Source source, long address)
     {
+        if (source.LongHeaders.TryGetValue(address, out var known))
+            return known;
         var header = new Hdf5ObjectHeader(source, address);
         Span<byte> start = stackalloc byte[4];
         source.Fill(address, start, "object header");
@@ -84,6 +80,11 @@ internal sealed class Hdf5ObjectHeader
             header.ReadVersion1();
         else
             throw source.Fail(address, $"there is no object header here; expected version 1 or the signature 'OHDR', found byte {start[0]}");
+        if (header.Size > Hdf5Source.LongHeader)
+        {
+            source.Tables.Charge(address, header.Size);
+            source.LongHeaders.Add(address, header);
+        }
         return header;
     }
 
@@ -100,6 +101,7 @@ internal sealed class Hdf5ObjectHeader
         while (blocks.TryDequeue(out var block))
         {
             budget.Charge(block.Offset, block.Size);
+            Size += block.Size;
             var bytes = source.Read(block.Offset, block.Size, "object header block");
             var cursor = new Hdf5Cursor(source, bytes, block.Offset, "object header block");
             // The count bounds the messages; what is left of a block after the last one is a gap.
@@ -142,6 +144,7 @@ internal sealed class Hdf5ObjectHeader
     {
         const string what = "object header block";
         budget.Charge(offset, size);
+        Size += size;
         if (size < 8)
             throw source.Fail(offset, $"{what}: {size} bytes are too few");
         var bytes = source.Read(offset, size, what);
@@ -182,5 +185,7 @@ internal sealed class Hdf5ObjectHeader
         if (message.Type > LastKnown && (message.Flags & 0x80) != 0)
             throw source.Fail(message.Origin, $"a message of the unknown type {message.Type} says that readers must understand it");
         Messages.Add(message);
+        if (message.Type <= LastKnown && first[message.Type] == 0)
+            first[message.Type] = Messages.Count;
     }
 }

@@ -8,7 +8,15 @@ internal sealed class Hdf5Source : IDisposable
     /// <summary>An address that is stored as all ones: nothing is there.</summary>
     public const long Undefined = -1;
 
+    /// <summary>Headers up to this size are parsed again for every name that leads to them; longer ones are kept.</summary>
+    public const int LongHeader = 4096;
+
+    /// <summary>Datasets may unpack to this much, or to this many times the file if that is more, as arrays of an npz archive may.</summary>
+    private const long AlwaysAllowed = 64L << 20, MaximumRatio = 200;
+
     private readonly SafeFileHandle handle;
+    private readonly HashSet<int> seen = [];
+    private long unpacked;
 
     public Hdf5Source(string path)
     {
@@ -23,7 +31,17 @@ internal sealed class Hdf5Source : IDisposable
             handle.Dispose();
             throw;
         }
+        Tables = new Hdf5Budget(this, "what the file's names lead to", times: 4);
     }
+
+    /// <summary>
+    /// The tables of all groups, long headers and chunk indices, each charged where it is first read. Any number of names may lead to one object, or to objects that share their
+    /// parts, so bounds on each walk do not bound them all: a small file could take hours.
+    /// </summary>
+    public Hdf5Budget Tables { get; }
+
+    /// <summary>Headers longer than <see cref="LongHeader"/> by address.</summary>
+    public Dictionary<long, Hdf5ObjectHeader> LongHeaders { get; } = [];
 
     public string Path { get; }
 
@@ -76,6 +94,18 @@ internal sealed class Hdf5Source : IDisposable
             throw Fail(offset, $"{what} has {count} bytes; more than {Array.MaxLength} in one piece are not supported");
     }
 
+    /// <summary>Whether a dataset was never read by this path. A collision of hashes leaves a dataset uncounted, which does no harm.</summary>
+    public bool IsFirstRead(string name) => seen.Add(name.GetHashCode(StringComparison.Ordinal));
+
+    /// <summary>Counts the memory that a dataset takes when it is first read.</summary>
+    public void ChargeUnpacked(string name, long offset, Int128 bytes)
+    {
+        var limit = Math.Max(AlwaysAllowed, MaximumRatio * Length);
+        if (bytes > limit - unpacked)
+            throw Fail(offset, $"with dataset '{name}' the file of {Length} bytes would unpack to more than {limit}");
+        unpacked += (long)bytes;
+    }
+
     public void Dispose() => handle.Dispose();
 }
 
@@ -83,12 +113,13 @@ internal sealed class Hdf5Source : IDisposable
 /// How many bytes of structures one walk may read. Structures of a valid file do not overlap, so a walk that reads much more
 /// than the file's size follows a loop or structures laid over each other; without this it could take hours.
 /// </summary>
-internal sealed class Hdf5Budget(Hdf5Source source, string walk)
+internal sealed class Hdf5Budget(Hdf5Source source, string walk, Hdf5Budget? whole = null, int times = 1)
 {
-    private long left = source.Length + 4096;
+    private long left = times * source.Length + 4096;
 
     public void Charge(long offset, long bytes)
     {
+        whole?.Charge(offset, bytes);
         left -= bytes;
         if (left < 0)
             throw source.Fail(offset, $"{walk} refers to more bytes than the file has: its parts overlap or form a loop");

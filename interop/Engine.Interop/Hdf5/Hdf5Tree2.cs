@@ -5,7 +5,7 @@ internal static class Hdf5Tree2
 {
     private const string What = "B-tree of version 2";
 
-    public static List<(byte[] Record, long Offset)> Records(Hdf5Source source, long address, int type, int recordSize)
+    public static List<(byte[] Record, long Offset)> Records(Hdf5Source source, long address, int type, int recordSize, Hdf5Budget? whole = null)
     {
         var headSize = 4 + 2 + 4 + 2 + 2 + 2 + source.AddressSize + 2 + source.LengthSize + 4;
         var bytes = source.Read(address, headSize, What);
@@ -45,7 +45,7 @@ internal static class Hdf5Tree2
             totalWidth[level] = Width((long)below);
         }
 
-        var budget = new Hdf5Budget(source, "a " + What);
+        var budget = new Hdf5Budget(source, "a " + What, whole);
         var pending = new Stack<(long Address, long Records, int Level)>();
         pending.Push((root, rootRecords, depth));
         while (pending.TryPop(out var node))
