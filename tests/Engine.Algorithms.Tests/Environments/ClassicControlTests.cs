@@ -89,7 +89,8 @@ public class ClassicControlTests
         var cartpole = new CartPole(3, 500);
         (cartpole.State(1)[0], cartpole.State(1)[1]) = (2.39, 3);
         cartpole.Step([1, 1, 1], rewards, terminals);
-        Assert.Equal(([false, true, false], [1f, 1f, 1f]), (terminals, rewards));
+        Assert.Equal([false, true, false], terminals);
+        Assert.Equal([1f, 1f, 1f], rewards);
         Assert.Equal(cartpole.State(0).ToArray(), cartpole.State(2).ToArray());
         (cartpole.State(1)[0], cartpole.State(1)[1], cartpole.State(1)[2]) = (0, 0, -0.2095); // 12 degrees are 0.2094
         cartpole.Step([1, 1, 1], rewards, terminals);
@@ -98,7 +99,8 @@ public class ClassicControlTests
         var acrobot = new Acrobot(3);
         (acrobot.State(1)[0], acrobot.State(1)[2]) = (Math.PI - 0.1, 1);
         acrobot.Step([1, 1, 1], rewards, terminals);
-        Assert.Equal(([false, true, false], [-1f, 0f, -1f]), (terminals, rewards));
+        Assert.Equal([false, true, false], terminals);
+        Assert.Equal([-1f, 0f, -1f], rewards);
     }
 
     [Fact]

@@ -81,6 +81,47 @@ public class Hdf5HostileTests
     }
 
     [Fact]
+    public void Many_names_for_the_same_data_do_not_multiply_memory()
+    {
+        // 600 datasets of 7 numbers, made to say that each of them is the large one.
+        const int large = 1 << 16;
+        using var folder = new TemporaryFolder();
+        Hdf5Writer.Write(folder.File("many"), [Hdf5Column.From("large", [large], new float[large]), .. Enumerable.Range(0, 600).Select(i => Hdf5Column.From($"d{i}", [7], new float[7]))]);
+        var bytes = File.ReadAllBytes(folder.File("many"));
+        var layouts = new List<int>();
+        var at = 0L;
+        for (var i = 0; i + 18 <= bytes.Length; i++)
+            if (bytes[i] == 3 && bytes[i + 1] == 1 && BitConverter.ToInt64(bytes, i + 10) is var stored && (stored == 7 * 4 || stored == large * 4))
+            {
+                if (stored == 7 * 4)
+                    layouts.Add(i);
+                else
+                    at = BitConverter.ToInt64(bytes, i + 2);
+            }
+        Assert.Equal(600, layouts.Count);
+        foreach (var layout in layouts)
+        {
+            BitConverter.TryWriteBytes(bytes.AsSpan(layout + 2), at);
+            BitConverter.TryWriteBytes(bytes.AsSpan(layout + 10), large * 4L);
+            var shape = bytes.AsSpan(0, layout).LastIndexOf(BitConverter.GetBytes(7L));
+            BitConverter.TryWriteBytes(bytes.AsSpan(shape), (long)large);
+            // Signature, version, flags, the size of the messages in as many bytes as the flags say, the messages, their checksum.
+            var header = bytes.AsSpan(0, layout).LastIndexOf("OHDR"u8);
+            var width = 1 << (bytes[header + 5] & 3);
+            var size = 6 + width + (width == 1 ? bytes[header + 6] : BitConverter.ToInt16(bytes, header + 6));
+            BitConverter.TryWriteBytes(bytes.AsSpan(header + size), Hdf5Checksums.Lookup3(bytes.AsSpan(header, size)));
+        }
+        var read = 0L;
+        var error = Refused(bytes, file =>
+        {
+            foreach (var name in file.Root.Names)
+                read += file.Root.Dataset(name).ReadSingles().Length * 4;
+        });
+        Assert.True(error.Message.Contains("would unpack to more than", StringComparison.Ordinal), error.Message);
+        Assert.InRange(read, 64 << 20, 200L * bytes.Length);
+    }
+
+    [Fact]
     public void Damaged_chunks_are_refused()
     {
         var messages = new List<string>();
