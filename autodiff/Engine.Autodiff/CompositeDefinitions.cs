@@ -31,6 +31,13 @@ public static class CompositeDefinitions
                     var variance = centred.Square().MeanKeep(-1);
                     return [centred * (variance + norm.Epsilon).Rsqrt() * x[1] + x[2]];
                 }
+            case LayerNormGradient norm:
+                {
+                    var centred = x[0] - x[0].MeanKeep(-1);
+                    var factor = (centred.Square().MeanKeep(-1) + norm.Epsilon).Rsqrt();
+                    Tensor normalised = centred * factor, h = x[2] * x[1];
+                    return [(h - h.MeanKeep(-1) - normalised * (h * normalised).MeanKeep(-1)) * factor, normalised * x[2]];
+                }
             case Softmax:
                 {
                     // The maximum cancels, so no gradient passes through it.

@@ -93,6 +93,12 @@ public static class Derivatives
             if (((Linear)n.Op).Activation == Activation.Relu) g = Tensor.Select(y > 0, g, Zero(g));
             return [Product(g, w, false, true).SumTo(x.Shape), Product(x, g, true, false).SumTo(w.Shape), g.Sum(-2).SumTo(n.Inputs[2].Shape)];
         },
+        [typeof(LayerNorm)] = (n, g) =>
+        {
+            Tensor x = n.Inputs[0], w = n.Inputs[1];
+            var gradients = Graph.Innermost([x, w, g]).Add(new LayerNormGradient(((LayerNorm)n.Op).Epsilon), [x, w, g]);
+            return [gradients[0], gradients[1].SumTo(w.Shape), g.SumTo(w.Shape)];
+        },
         [typeof(Softmax)] = (n, g) =>
         {
             var y = n.Outputs[0];
@@ -115,13 +121,14 @@ public static class Derivatives
             return outputs[0] is { } g ? rule(node, g) : new Tensor?[node.Inputs.Length];
         if (node.Op is not Composite composite) throw new NotSupportedException($"op {node.Op.Name} has no derivative ({node})");
 
+        int first = Graph.Innermost(node.Inputs).Nodes.Count;
         var results = CompositeDefinitions.Expand(composite, node.Inputs);
         var sums = new Tensor?[node.Inputs.Length];
         int[] wanted = Enumerable.Range(0, node.Inputs.Length).Where(i => needed(i)).ToArray();
         for (int o = 0; o < results.Length; o++)
         {
             if (outputs[o] is not { } g) continue;
-            var gradients = Gradients.Collect(results[o], g, Array.ConvertAll(wanted, i => node.Inputs[i]));
+            var gradients = Gradients.Collect(results[o], g, Array.ConvertAll(wanted, i => node.Inputs[i]), first);
             for (int i = 0; i < wanted.Length; i++)
                 if (gradients[i] is { } part) sums[wanted[i]] = sums[wanted[i]] is { } sum ? sum + part : part;
         }

@@ -25,7 +25,11 @@ public static class Gradients
     }
 
     /// <summary>The same with null for a tensor that the output does not depend on.</summary>
-    internal static Tensor?[] Collect(Tensor output, Tensor upstream, Tensor[] wrt)
+    /// <param name="output">Of what.</param>
+    /// <param name="upstream">Weights of its elements.</param>
+    /// <param name="wrt">With respect to what.</param>
+    /// <param name="from">Number of the first node to go through: with the inputs of a function as <paramref name="wrt"/>, which may depend on one another, the function's own first node.</param>
+    internal static Tensor?[] Collect(Tensor output, Tensor upstream, Tensor[] wrt, int from = 0)
     {
         var graph = output.Graph;
         if (output.Type.DType != DType.F32) throw new ShapeException($"gradients are taken of F32, not of {output.Type}");
@@ -38,12 +42,12 @@ public static class Gradients
         for (int id = 0; id <= output.Node.Id; id++)
         {
             var node = graph.Nodes[id];
-            if (Array.Exists(node.Outputs, isTarget.Contains) || Array.Exists(node.Inputs, i => i.Type.DType.IsFloat() && depends.Contains(i.Node))) depends.Add(node);
+            if (Array.Exists(node.Outputs, isTarget.Contains) || id >= from && Array.Exists(node.Inputs, i => i.Type.DType.IsFloat() && depends.Contains(i.Node))) depends.Add(node);
         }
 
         var gradients = new Dictionary<Tensor, Tensor> { [output] = graph.Import(upstream) };
         using (graph.Scope("gradient"))
-            for (int id = output.Node.Id; id >= 0; id--)
+            for (int id = output.Node.Id; id >= from; id--)
             {
                 var node = graph.Nodes[id];
                 if (!depends.Contains(node) || !Array.Exists(node.Inputs, i => depends.Contains(i.Node))) continue;

@@ -143,6 +143,19 @@ public class GradientTests
     }
 
     [Fact]
+    public void Inputs_of_a_composite_may_depend_on_one_another()
+    {
+        // d/dx of 0.75 x^2 + 0.25 x, through a composite that has no rule of its own.
+        var graph = new Graph();
+        var x = graph.Input("x", TensorType.Float([2]));
+        graph.Output("dx", Gradients.Of(Graph.Apply(new Polyak(0.25), x.Square(), x).Sum(), x)[0]);
+        var interpreter = new Interpreter<double>(graph);
+        new[] { 3.0, -1.0 }.CopyTo(interpreter.Input("x").Floats, 0);
+        interpreter.Run();
+        Assert.Equal([4.75, -1.25], interpreter.Output("dx").Floats);
+    }
+
+    [Fact]
     public void Every_differentiable_op_has_a_rule_or_a_definition()
     {
         var without = OpTable.Cases.Where(c => c.Differentiable).Select(c => c.Op.GetType()).Distinct().Where(t => !Derivatives.HasRule(t) && !t.IsSubclassOf(typeof(Composite)));

@@ -44,6 +44,7 @@ internal static class CpuKernels
         [typeof(RandomPermutation)] = (op, x, _) => new RandomPermutationKernel((RandomPermutation)op, x),
         [typeof(Linear)] = (op, x, y) => new MatMulKernel((Linear)op, x, y[0]),
         [typeof(LayerNorm)] = (op, x, _) => new LayerNormKernel((LayerNorm)op, x[0]),
+        [typeof(LayerNormGradient)] = (op, x, _) => new LayerNormGradientKernel((LayerNormGradient)op, x[0]),
         [typeof(Softmax)] = (_, x, _) => new SoftmaxKernel(x[0]),
         [typeof(LogSumExp)] = (_, x, _) => new LogSumExpKernel(x[0]),
         [typeof(Adam)] = (op, x, _) => new AdamKernel((Adam)op, null, [x[0].Elements]),

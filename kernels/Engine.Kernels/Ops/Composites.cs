@@ -65,6 +65,32 @@ public sealed record LayerNorm(double Epsilon) : Composite
     protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Rows && inputs[0].Shape.Rank > 1;
 }
 
+/// <summary>
+/// The derivative of <see cref="LayerNorm"/>. Inputs x [..., H], weight [H] and the gradient g [..., H] of the result. Outputs: the gradient of x, and g times the normalised x, whose sum over
+/// the rows is the gradient of the weight. With n = (x - mean) r, r = 1 / sqrt(variance + epsilon) and h = g * weight, the first is (h - mean(h) - n * mean(h * n)) r.
+/// </summary>
+/// <param name="Epsilon">Added to the variance.</param>
+public sealed record LayerNormGradient(double Epsilon) : Composite
+{
+    /// <inheritdoc/>
+    public override string Name => "layer_norm_gradient";
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
+    {
+        Arity(inputs, 3);
+        for (int i = 0; i < 3; i++) Expect(inputs, i, DType.F32);
+        if (inputs[0].Shape.Rank < 1 || inputs[1].Shape != [inputs[0].Shape[^1]] || inputs[2].Shape != inputs[0].Shape) throw Error(inputs, "expected x [..., H], weight [H], g [..., H]");
+        return [TensorType.Float(inputs[0].Shape), TensorType.Float(inputs[0].Shape)];
+    }
+
+    /// <inheritdoc/>
+    public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => 14.0 * outputs[0].Elements;
+
+    /// <inheritdoc/>
+    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Rows && inputs[2].Rows && inputs[0].Shape.Rank > 1;
+}
+
 /// <summary>e^(x - max) / sum over the last axis.</summary>
 public sealed record Softmax : Composite
 {

@@ -51,6 +51,7 @@ namespace Engine.Kernels;
 [JsonDerivedType(typeof(Repeat), "repeat")]
 [JsonDerivedType(typeof(Linear), "linear")]
 [JsonDerivedType(typeof(LayerNorm), "layer_norm")]
+[JsonDerivedType(typeof(LayerNormGradient), "layer_norm_gradient")]
 [JsonDerivedType(typeof(Softmax), "softmax")]
 [JsonDerivedType(typeof(LogSumExp), "log_sum_exp")]
 [JsonDerivedType(typeof(Adam), "adam")]

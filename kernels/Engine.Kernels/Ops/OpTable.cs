@@ -237,6 +237,10 @@ public static class OpTable
         }
         yield return Case(new LayerNorm(1e-5), rounded, true, F([3, 6]), F([6]), F([6]));
         yield return Case(new LayerNorm(1e-5), rounded, false, F([2, 3, 65]), F([65]), F([65]));
+        yield return Case(new LayerNorm(1e-5), rounded, false, F([40, 256]), F([256]), F([256]));
+        yield return Case(new LayerNormGradient(1e-5), rounded, true, F([3, 6]), F([6]), F([3, 6]));
+        yield return Case(new LayerNormGradient(1e-5), rounded, false, F([2, 3, 65]), F([65]), F([2, 3, 65]));
+        yield return Case(new LayerNormGradient(1e-5), rounded, false, F([40, 256]), F([256]), F([40, 256]));
         yield return Case(new Softmax(), rounded, true, F([3, 6]));
         yield return Case(new Softmax(), rounded, false, F([5, 37], -20, 20));
         yield return Case(new LogSumExp(), rounded, true, F([3, 6]));

@@ -21,45 +21,24 @@ internal abstract unsafe class LastAxisKernel : CpuKernel
     public override void RunChunk(int chunk, void** operands, byte* scratch)
     {
         long end = Math.Min(_rows, (chunk + 1L) * _rowsPerChunk);
-        for (long row = (long)chunk * _rowsPerChunk; row < end; row++) Row(operands, row, scratch);
+        Rows(operands, (long)chunk * _rowsPerChunk, end, scratch);
     }
 
-    protected abstract void Row(void** operands, long row, byte* scratch);
-}
-
-/// <summary>One pass over a row in cache, in the order of the definition so that both agree to the bit.</summary>
-internal sealed unsafe class LayerNormKernel : LastAxisKernel
-{
-    private readonly float _epsilon, _scale;
-
-    public LayerNormKernel(LayerNorm op, TensorType input) : base(input)
-    {
-        (_epsilon, _scale) = ((float)op.Epsilon, (float)(1.0 / Width));
-        ScratchBytes = 4L * Width;
-    }
-
-    protected override void Row(void** operands, long row, byte* scratch)
-    {
-        ReadOnlySpan<float> x = new((float*)operands[0] + row * Width, Width);
-        Span<float> y = new((float*)operands[3] + row * Width, Width), squares = new(scratch, Width);
-        BinaryLoops.Run(BinaryKind.Subtract, x, ReductionLoops.Sum(x) * _scale, y);
-        BinaryLoops.Run(BinaryKind.Multiply, y, y, squares);
-        float factor = 1 / MathF.Sqrt(ReductionLoops.Sum(squares) * _scale + _epsilon);
-        BinaryLoops.Run(BinaryKind.Multiply, y, factor, y);
-        BinaryLoops.Run(BinaryKind.Multiply, y, new ReadOnlySpan<float>(operands[1], Width), y);
-        BinaryLoops.Run(BinaryKind.Add, y, new ReadOnlySpan<float>(operands[2], Width), y);
-    }
+    protected abstract void Rows(void** operands, long first, long last, byte* scratch);
 }
 
 internal sealed unsafe class SoftmaxKernel(TensorType input) : LastAxisKernel(input)
 {
-    protected override void Row(void** operands, long row, byte* scratch)
+    protected override void Rows(void** operands, long first, long last, byte* scratch)
     {
-        ReadOnlySpan<float> x = new((float*)operands[0] + row * Width, Width);
-        var y = new Span<float>((float*)operands[1] + row * Width, Width);
-        BinaryLoops.Run(BinaryKind.Subtract, x, ReductionLoops.Max(x), y);
-        UnaryLoops.Run(UnaryKind.Exp, y, y);
-        BinaryLoops.Run(BinaryKind.Divide, y, ReductionLoops.Sum(y), y);
+        for (long row = first; row < last; row++)
+        {
+            ReadOnlySpan<float> x = new((float*)operands[0] + row * Width, Width);
+            var y = new Span<float>((float*)operands[1] + row * Width, Width);
+            BinaryLoops.Run(BinaryKind.Subtract, x, ReductionLoops.Max(x), y);
+            UnaryLoops.Run(UnaryKind.Exp, y, y);
+            BinaryLoops.Run(BinaryKind.Divide, y, ReductionLoops.Sum(y), y);
+        }
     }
 }
 
@@ -67,16 +46,21 @@ internal sealed unsafe class LogSumExpKernel : LastAxisKernel
 {
     public LogSumExpKernel(TensorType input) : base(input) => ScratchBytes = 4L * Width;
 
-    protected override void Row(void** operands, long row, byte* scratch)
+    protected override void Rows(void** operands, long first, long last, byte* scratch)
     {
-        ReadOnlySpan<float> x = new((float*)operands[0] + row * Width, Width);
         var e = new Span<float>(scratch, Width);
-        float max = ReductionLoops.Max(x), shift = MathF.Abs(max) < float.PositiveInfinity ? max : 0;
-        BinaryLoops.Run(BinaryKind.Subtract, x, shift, e);
-        UnaryLoops.Run(UnaryKind.Exp, e, e);
-        Span<float> sum = [ReductionLoops.Sum(e)];
-        UnaryLoops.Run(UnaryKind.Log, sum, sum);
-        ((float*)operands[1])[row] = sum[0] + shift;
+        float total = 0;
+        var sum = new Span<float>(ref total);
+        for (long row = first; row < last; row++)
+        {
+            ReadOnlySpan<float> x = new((float*)operands[0] + row * Width, Width);
+            float max = ReductionLoops.Max(x), shift = MathF.Abs(max) < float.PositiveInfinity ? max : 0;
+            BinaryLoops.Run(BinaryKind.Subtract, x, shift, e);
+            UnaryLoops.Run(UnaryKind.Exp, e, e);
+            total = ReductionLoops.Sum(e);
+            UnaryLoops.Run(UnaryKind.Log, sum, sum);
+            ((float*)operands[1])[row] = total + shift;
+        }
     }
 }
 

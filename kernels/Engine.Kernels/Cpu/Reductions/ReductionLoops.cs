@@ -108,7 +108,8 @@ public static unsafe class ReductionLoops
         public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.Min(x, y);
     }
 
-    private static class Rows<T> where T : unmanaged, ILanes<T>
+    /// <summary>The loops at one width, for kernels that go through a row several times.</summary>
+    internal static class Rows<T> where T : unmanaged, ILanes<T>
     {
         internal static float Sum(float* x, nint n)
         {
