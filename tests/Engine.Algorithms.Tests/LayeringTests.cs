@@ -2,7 +2,7 @@ using System.Xml.Linq;
 
 namespace Engine.Algorithms.Tests;
 
-/// <summary>Dependencies point down only: kernels, autodiff, nn, interop, algorithms, cli.</summary>
+/// <summary>Dependencies point down only: kernels, devices, autodiff, nn, interop, algorithms, cli.</summary>
 public class LayeringTests
 {
     private static string? Repository()
@@ -15,7 +15,7 @@ public class LayeringTests
     [Fact]
     public void Projects_reference_only_the_layers_below()
     {
-        string[] layers = ["Engine.Kernels", "Engine.Autodiff", "Engine.Nn", "Engine.Interop", "Engine.Algorithms", "Engine.Cli"];
+        string[] layers = ["Engine.Kernels", "Engine.Kernels.Cuda", "Engine.Autodiff", "Engine.Nn", "Engine.Interop", "Engine.Algorithms", "Engine.Cli"];
         var folders = new[] { "kernels", "autodiff", "nn", "interop", "algorithms" };
         int seen = 0;
         foreach (string project in folders.SelectMany(f => Directory.EnumerateFiles(Path.Combine(Repository()!, f), "*.csproj", SearchOption.AllDirectories)))
