@@ -16,13 +16,14 @@ internal static class DevicesCommand
         command.SetAction(parse =>
         {
             using var device = new CpuDevice(Environment.ProcessorCount);
-            var (gflops, gigabytes) = CpuRoofline.Measure();
+            var roof = CpuRoofline.Measure();
             if (parse.GetValue(json))
             {
-                Shared.Write(new JsonObject { ["device"] = "cpu", ["description"] = device.Description, ["threads"] = device.Threads, ["gflops_per_thread"] = gflops, ["memory_gigabytes_per_second"] = gigabytes });
+                Shared.Write(new JsonObject { ["device"] = "cpu", ["description"] = device.Description, ["threads"] = device.Threads, ["one_thread"] = BenchOutput.ToJson(roof) });
                 return 0;
             }
-            Console.WriteLine($"cpu   {device.Description}; one thread: {gflops:F0} GFLOP/s float32 multiply-add, {gigabytes:F0} GB/s read from memory");
+            Console.WriteLine($"cpu   {device.Description}; one thread: {roof.GflopsPerSecond:F0} GFLOP/s float32 multiply-add");
+            foreach (var level in roof.Levels) Console.WriteLine("      " + BenchOutput.Text(level));
             Console.WriteLine("cuda  not in this build");
             Console.WriteLine("ilgpu not in this build");
             if (parse.GetValue(ops)) PrintCoverage(device);
