@@ -49,7 +49,6 @@ internal static class BenchCommand
                 workloads = (given.Length > 0 ? given : OpWorkload.Shapes(name)).Select(shape => new OpWorkload(name, shape, device, parse.GetValue(transposeA), parse.GetValue(transposeB)));
             }
             var results = workloads.Select(workload => Measurement.Of(workload, n)).ToList();
-            // Not before: measuring takes memory of its own, which is not to count as the work's.
             var roof = CpuRoofline.Measure(device.Threads);
             foreach (var result in results)
             {

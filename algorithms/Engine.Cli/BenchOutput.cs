@@ -10,17 +10,17 @@ namespace Engine.Cli;
 /// <param name="Times">Seconds a call, sorted.</param>
 /// <param name="Latency">Of a policy.</param>
 /// <param name="Digest">Of the variables after the calls that warm up.</param>
-/// <param name="PeakBytes">Most memory the process has held so far.</param>
+/// <param name="PeakBytes">Most memory the process had held when it was warm.</param>
 internal sealed record Measurement(Workload Workload, double[] Times, Latency? Latency, string Digest, long PeakBytes)
 {
     public static Measurement Of(Workload workload, int rounds)
     {
         workload.Run(workload.WarmUp);
-        string digest = workload.Digest();
-        var times = workload.Time(rounds);
-        var latency = (workload as PolicyWorkload)?.Measure(rounds * 2500);
+        // Everything the work needs is allocated by now; what follows needs memory of its own.
         using var process = Process.GetCurrentProcess();
-        return new(workload, times, latency, digest, process.PeakWorkingSet64);
+        long peak = process.PeakWorkingSet64;
+        string digest = workload.Digest();
+        return new(workload, workload.Time(rounds), (workload as PolicyWorkload)?.Measure(rounds * 2500), digest, peak);
     }
 
     private double Median => Times[Times.Length / 2];
@@ -86,13 +86,14 @@ internal static class BenchOutput
     public static string Time(double seconds) => seconds switch { < 1e-3 => $"{seconds * 1e6:F2} us", < 1 => $"{seconds * 1e3:F2} ms", _ => $"{seconds:F2} s" };
 
     public static string Text(Device device, Roofline roof) =>
-        $"{device.Description}: measured {roof.GflopsPerSecond:F0} GFLOP/s float32 multiply-add\n" + string.Join("\n", roof.Levels.Select(l => "  " + Text(l)));
+        $"{device.Description}: measured {roof.GflopsPerSecond:F0} GFLOP/s float32 multiply-add, {roof.RootDivisionsPerSecond:F1} G/s square roots and divisions\n" + string.Join("\n", roof.Levels.Select(l => "  " + Text(l)));
 
     public static string Text(MemoryLevel level) => $"{level.Name,-6} read {level.Read,4:F0} GB/s, write {level.Write,4:F0}, copy {level.Copy,4:F0}, update in place {level.Update,4:F0}";
 
     public static JsonObject ToJson(Roofline roof) => new()
     {
         ["gflops"] = roof.GflopsPerSecond,
+        ["root_divisions"] = roof.RootDivisionsPerSecond,
         ["levels"] = new JsonArray([.. roof.Levels.Select(l => new JsonObject { ["name"] = l.Name, ["bytes"] = l.Bytes == long.MaxValue ? null : l.Bytes, ["read"] = l.Read, ["write"] = l.Write, ["copy"] = l.Copy, ["update"] = l.Update })]),
     };
 }

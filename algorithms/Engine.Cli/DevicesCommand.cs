@@ -22,7 +22,7 @@ internal static class DevicesCommand
                 Shared.Write(new JsonObject { ["device"] = "cpu", ["description"] = device.Description, ["threads"] = device.Threads, ["one_thread"] = BenchOutput.ToJson(roof) });
                 return 0;
             }
-            Console.WriteLine($"cpu   {device.Description}; one thread: {roof.GflopsPerSecond:F0} GFLOP/s float32 multiply-add");
+            Console.WriteLine($"cpu   {device.Description}; one thread: {roof.GflopsPerSecond:F0} GFLOP/s float32 multiply-add, {roof.RootDivisionsPerSecond:F1} G/s square roots and divisions");
             foreach (var level in roof.Levels) Console.WriteLine("      " + BenchOutput.Text(level));
             Console.WriteLine("cuda  not in this build");
             Console.WriteLine("ilgpu not in this build");

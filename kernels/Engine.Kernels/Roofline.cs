@@ -2,8 +2,9 @@ namespace Engine.Kernels;
 
 /// <summary>A device's measured limits.</summary>
 /// <param name="GflopsPerSecond">Multiply-adds in registers, 2 FLOP each.</param>
+/// <param name="RootDivisionsPerSecond">Square roots and divisions in registers, one of each an element, in 1e9 elements: what limits Adam where its operands are near.</param>
 /// <param name="Levels">Where operands may lie: the caches from the smallest, then memory. At least one.</param>
-public sealed record Roofline(double GflopsPerSecond, params IReadOnlyList<MemoryLevel> Levels)
+public sealed record Roofline(double GflopsPerSecond, double RootDivisionsPerSecond, params IReadOnlyList<MemoryLevel> Levels)
 {
     /// <summary>The smallest level that holds so many bytes.</summary>
     public MemoryLevel LevelOf(double bytes) => Levels.FirstOrDefault(l => bytes <= l.Bytes) ?? Levels[^1];

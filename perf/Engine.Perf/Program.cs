@@ -2,6 +2,7 @@ using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Diagnosers;
 using BenchmarkDotNet.Exporters.Json;
+using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using Engine.Perf;
 
@@ -9,5 +10,6 @@ using Engine.Perf;
 var config = ManualConfig.Create(DefaultConfig.Instance)
     .AddDiagnoser(MemoryDiagnoser.Default)
     .AddColumn(StatisticColumn.Median, StatisticColumn.P95, new RateColumn())
-    .AddExporter(JsonExporter.Brief);
+    .AddExporter(JsonExporter.Brief)
+    .WithSummaryStyle(SummaryStyle.Default.WithMaxParameterColumnWidth(40));
 return BenchmarkSwitcher.FromAssembly(typeof(Suite).Assembly).Run([.. args, "--inProcess"], config).Any(s => s.HasCriticalValidationErrors) ? 1 : 0;

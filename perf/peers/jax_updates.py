@@ -110,6 +110,7 @@ def main():
     parser.add_argument("--observations", type=int, default=17)
     parser.add_argument("--actions", type=int, default=6)
     parser.add_argument("--samples", type=int, default=40)
+    parser.add_argument("--warmup", type=int, default=5, help="updates before timing")
     options = parser.parse_args()
     b, s, a, hidden = options.batch, options.observations, options.actions, [256, 256, 256]
     keys = jax.random.split(jax.random.PRNGKey(0), 8)
@@ -124,12 +125,12 @@ def main():
     update = make_update(1.0 if options.algorithm == "edac" else 0)
 
     times = []
-    for _ in range(5 + options.samples):
+    for _ in range(options.warmup + options.samples):
         start = time.perf_counter()
         state = update(state, batch)
         jax.block_until_ready(state)
         times.append(time.perf_counter() - start)
-    times = sorted(times[5:])  # the first compiles
+    times = sorted(times[options.warmup:])  # the first compiles
     n = len(times)
     print(json.dumps({
         "work": f"{options.algorithm}, batch {b}, {s} observations, {a} actions, hidden 256-256-256", "seconds": times[n // 2], "seconds_10": times[n // 10],

@@ -200,6 +200,7 @@ def main():
     parser.add_argument("--observations", type=int, default=17)
     parser.add_argument("--actions", type=int, default=6)
     parser.add_argument("--samples", type=int, default=40)
+    parser.add_argument("--warmup", type=int, default=5, help="updates before timing")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="torch.compile the update; not for edac, which differentiates twice")
     options = parser.parse_args()
@@ -228,7 +229,7 @@ def main():
             update(*batch)
         return (time.perf_counter() - start) / calls
 
-    sample(max(5, cycle))
+    sample(max(options.warmup, cycle))
     times = sorted(sample(cycle) for _ in range(options.samples))
     n = len(times)
     print(json.dumps({

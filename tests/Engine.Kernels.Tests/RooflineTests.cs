@@ -20,7 +20,7 @@ public sealed class RooflineTests
     [Fact]
     public void The_longer_of_arithmetic_and_traffic_is_the_limit()
     {
-        var roof = new Roofline(10, Small, Large);
+        var roof = new Roofline(10, 1, Small, Large);
         Assert.Equal(1e-6, roof.Seconds(1e4, new(100, 100)), 1e-12);
         Assert.Equal(4e-6, roof.Seconds(1e4, new(4000, 0)), 1e-12);
         // What is written over itself needs room once.
@@ -32,7 +32,7 @@ public sealed class RooflineTests
     public void The_processor_has_limits()
     {
         var roof = CpuRoofline.Measure(2);
-        Assert.True(roof.GflopsPerSecond > 0);
+        Assert.True(roof.GflopsPerSecond > 0 && roof.RootDivisionsPerSecond > 0);
         Assert.Equal(4, roof.Levels.Count);
         Assert.All(roof.Levels, l => Assert.True(l.Read > 0 && l.Write > 0 && l.Copy > 0 && l.Update > 0));
         Assert.Equal(roof.Levels.OrderBy(l => l.Bytes), roof.Levels);

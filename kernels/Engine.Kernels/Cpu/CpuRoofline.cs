@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 
 namespace Engine.Kernels.Cpu;
 
-/// <summary>Measures what the processor can do at most: multiply-adds in registers; reading, writing, copying and updating what each cache, and none, holds.</summary>
+/// <summary>Measures what the processor can do at most: multiply-adds, roots and divisions in registers; reading, writing, copying and updating what each cache, and none, holds.</summary>
 public static unsafe class CpuRoofline
 {
     private const long BytesARun = 128L << 20;
@@ -26,7 +26,7 @@ public static unsafe class CpuRoofline
         var (l1, l2, l3) = (caches[0], caches[1], caches[2]);
         // Half of a private cache, since other things live there too; a quarter of the shared one, which others use; and for memory many times what a core gets of it.
         (string Name, long Holds, long Bytes)[] levels = [("L1", l1 * threads, l1 / 2), ("L2", l2 * threads, l2 / 2), ("L3", l3, Math.Max(l3 / 4 / threads, 2 * l2)), ("memory", long.MaxValue, Math.Max(256L << 20, 4 * l3) / threads)];
-        var rates = new double[threads, 1 + 4 * levels.Length];
+        var rates = new double[threads, 2 + 4 * levels.Length];
         using var together = new Barrier(threads);
         var workers = Enumerable.Range(0, threads).Select(worker => new Thread(() =>
         {
@@ -41,6 +41,7 @@ public static unsafe class CpuRoofline
                 }
             }
             for (int i = 0; i < 2; i++) Best(0, Peak<L>);
+            Best(1 + 4 * levels.Length, RootDivisions<L>);
             for (int i = 0; i < levels.Length; i++)
             {
                 long bytes = levels[i].Bytes / 4096 * 4096, n = bytes / sizeof(float);
@@ -60,7 +61,7 @@ public static unsafe class CpuRoofline
         foreach (var worker in workers) worker.Start();
         foreach (var worker in workers) worker.Join();
         double Sum(int at) => Enumerable.Range(0, threads).Sum(worker => rates[worker, at]);
-        return new Roofline(Sum(0), levels.Select((level, i) => new MemoryLevel(level.Name, level.Holds, Sum(4 * i + 1), Sum(4 * i + 2), Sum(4 * i + 3), Sum(4 * i + 4))).ToArray());
+        return new Roofline(Sum(0), Sum(1 + 4 * levels.Length), levels.Select((level, i) => new MemoryLevel(level.Name, level.Holds, Sum(4 * i + 1), Sum(4 * i + 2), Sum(4 * i + 3), Sum(4 * i + 4))).ToArray());
     }
 
     /// <summary>Bytes of the data caches that one core sees, L1 to L3, as Linux tells; usual sizes elsewhere.</summary>
@@ -93,6 +94,20 @@ public static unsafe class CpuRoofline
         }
         GC.KeepAlive(L.Sum(c0 + c1 + c2 + c3 + c4 + c5 + c6 + c7 + c8 + c9 + c10 + c11));
         return rounds * 24.0 * L.Count;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static double RootDivisions<L>() where L : unmanaged, ILanes<L>
+    {
+        const int rounds = 40_000;
+        L m = L.Create(0.9f), c0 = m, c1 = m, c2 = m, c3 = m, c4 = m, c5 = m, c6 = m, c7 = m;
+        for (int i = 0; i < rounds; i++)
+        {
+            c0 = L.Sqrt(c0) / m; c1 = L.Sqrt(c1) / m; c2 = L.Sqrt(c2) / m; c3 = L.Sqrt(c3) / m;
+            c4 = L.Sqrt(c4) / m; c5 = L.Sqrt(c5) / m; c6 = L.Sqrt(c6) / m; c7 = L.Sqrt(c7) / m;
+        }
+        GC.KeepAlive(L.Sum(c0 + c1 + c2 + c3 + c4 + c5 + c6 + c7));
+        return rounds * 8.0 * L.Count;
     }
 
     // The four loops below go through memory in one stream or in several at once, as kernels with several operands do: at each step they touch vectors that are `apart` from one another, then
