@@ -11,20 +11,20 @@ internal static class BenchCommand
     public static Command Create()
     {
         var algorithms = AlgorithmCatalogue.All.Select(a => a.Name).ToArray();
-        var work = new Argument<string>("work") { Description = $"an algorithm's update ({string.Join(", ", algorithms)}), or {string.Join("; ", OpWorkload.Kinds.Select(k => $"{k.Name}: {k.Description}"))}" };
+        var work = new Argument<string>("work") { HelpName = "work", Description = $"an algorithm's update: {string.Join(", ", algorithms)}; or {string.Join(", ", OpWorkload.Kinds.Select(k => $"{k.Name} ({k.Description})"))}" };
         work.CompletionSources.Add(_ => algorithms.Concat(OpWorkload.Kinds.Select(k => k.Name)).Select(n => new System.CommandLine.Completions.CompletionItem(n)));
         var shapes = new Argument<string[]>("shapes") { Description = $"one or several; of {string.Join("; of ", OpWorkload.Kinds.GroupBy(k => k.Form).Select(g => $"{string.Join(", ", g.Select(k => k.Name))}: {g.Key}"))}", Arity = ArgumentArity.ZeroOrMore };
         var transposeA = new Option<bool>("--transpose-a") { Description = "gemm: the left factor is stored KxM" };
         var transposeB = new Option<bool>("--transpose-b") { Description = "gemm: the right factor is stored NxK" };
         var observations = new Option<int>("--observations") { Description = "observation size", DefaultValueFactory = _ => 17 };
         var actions = new Option<int>("--actions") { Description = "action size", DefaultValueFactory = _ => 6 };
-        var set = new Option<string[]>("--set") { Description = "a hyper-parameter, key=value; repeatable", DefaultValueFactory = _ => [] };
+        var set = new Option<string[]>("--set") { HelpName = "key=value", Description = "a hyper-parameter, key=value; repeatable", DefaultValueFactory = _ => [] };
         var policy = new Option<bool>("--policy") { Description = "instead of updates: the latency of the policy at one observation" };
         var rounds = new Option<int>("--rounds") { Description = "samples to take: updates (20 of an algorithm with phases), as many calls as take 2 ms, or 2500 calls of a policy", DefaultValueFactory = _ => 40 };
         var threads = new Option<int>("--threads") { Description = "threads that compute", DefaultValueFactory = _ => 1 };
         var explain = new Option<bool>("--explain") { Description = "every kernel with shapes, FLOPs, bytes, time, rates and share of the measured limit" };
         var json = Shared.Json();
-        var command = new Command("bench", "Time an update (batch given; optimisers and targets included), a policy, a matrix product, an ensemble or elementwise work: median, rates, share of what this machine was measured to reach.")
+        var command = new Command("bench", "Time an update (batch given; optimisers and targets included), a policy, a matrix product, an ensemble or elementwise work: median, rates, share of what this machine was measured to reach. Examples: engine bench edac; engine bench bc --policy; engine bench gemm 256x23x256; engine bench adam")
         { work, shapes, transposeA, transposeB, observations, actions, set, policy, rounds, threads, explain, json };
         command.SetAction(parse =>
         {
