@@ -240,7 +240,7 @@ def policy():
         p50 = ours.values("latency", "p50")
         figure(f"{name}: p50", p50, **at_most(limit))
         figure(f"{name}: p99.9, of p50", ratio(ours.values("latency", "p999"), p50), **at_most(5, times))
-        figure(f"{name}: bytes allocated by {calls:,} calls", ours.values("latency", "allocated_bytes"), target="0", reached=lambda v: v == 0)
+        figure(f"{name}: bytes allocated by {calls:,} calls", ours.values("latency", "allocated_bytes"), target="0", reached=lambda v: v == 0, form="{:.0f}".format)
         for peer in peers:
             figure(f"{name}: {peer.label} p50", peer.values("latency", "p50"), form=unit)
             figure(f"{name}: {peer.label} p99.9, of p50", ratio(peer.values("latency", "p999"), peer.values("latency", "p50")), form=times)
