@@ -40,7 +40,7 @@ internal static unsafe class CudaError
         CudaStatus.NoBinaryForGpu or CudaStatus.UnsupportedPtxVersion => "the driver is too old for the kernels, or the GPU too new for the driver: update NVIDIA's driver",
         CudaStatus.InvalidPtx or CudaStatus.InvalidImage => "the kernel's text is not valid: please report it with this message",
         CudaStatus.IllegalAddress or CudaStatus.LaunchFailed or CudaStatus.MisalignedAddress or CudaStatus.IllegalInstruction or CudaStatus.InvalidAddressSpace or CudaStatus.InvalidPc or CudaStatus.HardwareStackError =>
-            "a kernel broke and the context is lost: dispose the device; ENGINE_NO_CUDA_GRAPH=1 with ENGINE_DEBUG=2 names the kernel",
+            "a kernel broke and the context is lost; run again with ENGINE_CUDA_SYNC=1, which names the kernel",
         CudaStatus.LaunchTimeout => "the system stopped a kernel that ran too long, because the GPU also drives a display",
         CudaStatus.LaunchOutOfResources => "the kernel asks for more registers or shared memory than the GPU has: please report it with this message",
         _ => "",
