@@ -162,10 +162,10 @@ public sealed unsafe class CudaDevice : Device
     }
 
     /// <inheritdoc/>
-    public override bool Implements(Op op, TensorType[] inputs, TensorType[] outputs) => ElementwiseKernel.Has(op, inputs) || CudaKernels.Has(op, inputs, outputs);
+    public override bool Implements(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Has(op, inputs, outputs);
 
     /// <inheritdoc/>
-    public override bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) => ElementwiseKernel.Has(op, inputs) || CudaKernels.Prefers(op, inputs, outputs);
+    public override bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Prefers(op, inputs, outputs);
 
     /// <inheritdoc/>
     public override Executable Load(Plan plan)
@@ -176,7 +176,7 @@ public sealed unsafe class CudaDevice : Device
 
     /// <summary>The launches of an op at these types.</summary>
     internal CudaKernel Kernel(Op op, TensorType[] inputs, TensorType[] outputs) =>
-        ElementwiseKernel.Has(op, inputs) ? ElementwiseKernel.Make(op, inputs, outputs, Limits) : CudaKernels.Create(op, inputs, outputs, Limits);
+        PtxElementwise.Has(op, inputs) ? PtxElementwise.Make(op, inputs, outputs, Limits) : CudaKernels.Create(op, inputs, outputs, Limits);
 
     /// <summary>Waits until everything that was queued is done.</summary>
     /// <exception cref="DeviceException">A kernel failed.</exception>

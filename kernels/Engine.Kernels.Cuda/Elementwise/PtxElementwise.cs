@@ -8,7 +8,7 @@ namespace Engine.Kernels.Cuda.Elementwise;
 /// Elementwise ops, fused expressions and copies as PTX. A thread computes one element, or four neighbours if there are many: what lies contiguously is then loaded and stored at once, and
 /// what repeats is loaded once. The text depends on the ops and on all sizes but the leading one, so numbers of rows share it.
 /// </summary>
-internal static class ElementwiseKernel
+internal static class PtxElementwise
 {
     private const int Threads = 256, FewThreads = 128;
 
