@@ -1,3 +1,5 @@
+using Engine.Kernels.Cuda.Launches;
+
 namespace Engine.Kernels.Cuda;
 
 /// <summary>Makes the launches of an op at fixed types.</summary>
@@ -22,6 +24,9 @@ public static partial class CudaKernels
         // Random numbers.
 
         // Matrix products.
+        [typeof(MatMul)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((MatMul)op, inputs, outputs, limits),
+        [typeof(FusedMatMul)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((FusedMatMul)op, inputs, outputs, limits),
+        [typeof(Linear)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((Linear)op, inputs, outputs, limits),
 
         // Composites.
 

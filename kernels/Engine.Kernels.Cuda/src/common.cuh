@@ -42,6 +42,9 @@ struct EngineIndex { unsigned x, y, z; };
 // A table: CONSTANT(float, table, [3]) = {1, 2, 3};
 #define CONSTANT(type, name, dimensions) static __device__ __constant__ const type name dimensions
 #define UNROLL _Pragma("unroll")
+// Unrolls a loop that many times; a constant.
+#define ENGINE_PRAGMA(text) _Pragma(#text)
+#define UNROLL_BY(times) ENGINE_PRAGMA(unroll times)
 
 #ifdef ENGINE_OWN_BUILTINS
 struct alignas(8) int2 { int x, y; };
@@ -277,6 +280,7 @@ DEVICE void mma_bf16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[
 
 #else // the processor
 #include "shim.h"
+#define UNROLL_BY(times)
 typedef unsigned char* SharedPlace;
 DEVICE SharedPlace shared_place(void* shared) { return static_cast<unsigned char*>(shared); }
 #endif

@@ -10,15 +10,22 @@ constexpr int GemmDepth = 32;
 // a_inner, likewise b and bias; c, residual and mask at z m n. bias [n], residual and mask (as c) may be null. A block sums
 // `depth` terms from blockIdx.z * depth on; if that is less than k, each part goes to a copy of c of its own, c_part elements
 // after the one before, and a later kernel adds them.
+// `flags`: see below.
 #define GEMM_PARAMETERS                                                                                                          \
-    (const float* a, const float* b, const float* bias, const float* residual, const float* mask, float* c, int m, int n, int k, \
-     int depth, long long c_part, int first, int inner, long long a_first, long long a_outer, long long a_inner,                 \
-     long long b_first, long long b_outer, long long b_inner, long long bias_first, long long bias_outer, long long bias_inner,  \
-     int relu)
+    ([[maybe_unused]] const float* a, [[maybe_unused]] const float* b, [[maybe_unused]] const float* bias,                       \
+     [[maybe_unused]] const float* residual, [[maybe_unused]] const float* mask, [[maybe_unused]] float* c, int m, int n,        \
+     [[maybe_unused]] int k, [[maybe_unused]] int depth, [[maybe_unused]] long long c_part, int first, int inner,                \
+     [[maybe_unused]] long long a_first, [[maybe_unused]] long long a_outer, [[maybe_unused]] long long a_inner,                 \
+     [[maybe_unused]] long long b_first, [[maybe_unused]] long long b_outer, [[maybe_unused]] long long b_inner,                 \
+     [[maybe_unused]] long long bias_first, [[maybe_unused]] long long bias_outer, [[maybe_unused]] long long bias_inner,        \
+     [[maybe_unused]] int flags)
 
 #define GEMM_ARGUMENTS                                                                                                           \
     (a, b, bias, residual, mask, c, m, n, k, depth, c_part, first, inner, a_first, a_outer, a_inner, b_first, b_outer, b_inner,  \
-     bias_first, bias_outer, bias_inner, relu)
+     bias_first, bias_outer, bias_inner, flags)
+
+// A rectifier follows; for the kernels of matmul_small.cu: a is the narrow side; its terms are innermost.
+constexpr int GemmRelu = 1, GemmNarrowA = 2, GemmNarrowTermsInner = 4;
 
 // One product of a batch, and the terms from..to of its sums that the block adds.
 struct Gemm
@@ -65,7 +72,7 @@ DEVICE GemmOutput gemm_output_of_block GEMM_PARAMETERS
     out.c = c + (at + (int)blockIdx.z * c_part);
     out.m = m;
     out.n = n;
-    out.relu = relu != 0;
+    out.relu = flags & GemmRelu;
     out.vector = n % 4 == 0 && aligned16(out.c) && aligned16(out.bias) && aligned16(out.residual) && aligned16(out.mask);
     return out;
 }

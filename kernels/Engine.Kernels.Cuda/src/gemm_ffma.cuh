@@ -196,7 +196,7 @@ template <typename F> DEVICE void gemm_ffma(float (&sums)[F::TM][F::TN], float* 
         }
         const float* tile_a = shared + reading * F::StageFloats;
         const float* tile_b = tile_a + A::Floats;
-#pragma unroll F::Unroll
+        UNROLL_BY(F::Unroll)
         for (int group = 0; group < GemmDepth / 4; group += F::Slices)
             gemm_ffma_group<F>(sums, tile_a, tile_b, thread_row, thread_column, group + slice);
         if (!F::Async && more)
