@@ -45,10 +45,19 @@ internal sealed class Gemm
         Float32("matmul_ffma_32x32_sliced_any", 32, 32, 128, 4, 4, false, 80, 0.55),
     ];
 
-    private static readonly GemmTile? Chosen = Environment.GetEnvironmentVariable("ENGINE_CUDA_GEMM") is { Length: > 0 } number
-        ? int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int i) && i < Tiles.Length ? Tiles[i]
+    private static readonly int? FromOutside = Environment.GetEnvironmentVariable("ENGINE_CUDA_GEMM") is { Length: > 0 } number
+        ? int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int i) && i < Tiles.Length ? i
             : throw new DeviceException($"ENGINE_CUDA_GEMM={number}: expected a number from 0 to {Tiles.Length - 1} (kernels/Engine.Kernels.Cuda/Launches/Gemm.cs)")
         : null;
+
+    [ThreadStatic] private static int? _choice;
+
+    /// <summary>The tile that this thread's products are made with where it can compute them; null: the one that ENGINE_CUDA_GEMM names, or the best.</summary>
+    internal static int? Choice
+    {
+        get => _choice ?? FromOutside;
+        set => _choice = value;
+    }
 
     private readonly int _m, _n, _k;
     private readonly long _batches;
@@ -84,19 +93,19 @@ internal sealed class Gemm
             (_m, _batches, _sizes, _a, _b, _bias) = (rows * _m, 1, [], [], [], []);
     }
 
-    /// <summary>The launches, by the tile of that number where it can compute the product.</summary>
-    public CudaKernel Make(int? tile = null)
+    /// <summary>The launches.</summary>
+    public CudaKernel Make()
     {
         if (_batches == 0 || _m == 0 || _n == 0) return new CudaKernel("no elements", []);
         if ((long)_m * _n > int.MaxValue * 256L) throw new DeviceException($"matmul: a matrix of {_m} x {_n} is more than a launch takes");
-        var forced = tile is { } i ? Tiles[i] : Chosen;
+        var forced = Choice is { } number && CanRun(Tiles[number]) ? Tiles[number] : null;
         if (_k <= FewTerms && forced is null) return Finish("outer product", Outer(), 1, 0);
         if (Math.Min(_m, _n) <= NarrowRows && forced is null) return Narrow();
         bool big = IsBig;
         var candidates = Array.FindAll(Tiles, t => CanRun(t) && (t.Slices == 1) == big);
         // Before asynchronous copies there is one tile for all.
         if (candidates.Length == 0) candidates = [Tiles[0]];
-        if (forced is not null && CanRun(forced)) candidates = [forced];
+        if (forced is not null) candidates = [forced];
         int parts = Parts(candidates[0].Slices == 1), depth = Round(_k, parts);
         parts = Math.Max(1, (_k + depth - 1) / depth);
         var best = candidates.MinBy(t => Cycles(t, depth, parts, _limits.Multiprocessors))!;
