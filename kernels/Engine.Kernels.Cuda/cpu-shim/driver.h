@@ -67,7 +67,6 @@ struct Function
 struct Module
 {
     std::map<std::string, std::shared_ptr<Function>> functions;
-    bool all_natives = false;
     int version = 0;
     Context* context = nullptr;
 };
@@ -173,6 +172,13 @@ void check_synchronise(const char* what, Context& context, Stream* stream);
 // ---- Launches (launch.cpp)
 
 void run_launch(const Launch& launch, Context& context);
+
+// ---- Records (record.cpp)
+
+struct RecordedLaunch;
+// Null unless launches are recorded and this one is a new one.
+std::unique_ptr<RecordedLaunch> record_before(const Launch& launch);
+void record_after(std::unique_ptr<RecordedLaunch> record);
 
 // ---- Calls
 
