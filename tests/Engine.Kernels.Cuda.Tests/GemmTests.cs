@@ -158,6 +158,37 @@ public sealed class GemmTests
             }
     }
 
+    /// <summary>Rows with a matrix each: found by looking, or sorted first; by both kinds of tiles; with members that have no row.</summary>
+    [CudaFact]
+    public void Rows_find_their_members()
+    {
+        using var device = new CudaDevice();
+        foreach (bool transpose in new[] { false, true })
+            foreach (var (members, m, n, k) in new[] { (10, 256, 36, 20), (10, 100, 23, 33), (300, 40, 8, 8), (700, 200, 12, 12), (3, 1100, 6, 9), (1500, 1030, 4, 8), (20, 1100, 104, 8), (21, 1025, 103, 7), (4, 70, 9, 2), (1, 64, 40, 16) })
+            {
+                SampleInput[] inputs = [F([m, k]), F(transpose ? [members, n, k] : [members, k, n]), new SampleInput(TensorType.Int([m]), 0, members)];
+                Check(device, new MemberMatMul(transpose, false), inputs, null);
+                if ((long)members * m * n < 1 << 20) Check(device, new MemberMatMul(transpose, true), [.. inputs, F([members, m, n])], null);
+            }
+    }
+
+    /// <summary>A row has the bits that the product of the whole ensemble gives it.</summary>
+    [CudaFact]
+    public void Rows_of_members_have_the_bits_of_the_whole_product()
+    {
+        using var device = new CudaDevice();
+        foreach (var (members, m, n, k) in new[] { (5, 100, 44, 60), (5, 90, 33, 41), (20, 1100, 104, 36) })
+        {
+            var whole = new OpCase(new MatMul(false, true), [F([m, k]), F([members, n, k])], Tolerance.Rounded, false);
+            var rows = new OpCase(new MemberMatMul(true, false), [F([m, k]), F([members, n, k]), new SampleInput(TensorType.Int([m]), 0, members)], Tolerance.Rounded, false);
+            var inputs = SampleData.Inputs<float>(whole, 7);
+            var member = SampleData.Inputs<float>(rows, 7)[2];
+            byte[] all = Single.Run(device, whole.Op, SampleData.Types(whole), Array.ConvertAll(inputs, Single.Bytes))[0];
+            byte[] own = Single.Run(device, rows.Op, SampleData.Types(rows), [.. inputs.Select(Single.Bytes), Single.Bytes(member)])[0];
+            for (int i = 0; i < m; i++) Assert.Equal(all.AsSpan(((int)member[i] * m + i) * n * 4, n * 4), own.AsSpan(i * n * 4, n * 4));
+        }
+    }
+
     /// <summary>What is no number, and infinity, arrives where it belongs and nowhere else, also next to a tile's edge.</summary>
     [CudaTheory, MemberData(nameof(Tiles))]
     public void Special_values_stay_in_their_rows_and_columns(int tile)

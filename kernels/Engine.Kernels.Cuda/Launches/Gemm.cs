@@ -24,12 +24,15 @@ internal sealed record GemmTile(string Name, int Rows, int Columns, int Threads,
 internal sealed class Gemm
 {
     /// <summary>Terms of a tile in shared memory, and so of the smallest part of a sum.</summary>
-    private const int Depth = 32;
+    internal const int Depth = 32;
+
+    /// <summary>Products of at most so many terms are limited by writing what comes out.</summary>
+    internal const int FewTerms = 4;
 
     /// <summary>The multiprocessors that parts of sums are cut for: those of an H100 or H200, whatever the device has.</summary>
     private const int Yardstick = 132;
 
-    private const int MaxBlocksY = 65535, NarrowRows = 8, FewTerms = 4;
+    private const int MaxBlocksY = 65535, NarrowRows = 8;
 
     /// <summary>The tiles by number: ENGINE_CUDA_GEMM=NUMBER chooses one for every product it can compute.</summary>
     internal static readonly GemmTile[] Tiles =
@@ -101,7 +104,7 @@ internal sealed class Gemm
         var forced = Choice is { } number && CanRun(Tiles[number]) ? Tiles[number] : null;
         if (_k <= FewTerms && forced is null) return Finish("outer product", Outer(), 1, 0);
         if (Math.Min(_m, _n) <= NarrowRows && forced is null) return Narrow();
-        bool big = IsBig;
+        bool big = IsBig(_m, _n, _k, _batches);
         var candidates = Array.FindAll(Tiles, t => CanRun(t) && (t.Slices == 1) == big);
         // Before asynchronous copies there is one tile for all.
         if (candidates.Length == 0) candidates = [Tiles[0]];
@@ -130,7 +133,7 @@ internal sealed class Gemm
     // ---- How sums are cut: by shape alone
 
     /// <summary>Whether there is work for all multiprocessors in tiles whose threads take whole sums: 128 x 128 for each. Long sums can be cut into parts for that.</summary>
-    private bool IsBig => (double)_m * _n * _batches * Math.Max(1, _k / 1024.0) >= Yardstick * 128.0 * 128.0 && _m > 32 && _n > 32;
+    internal static bool IsBig(int m, int n, int k, long batches) => (double)m * n * batches * Math.Max(1, k / 1024.0) >= Yardstick * 128.0 * 128.0 && m > 32 && n > 32;
 
     /// <summary>Into how many parts the sums are cut: as many as make the yardstick's multiprocessors finish together, where a part has 512 terms at least.</summary>
     private int Parts(bool big)
