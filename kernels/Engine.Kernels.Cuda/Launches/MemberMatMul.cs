@@ -24,7 +24,7 @@ internal static class MemberMatMulLaunches
         bool big = Gemm.IsBig(m, n, k, members), whole = k % 4 == 0 && (op.TransposeB ? k : n) % 4 == 0;
         var (name, tile, threads, stages) = big ? ("member_matmul_64x64", 64, 64, 3) : ("member_matmul_32x32_sliced", 32, 128, 4);
         name += (whole ? "" : "_any") + transpose;
-        int stretches = (m + tile - 1) / tile, columns = (n + tile - 1) / tile, shared = sizeof(float) * stages * 2 * tile * Gemm.Depth;
+        int stretches = (m + tile - 1) / tile, columns = (n + tile - 1) / tile, shared = sizeof(float) * (stages * 2 * tile * Gemm.Depth + tile + 1);
         KernelLaunch Product(long tiles, KernelArgument list, KernelArgument order) =>
             new(name, new Dim3(checked((int)tiles), columns), new Dim3(threads), [a, b, member, mask, output, m, n, k, list, order], shared);
         if (m <= MostLookedThrough && (long)members * stretches <= MostTilesLookedThrough) return new CudaKernel(name, [Product((long)members * stretches, 0L, 0L)]);

@@ -6,14 +6,13 @@ DEVICE int count_bits(unsigned x)
 {
     x = x - (x >> 1 & 0x55555555u);
     x = (x & 0x33333333u) + (x >> 2 & 0x33333333u);
-    return (int)((x + (x >> 4) & 0x0F0F0F0Fu) * 0x01010101u >> 24);
+    return (int)(((x + (x >> 4)) & 0x0F0F0F0Fu) * 0x01010101u >> 24);
 }
 
-// The rows of tile `tile`, into index; returns how many there are. Without a list tile / stretches is a member and tile % stretches a stretch of Rows
+// The rows of tile `tile`, into index [Rows + 1]; returns how many there are. Without a list tile / stretches is a member and tile % stretches a stretch of Rows
 // of its rows, found by looking through all members; a list has for every tile its member, where it begins in `order`, and how many rows it has.
 template <int Rows> DEVICE int member_rows(int* index, const int* member, int m, int tile, const int* tiles, const int* order, int& e)
 {
-    SHARED(int, counted, [1]);
     if (tiles)
     {
         e = tiles[3 * tile];
@@ -34,14 +33,14 @@ template <int Rows> DEVICE int member_rows(int* index, const int* member, int m,
             int i = begin + lane;
             bool is = i < m && member[i] == e;
             unsigned votes = ballot(is);
-            int place = found + count_bits(votes & (1u << lane) - 1u) - first;
+            int place = found + count_bits(votes & ((1u << lane) - 1u)) - first;
             if (is && place >= 0 && place < Rows) index[place] = i;
             found += count_bits(votes);
         }
-        if (lane == 0) counted[0] = max(0, min(Rows, found - first));
+        if (lane == 0) index[Rows] = max(0, min(Rows, found - first));
     }
     syncthreads();
-    return counted[0];
+    return index[Rows];
 }
 
 #define MEMBER_PARAMETERS                                                                                                          \
@@ -51,7 +50,7 @@ template <int Rows> DEVICE int member_rows(int* index, const int* member, int m,
 template <typename F, bool TransposeB> DEVICE void member_matmul MEMBER_PARAMETERS
 {
     DYNAMIC_SHARED(float, shared);
-    SHARED(int, index, [F::BM]);
+    int* index = reinterpret_cast<int*>(shared + F::Floats); // with what lies before it, so that all of it is asked for at the launch
     int e, rows = member_rows<F::BM>(index, member, m, (int)blockIdx.x, tiles, order, e);
     if (rows == 0) return;
     int column = (int)blockIdx.y * F::BN;
