@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Builds and runs the self-test of the shim, of the stand-in driver and of the interpreter. selftest.sh OUT
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+out=${1:?selftest.sh OUT}
+"$here/build.sh" "$out" "$here/selftest"
+g++ -std=c++17 -O2 -Wall -Wextra -Werror -ffp-contract=off -o "$out/selftest" "$here"/selftest/*.cpp -ldl
+"$out/selftest" "$out/libcuda_standin.so"

@@ -1,0 +1,87 @@
+// The self-test of the shim and of the stand-in driver: main LIBRARY, where the library was built with the kernels of this folder.
+#include "host.h"
+#include <chrono>
+#include <cstdlib>
+#include <dlfcn.h>
+
+#define DEFINE(name, parameters) int(*name) parameters;
+DRIVER_FUNCTIONS(DEFINE)
+#undef DEFINE
+
+void *context, *module_, *stream;
+int checks, failures;
+
+void check(bool good, const char* what, const char* file, int line)
+{
+    checks++;
+    if (good) return;
+    if (failures++ < 50) fprintf(stderr, "%s:%d: FAILED: %s\n", file, line, what);
+}
+
+static void need(bool good, const char* what)
+{
+    if (good) return;
+    fprintf(stderr, "selftest: %s\n", what);
+    exit(2);
+}
+
+static const char* all_natives = "// standin: native\n.version 6.5\n.target sm_75\n.address_size 64\n";
+
+void renew()
+{
+    cuDevicePrimaryCtxRelease_v2(0);
+    need(cuDevicePrimaryCtxRetain(&context, 0) == 0 && cuCtxSetCurrent(context) == 0, "no context");
+    need(cuModuleLoadDataEx(&module_, all_natives, 0, nullptr, nullptr) == 0, "no module");
+    need(cuStreamCreate(&stream, 1) == 0, "no stream");
+}
+
+void open_library(const char* path)
+{
+    void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library) fprintf(stderr, "%s\n", dlerror());
+    need(library, "the library does not load");
+#define LOAD(name, parameters)                                   \
+    name = reinterpret_cast<int(*) parameters>(dlsym(library, #name)); \
+    need(name, "the library lacks " #name);
+    DRIVER_FUNCTIONS(LOAD)
+#undef LOAD
+}
+
+void* function(const char* name)
+{
+    void* found = nullptr;
+    int status = cuModuleGetFunction(&found, module_, name);
+    if (status) fprintf(stderr, "function %s: %d\n", name, status);
+    CHECK(status == 0);
+    return found;
+}
+
+void with_seeds(const std::function<void()>& body)
+{
+    for (uint64_t seed : {0, 1, 2, 3, 12345})
+    {
+        standin_seed(seed);
+        body();
+    }
+    standin_seed(0);
+}
+
+int main(int count, char** arguments)
+{
+    need(count == 2, "usage: selftest LIBRARY");
+    open_library(arguments[1]);
+    int version;
+    CHECK(cuDeviceGetCount(&version) == 3); // not initialised
+    need(cuInit(0) == 0, "cuInit");
+    renew();
+    struct { const char* name; void (*run)(); } parts[] = {{"threads", test_threads}, {"tensor", test_tensor}, {"driver", test_driver}, {"ptx", test_ptx}};
+    for (auto& part : parts)
+    {
+        int before = checks, failed = failures;
+        auto start = std::chrono::steady_clock::now();
+        part.run();
+        std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+        printf("%s: %d checks, %d failed (%.2f s)\n", part.name, checks - before, failures - failed, time.count());
+    }
+    return failures ? 1 : 0;
+}
