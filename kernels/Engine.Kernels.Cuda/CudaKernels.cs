@@ -1,0 +1,67 @@
+namespace Engine.Kernels.Cuda;
+
+/// <summary>Makes the launches of an op at fixed types.</summary>
+/// <param name="op">The op.</param>
+/// <param name="inputs">Types of its inputs.</param>
+/// <param name="outputs">Types of its outputs.</param>
+/// <param name="limits">What the device can do.</param>
+public delegate CudaKernel CudaMaker(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits);
+
+/// <summary>Which kernel an op gets on CUDA: one row an op here, unless it is elementwise. The functions named here live in Launches/, a file a family.</summary>
+public static partial class CudaKernels
+{
+    // A row an op, below the line of its family.
+    private static readonly Dictionary<Type, CudaMaker> Makers = new()
+    {
+        // Movement.
+
+        // Indexing.
+
+        // Reductions.
+
+        // Random numbers.
+
+        // Matrix products.
+
+        // Composites.
+
+        // Optimisers.
+
+    };
+
+    // Ops whose kernel takes some types only: whether it takes these. An op without a row here takes all.
+    private static readonly Dictionary<Type, Func<Op, TensorType[], TensorType[], bool>> Conditions = new()
+    {
+        // Reductions.
+
+        // Matrix products.
+
+        // Composites.
+
+    };
+
+    // Ops that are implemented, but that a pass should not make of others at these types: whether it should. An op without a row here is always preferred.
+    private static readonly Dictionary<Type, Func<Op, TensorType[], TensorType[], bool>> Preferences = new()
+    {
+        // Reductions.
+
+        // Matrix products.
+
+        // Composites.
+
+    };
+
+    /// <summary>Whether the op has a kernel at these types.</summary>
+    public static bool Has(Op op, TensorType[] inputs, TensorType[] outputs) =>
+        Makers.ContainsKey(op.GetType()) && (!Conditions.TryGetValue(op.GetType(), out var takes) || takes(op, inputs, outputs));
+
+    /// <summary>Whether a pass should make this op of simpler ones: it has a kernel, which is no slower than what it replaces.</summary>
+    public static bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) =>
+        Has(op, inputs, outputs) && (!Preferences.TryGetValue(op.GetType(), out var prefers) || prefers(op, inputs, outputs));
+
+    /// <summary>The launches of an op at these types.</summary>
+    /// <exception cref="DeviceException">There is no kernel.</exception>
+    public static CudaKernel Create(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits) =>
+        Has(op, inputs, outputs) ? Makers[op.GetType()](op, inputs, outputs, limits)
+            : throw new DeviceException($"op {op.Name}({string.Join(", ", inputs)}) is not implemented on device cuda");
+}
