@@ -1,7 +1,7 @@
-// The machine behind shim.h: a launch's blocks are spread over the processor's threads; a block's CUDA threads are fibers of one of
+// The machine behind calls.h: a launch's blocks are spread over the processor's threads; a block's CUDA threads are fibers of one of
 // them. A fiber runs CUDA threads one after the other until one has to wait, so that a kernel without barriers is a plain loop.
 #pragma once
-#include "shim.h"
+#include "calls.h"
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
