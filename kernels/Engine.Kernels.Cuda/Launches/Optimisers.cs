@@ -12,7 +12,7 @@ internal static class Optimisers
         long n = inputs[0].Elements;
         if (n == 0) return Nothing;
         return new("four elements a thread", [new("adam", new(Blocks(n, ElementsPerBlock, "adam")), new(256),
-            [.. Enumerable.Range(0, 8).Select(Operand), n, .. Numbers((Adam)op)])]);
+            [.. Enumerable.Range(0, 8).Select(i => Operand(i)), n, .. Numbers((Adam)op)])]);
     }
 
     public static CudaKernel AdamGroup(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)
