@@ -67,7 +67,6 @@ struct Function
 struct Module
 {
     std::map<std::string, std::shared_ptr<Function>> functions;
-    bool all_natives = false;
     int version = 0;
     Context* context = nullptr;
 };

@@ -21,8 +21,10 @@ static std::shared_ptr<Function> native_function(const engine_shim::Entry* entry
     return function;
 }
 
+// An entry without parameters only names the one that is meant.
 static void check_parameters(const Function& native, const ptx::Entry& entry)
 {
+    if (entry.parameters.empty()) return;
     bool same = native.parameters.size() == entry.parameters.size();
     for (size_t i = 0; same && i < entry.parameters.size(); i++) same = native.parameters[i].bytes == entry.parameters[i].bytes;
     if (!same) throw ptx::Refusal{entry.line, "entry " + entry.name + " has other parameters than the source that this library was compiled with"};
@@ -36,7 +38,6 @@ static std::unique_ptr<Module> load(const std::string& text)
     if (scanned.target > engine_shim::architecture)
         throw ptx::Refusal{scanned.target_line, "target sm_" + std::to_string(scanned.target) + " on a device of sm_" + std::to_string(engine_shim::architecture)};
     module->version = scanned.version;
-    module->all_natives = text.find("// standin: native") != std::string::npos;
     for (auto& entry : scanned.entries)
     {
         std::shared_ptr<Function> function;
@@ -47,6 +48,7 @@ static std::unique_ptr<Module> load(const std::string& text)
         }
         else
         {
+            if (entry.parameters.empty()) throw ptx::Refusal{entry.line, "entry " + entry.name + " has no parameters, and this library was compiled with no kernel of that name"};
             function = std::make_shared<Function>();
             function->name = entry.name;
             function->interpreted = ptx::compile(scanned, entry);
@@ -107,12 +109,7 @@ EXPORT int cuModuleGetFunction(void** function, void* module, const char* name)
         not_null(function);
         Module* found = state().modules.check(module);
         auto place = found->functions.find(not_null(name));
-        if (place == found->functions.end())
-        {
-            auto native = found->all_natives ? engine_shim::Entry::find(name) : nullptr;
-            if (!native) throw Error{NotFound, {}};
-            place = found->functions.emplace(name, native_function(native)).first;
-        }
+        if (place == found->functions.end()) throw Error{NotFound, {}};
         state().functions.live.insert(place->second.get());
         *function = place->second.get();
     });

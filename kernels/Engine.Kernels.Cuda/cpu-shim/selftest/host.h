@@ -38,11 +38,11 @@ struct Size { unsigned x = 1, y = 1, z = 1; };
 DRIVER_FUNCTIONS(DECLARE)
 #undef DECLARE
 
-// Loads the library and makes a context and a module of all native entries; ends the process if that fails.
+// Loads the library; ends the process if that fails.
 void open_library(const char* path);
-// The context anew: after an error that stays.
+// The context and its stream anew: after an error that stays.
 void renew();
-extern void *context, *module_, *stream;
+extern void *context, *stream;
 
 extern int checks, failures;
 void check(bool good, const char* what, const char* file, int line);
@@ -69,6 +69,7 @@ template <typename T> struct Buffer
     }
 };
 
+// A function that the library was compiled with.
 void* function(const char* name);
 
 template <typename... T> int launch_function(void* f, Size grid, Size block, unsigned shared, void* on, T... arguments)
