@@ -1,3 +1,5 @@
+using Engine.Kernels.Cuda.Launches;
+
 namespace Engine.Kernels.Cuda;
 
 /// <summary>Makes the launches of an op at fixed types.</summary>
@@ -14,18 +16,46 @@ public static partial class CudaKernels
     private static readonly Dictionary<Type, CudaMaker> Makers = new()
     {
         // Movement.
+        [typeof(Permute)] = Movement.Permute,
+        [typeof(Broadcast)] = Movement.Broadcast,
+        [typeof(Slice)] = Movement.Slice,
+        [typeof(Concat)] = Movement.Concat,
+        [typeof(Pad)] = Movement.Pad,
+        [typeof(OneHot)] = Movement.OneHot,
+        [typeof(Iota)] = Movement.Iota,
+        [typeof(StoreRow)] = Movement.StoreRow,
+        [typeof(Unfold)] = Movement.Unfold,
+        [typeof(Fold)] = Movement.Fold,
 
         // Indexing.
+        [typeof(Gather)] = IndexOps.Gather,
+        [typeof(ScatterAdd)] = IndexOps.ScatterAdd,
+        [typeof(Sort)] = IndexOps.Sort,
+        [typeof(SearchSorted)] = IndexOps.SearchSorted,
 
         // Reductions.
+        [typeof(Reduce)] = Reductions.Reduce,
+        [typeof(ArgReduce)] = Reductions.ArgReduce,
+        [typeof(CumulativeSum)] = Reductions.CumulativeSum,
 
         // Random numbers.
+        [typeof(RandomUniform)] = RandomOps.Uniform,
+        [typeof(RandomNormal)] = RandomOps.Normal,
+        [typeof(RandomInteger)] = RandomOps.Integer,
+        [typeof(RandomPermutation)] = RandomOps.Permutation,
 
         // Matrix products.
 
         // Composites.
+        [typeof(LayerNorm)] = Composites.LayerNorm,
+        [typeof(LayerNormGradient)] = Composites.LayerNormGradient,
+        [typeof(Softmax)] = Composites.Softmax,
+        [typeof(LogSumExp)] = Composites.LogSumExp,
 
         // Optimisers.
+        [typeof(Adam)] = Optimisers.Adam,
+        [typeof(AdamGroup)] = Optimisers.AdamGroup,
+        [typeof(Polyak)] = Optimisers.Polyak,
 
     };
 
@@ -37,6 +67,10 @@ public static partial class CudaKernels
         // Matrix products.
 
         // Composites.
+        [typeof(LayerNorm)] = Composites.Takes,
+        [typeof(LayerNormGradient)] = Composites.Takes,
+        [typeof(Softmax)] = Composites.Takes,
+        [typeof(LogSumExp)] = Composites.Takes,
 
     };
 
