@@ -16,12 +16,33 @@ public static partial class CudaKernels
     private static readonly Dictionary<Type, CudaMaker> Makers = new()
     {
         // Movement.
+        [typeof(Permute)] = Movement.Permute,
+        [typeof(Broadcast)] = Movement.Broadcast,
+        [typeof(Slice)] = Movement.Slice,
+        [typeof(Concat)] = Movement.Concat,
+        [typeof(Pad)] = Movement.Pad,
+        [typeof(OneHot)] = Movement.OneHot,
+        [typeof(Iota)] = Movement.Iota,
+        [typeof(StoreRow)] = Movement.StoreRow,
+        [typeof(Unfold)] = Movement.Unfold,
+        [typeof(Fold)] = Movement.Fold,
 
         // Indexing.
+        [typeof(Gather)] = IndexOps.Gather,
+        [typeof(ScatterAdd)] = IndexOps.ScatterAdd,
+        [typeof(Sort)] = IndexOps.Sort,
+        [typeof(SearchSorted)] = IndexOps.SearchSorted,
 
         // Reductions.
+        [typeof(Reduce)] = Reductions.Reduce,
+        [typeof(ArgReduce)] = Reductions.ArgReduce,
+        [typeof(CumulativeSum)] = Reductions.CumulativeSum,
 
         // Random numbers.
+        [typeof(RandomUniform)] = RandomOps.Uniform,
+        [typeof(RandomNormal)] = RandomOps.Normal,
+        [typeof(RandomInteger)] = RandomOps.Integer,
+        [typeof(RandomPermutation)] = RandomOps.Permutation,
 
         // Matrix products.
         [typeof(MatMul)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((MatMul)op, inputs, outputs, limits),
@@ -30,8 +51,15 @@ public static partial class CudaKernels
         [typeof(Linear)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((Linear)op, inputs, outputs, limits),
 
         // Composites.
+        [typeof(LayerNorm)] = Composites.LayerNorm,
+        [typeof(LayerNormGradient)] = Composites.LayerNormGradient,
+        [typeof(Softmax)] = Composites.Softmax,
+        [typeof(LogSumExp)] = Composites.LogSumExp,
 
         // Optimisers.
+        [typeof(Adam)] = Optimisers.Adam,
+        [typeof(AdamGroup)] = Optimisers.AdamGroup,
+        [typeof(Polyak)] = Optimisers.Polyak,
 
     };
 
@@ -43,6 +71,10 @@ public static partial class CudaKernels
         // Matrix products.
 
         // Composites.
+        [typeof(LayerNorm)] = Composites.Takes,
+        [typeof(LayerNormGradient)] = Composites.Takes,
+        [typeof(Softmax)] = Composites.Takes,
+        [typeof(LogSumExp)] = Composites.Takes,
 
     };
 

@@ -4,8 +4,9 @@ namespace Engine.Autodiff.Passes;
 
 /// <summary>
 /// Gives every value of a graph its storage and the kernels their order: the trace's. Values share one arena by liveness; an elementwise
-/// op writes over an input whose last reader it is; a variable's new value is written in place when the old one has no later
-/// reader, else moved there at the end. A loop's body is planned the same way, its carried values being its variables.
+/// op writes over an input whose last reader it is; a slice that is one aligned run of its source is read where it lies; a variable's
+/// new value is written in place when the old one has no later reader, else moved there at the end. A loop's body is planned the same
+/// way, its carried values being its variables.
 /// </summary>
 internal sealed class MemoryPlan
 {
@@ -108,6 +109,7 @@ internal sealed class MemoryPlan
 
         private readonly Dictionary<Tensor, Operand> _storage = [];
         private readonly Dictionary<Tensor, Tensor> _root = [];
+        private readonly Dictionary<Tensor, long> _start = []; // bytes into the root, of values that are a part of it
         private readonly Dictionary<Tensor, int> _lastUse = [];
         private readonly Dictionary<Tensor, Operand> _wanted = []; // root -> where its user would like it
         private readonly HashSet<Tensor> _inArena = [];
@@ -123,7 +125,7 @@ internal sealed class MemoryPlan
         {
             foreach (var node in graph.Nodes)
                 foreach (var output in node.Outputs)
-                    _root[output] = node.Op.IsAlias ? _root[node.Inputs[0]] : output;
+                    FindRoot(node, output);
             foreach (var node in graph.Nodes)
                 foreach (var input in node.Inputs) _lastUse[_root[input]] = node.Id;
 
@@ -132,7 +134,30 @@ internal sealed class MemoryPlan
             Finish(cells, outputs, stackIndex);
         }
 
-        private Operand At(Tensor tensor) => _storage[_root[tensor]] with { Type = tensor.Type };
+        private void FindRoot(Node node, Tensor output)
+        {
+            _root[output] = output;
+            if (StartInInput(node) is not { } start) return;
+            _root[output] = _root[node.Inputs[0]];
+            start += _start.GetValueOrDefault(node.Inputs[0]);
+            if (start > 0) _start[output] = start;
+        }
+
+        /// <summary>Where the node's output begins in its input's memory, in bytes; null if it has memory of its own.</summary>
+        private long? StartInInput(Node node)
+        {
+            if (node.Op.IsAlias) return 0;
+            if (!owner._options.InPlace || node.Op is not Slice slice || node.Inputs[0].Type.Rows) return null;
+            return slice.RunStart(node.Inputs[0].Shape) is { } first && first * node.Inputs[0].Type.DType.Bytes() is var start && start % Alignment == 0 ? start : null;
+        }
+
+        private bool IsWhole(Tensor tensor) => _root[tensor].Type.Bytes == tensor.Type.Bytes;
+
+        private Operand At(Tensor tensor)
+        {
+            var storage = _storage[_root[tensor]];
+            return storage with { Offset = storage.Offset + _start.GetValueOrDefault(tensor), Type = tensor.Type };
+        }
 
         /// <summary>Decides which values are computed where they are wanted, instead of being moved there at the end.</summary>
         private void ChoosePlaces(Cell[] cells, (Tensor Value, Operand Storage)[] outputs, bool stacked)
@@ -144,7 +169,7 @@ internal sealed class MemoryPlan
             foreach (var cell in cells)
             {
                 var root = _root[cell.After];
-                if (!owner._options.InPlace || !Computed(root) || _wanted.ContainsKey(root)) continue;
+                if (!owner._options.InPlace || !IsWhole(cell.After) || !Computed(root) || _wanted.ContainsKey(root)) continue;
                 if (cell.Before is { } before)
                 {
                     // The old content must be dead when the new one is written, or be read by the writer element by element.
@@ -156,7 +181,7 @@ internal sealed class MemoryPlan
             }
             if (!stacked)
                 foreach (var (value, storage) in outputs)
-                    if (Computed(_root[value]) && !_wanted.ContainsKey(_root[value])) _wanted[_root[value]] = storage;
+                    if (IsWhole(value) && Computed(_root[value]) && !_wanted.ContainsKey(_root[value])) _wanted[_root[value]] = storage;
             foreach (var root in kept) _lastUse[root] = Never;
         }
 
@@ -190,7 +215,7 @@ internal sealed class MemoryPlan
                     EmitLoop(node, repeat);
                     break;
                 default:
-                    if (node.Op.IsAlias) break;
+                    if (_root[node.Outputs[0]] != node.Outputs[0]) break;
                     if (!owner._device.Implements(node.Op, node.InputTypes, node.OutputTypes)) throw new DeviceException($"op {node.Op.Name} is not implemented on device {owner._device.Name} ({node})");
                     var taken = new HashSet<Tensor>();
                     foreach (var output in node.Outputs) PlaceOutput(node, output, taken);
@@ -297,7 +322,7 @@ internal sealed class MemoryPlan
                 else if (At(value) != storage) Move(At(value), storage);
 
             var moves = cells.Select(c => (From: At(c.After), To: c.Storage)).Where(m => m.From.Slot != m.To.Slot || m.From.Offset != m.To.Offset).ToArray();
-            bool IsCell(Operand o) => cells.Any(c => c.Storage.Slot == o.Slot && c.Storage.Offset == o.Offset);
+            bool IsCell(Operand o) => cells.Any(c => c.Storage.Slot == o.Slot && c.Storage.Offset < o.Offset + o.Type.Bytes && o.Offset < c.Storage.Offset + c.Storage.Type.Bytes);
             for (int i = 0; i < moves.Length; i++)
             {
                 if (!IsCell(moves[i].From)) continue;

@@ -283,8 +283,9 @@ void copy_async(void* shared, const void* global, int bytes, int valid)
     if (valid < 0 || valid > bytes || valid % 4) fault("cp_async of a count of bytes that is negative, above its size or not a multiple of 4");
     if (!worker_of(thread).shared.holds(shared, bytes)) fault("cp_async to an address outside of shared memory", 700);
     if (architecture < 80) return copy({shared, global, bytes, valid});
-    SharedMemory::poison(shared, bytes);
-    thread->copies.push_back({shared, global, bytes, valid});
+    if (bytes == 16) SharedMemory::poison(shared, 16);
+    else SharedMemory::poison(shared, bytes);
+    thread->copies.emplace_back(shared, global, bytes, valid);
 }
 
 void copy_async_commit()

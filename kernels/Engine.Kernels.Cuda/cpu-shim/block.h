@@ -9,7 +9,13 @@ namespace engine_shim
 constexpr int WarpSize = 32, MaxWarps = 32, MaxThreads = WarpSize * MaxWarps;
 constexpr unsigned MaxStaticBytes = 48 * 1024, MaxSharedBytes = 232448;
 
-struct Copy { void* shared; const void* global; int bytes, valid; };
+struct Copy
+{
+    void* shared;
+    const void* global;
+    int bytes, valid;
+    Copy(void* shared, const void* global, int bytes, int valid) : shared(shared), global(global), bytes(bytes), valid(valid) {}
+};
 
 enum class State { Ready, Block, Warp, Finished };
 
