@@ -28,10 +28,16 @@ public static class Philox
     /// different names are independent and a draw's numbers do not depend on which other draws exist.</summary>
     public static (uint K0, uint K1) Key(ulong seed, string name)
     {
+        ulong key = Mix(seed ^ NameHash(name));
+        return ((uint)key, (uint)(key >> 32));
+    }
+
+    /// <summary>What of a key depends on the stream's name.</summary>
+    internal static ulong NameHash(string name)
+    {
         ulong hash = 14695981039346656037UL;
         foreach (char c in name) hash = (hash ^ c) * 1099511628211UL;
-        ulong key = Mix(seed ^ Mix(hash));
-        return ((uint)key, (uint)(key >> 32));
+        return Mix(hash);
     }
 
     /// <summary>A number in [0, 1), a multiple of 2^-24, exact in float32: never 1.</summary>
