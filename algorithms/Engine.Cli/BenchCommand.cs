@@ -20,9 +20,10 @@ internal static class BenchCommand
         var set = new Option<string[]>("--set") { Description = "a hyper-parameter, key=value; repeatable", DefaultValueFactory = _ => [] };
         var rounds = new Option<int>("--rounds") { Description = "updates to time, after five to warm up", DefaultValueFactory = _ => 40 };
         var explain = new Option<bool>("--explain") { Description = "every kernel with shapes, FLOPs, bytes, time, rates and share of the measured roofline" };
-        var threads = new Option<int>("--threads") { Description = "threads that compute", DefaultValueFactory = _ => 1 };
+        var threads = new Option<int>("--threads") { Description = "threads that compute on the cpu", DefaultValueFactory = _ => 1 };
+        var where = Shared.Device();
         var policy = new Option<bool>("--policy") { Description = "instead of updates: the latency of the policy at one observation, percentiles over 100,000 calls" };
-        var command = new Command("bench", "Time one update of an algorithm: median over rounds, the batch given, optimisers and targets included.") { algorithm, observations, actions, set, rounds, explain, policy, threads };
+        var command = new Command("bench", "Time one update of an algorithm: median over rounds, the batch given, optimisers and targets included.") { algorithm, observations, actions, set, rounds, explain, policy, where, threads };
         command.SetAction(parse =>
         {
             var entry = AlgorithmCatalogue.Find(parse.GetValue(algorithm)!);
@@ -30,7 +31,7 @@ internal static class BenchCommand
             int s = parse.GetValue(observations), a = parse.GetValue(actions), n = parse.GetValue(rounds), batch = settings.BatchSize;
             foreach (var (name, value) in new[] { ("--observations", s), ("--actions", a), ("--rounds", n), ("--threads", parse.GetValue(threads)) })
                 if (value < 1) throw new SettingsException($"{name} {value}: expected at least 1");
-            using var device = new CpuDevice(parse.GetValue(threads));
+            using var device = Shared.Open(parse.GetValue(where)!, parse.GetValue(threads));
             using var state = new State(device);
             int width = entry.Discrete ? 1 : a; // a discrete action is one number, its index
             var model = entry.Create(new AlgorithmContext(state, 0, s, entry.Discrete ? new DiscreteActions(a) : ActionBounds.Unit(a)), settings);
@@ -61,22 +62,25 @@ internal static class BenchCommand
             {
                 for (int end = step + updates; step < end; step++) programs[model.PhaseOf(step)].Run();
             }
-            // With phases an update is an average: one sample is several updates.
-            int together = programs.Length == 1 ? 1 : 20;
+            // With phases an update is an average: one sample is several updates. So it is on a GPU, which the host does not wait for after each.
+            int together = programs.Length == 1 && device is CpuDevice ? 1 : 20;
             Run(Math.Max(5, together));
+            device.Synchronize();
             var times = new double[n];
             for (int i = 0; i < n; i++)
             {
                 long start = Stopwatch.GetTimestamp();
                 Run(together);
+                device.Synchronize();
                 times[i] = Stopwatch.GetElapsedTime(start).TotalMilliseconds / together;
             }
             Array.Sort(times);
-            Console.WriteLine($"{entry.Name}, batch {batch}, {s} observations, {a} actions, hidden {string.Join("-", settings.HiddenSizes)}, {device.Description}: median {times[n / 2]:F2} ms, 10% {times[n / 10]:F2}, 90% {times[Math.Min(n - 1, n * 9 / 10)]:F2} over {n} updates; {string.Join(" + ", programs.Select(p => p.KernelCount))} kernels, arena {state.ArenaBytes / 1e6:F1} MB");
+            Console.WriteLine($"{entry.Name}, batch {batch}, {s} observations, {a} actions, hidden {string.Join("-", settings.HiddenSizes)}, {device.Description}: median {times[n / 2]:F2} ms, 10% {times[n / 10]:F2}, 90% {times[Math.Min(n - 1, n * 9 / 10)]:F2} over {n * together} updates; {string.Join(" + ", programs.Select(p => p.KernelCount))} kernels, arena {state.ArenaBytes / 1e6:F1} MB");
             if (parse.GetValue(explain))
             {
-                var (gflops, gigabytes) = CpuRoofline.Measure();
-                foreach (var program in programs) Console.WriteLine(program.Explain(new Roofline(gflops * device.Threads, gigabytes)));
+                Roofline? roof = null; // of a GPU it is not measured
+                if (device is CpuDevice && CpuRoofline.Measure() is var (gflops, gigabytes)) roof = new Roofline(gflops * device.Threads, gigabytes);
+                foreach (var program in programs) Console.WriteLine(program.Explain(roof));
             }
             foreach (var program in programs) program.Dispose();
             return 0;
