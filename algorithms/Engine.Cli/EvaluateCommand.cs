@@ -29,7 +29,7 @@ internal static class EvaluateCommand
                 line["step"] = step;
                 Shared.Write(line);
             }
-            else Console.WriteLine($"step {step}: return {result.Mean:F2} +- {result.StandardError:F2} (standard error) over {count} episodes, min {result.Returns.Min():F1}, max {result.Returns.Max():F1}, mean length {result.MeanLength:F1}{(result.NormalizedMean is { } n ? $", normalised {n:F2}" : "")}");
+            else Console.WriteLine($"step {step}: return {Shared.Return(result, "F2", " (standard error)")}, min {result.Returns.Min():F1}, max {result.Returns.Max():F1}, mean length {result.MeanLength:F1}{(result.NormalizedMean is { } n ? $", normalised {n:F2}" : "")}");
             return 0;
         });
         return command;

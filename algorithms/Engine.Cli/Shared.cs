@@ -21,7 +21,7 @@ internal static class Shared
 
     public static Option<string?> Environments(string description)
     {
-        var option = new Option<string?>("--env") { Description = $"{description}: {string.Join(", ", EnvironmentCatalogue.All.Select(e => e.Id))}" };
+        var option = new Option<string?>("--env") { HelpName = "name", Description = $"{description}: {string.Join(", ", EnvironmentCatalogue.All.Select(e => e.Id))}" };
         option.CompletionSources.Add(_ => EnvironmentCatalogue.All.Select(e => new System.CommandLine.Completions.CompletionItem(e.Id)));
         return option;
     }
@@ -65,6 +65,11 @@ internal static class Shared
 
     /// <summary>A number for JSON, which has no NaN.</summary>
     public static JsonNode? Number(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
+
+    /// <summary>The mean return, its standard error if there is one (of a single episode there is not), and of how many episodes.</summary>
+    public static string Return(EvaluationResult result, string format = "F1", string error = "", bool episodes = true) =>
+        result.Mean.ToString(format) + (result.Returns.Length > 1 ? $" +- {result.StandardError.ToString(format)}{error}" : "")
+        + (episodes ? $" over {result.Returns.Length} episode{(result.Returns.Length == 1 ? "" : "s")}" : "");
 
     public static JsonObject ToJson(EvaluationResult result) => new()
     {

@@ -151,7 +151,7 @@ public sealed class Program : IDisposable
     private void WriteInput(string name, DType type, ReadOnlySpan<byte> bytes)
     {
         if (!_memory.Inputs.TryGetValue(name, out var operand)) throw new KeyNotFoundException($"no input {name}; there are {string.Join(", ", _memory.Inputs.Keys)}");
-        long expected = operand.Type.AtRows(_rows).Bytes;
+        long expected = operand.Type.BytesAtRows(_rows);
         if (operand.Type.DType != type || bytes.Length != expected) throw new ShapeException($"input {name} is {operand.Type} ({expected} bytes now); got {bytes.Length} bytes of {type}");
         _host.Write(bytes, operand.Offset);
     }
@@ -185,7 +185,7 @@ public sealed class Program : IDisposable
     private void ReadOutput(string name, DType type, Span<byte> destination)
     {
         var full = OutputType(name);
-        long expected = full.AtRows(_rows).Bytes;
+        long expected = full.BytesAtRows(_rows);
         if (full.DType != type || destination.Length != expected) throw new ShapeException($"output {name} is {full} ({expected} bytes now); the destination has {destination.Length} bytes of {type}");
         _host.Read(destination, _memory.Outputs[name].Offset);
     }

@@ -45,6 +45,9 @@ public static partial class CudaKernels
         [typeof(RandomPermutation)] = RandomOps.Permutation,
 
         // Matrix products.
+        [typeof(MatMul)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((MatMul)op, inputs, outputs, limits),
+        [typeof(FusedMatMul)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((FusedMatMul)op, inputs, outputs, limits),
+        [typeof(Linear)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((Linear)op, inputs, outputs, limits),
 
         // Composites.
         [typeof(LayerNorm)] = Composites.LayerNorm,

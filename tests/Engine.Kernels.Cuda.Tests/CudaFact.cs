@@ -64,3 +64,10 @@ public sealed class PtxasFactAttribute : FactAttribute
 {
     public PtxasFactAttribute() => Skip = Ptxas.Path is null ? Ptxas.Absent : null;
 }
+
+/// <summary>A test with several inputs that needs a GPU or the stand-in and shared data, and says so where one is absent.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class CudaDataTheoryAttribute : TheoryAttribute
+{
+    public CudaDataTheoryAttribute() => Skip = Cuda.Absent ?? (SharedData.Root is null ? SharedData.Absent : null);
+}

@@ -98,7 +98,7 @@ internal static class PtxFunctions
         string e = Text.Word("shr.s32", $"{Text.Word("sub.s32", $"{upper}, {0x3FE6A09E}")}, 20");
         string m = Text.Long("sub.u64", $"{bits}, {Text.Long("shl.b64", $"{Text.Long("cvt.u64.u32", e)}, 52")}");
         string f = Text.Long("div.rn.f64", $"{Text.Long("sub.rn.f64", $"{m}, {Double(1)}")}, {Text.Long("add.rn.f64", $"{m}, {Double(1)}")}");
-        string square = Text.Long("mul.rn.f64", $"{f}, {f}"), series = Text.Long("mov.b64", Double(1.0 / (2 * LogTerms + 1)));
+        string square = Text.Long("mul.rn.f64", $"{f}, {f}"), series = Text.Long("mov.f64", Double(1.0 / (2 * LogTerms + 1)));
         for (int k = LogTerms - 1; k >= 0; k--) series = Text.Long("fma.rn.f64", $"{series}, {square}, {Double(1.0 / (2 * k + 1))}");
         const double twoOverLn2 = 2.8853900817779268;
         string log = Text.Long("mul.rn.f64", $"{Text.Long("mul.rn.f64", $"{f}, {Double(twoOverLn2)}")}, {series}");
@@ -116,7 +116,7 @@ internal static class PtxFunctions
         string r = Text.Long("mul.rn.f64", $"{Text.Long("sub.rn.f64", $"{t}, {Text.Long("sub.rn.f64", $"{shifted}, {Double(magic)}")}")}, {Double(0.6931471805599453)}");
         double factorial = 1;
         for (int k = 2; k <= ExpTerms; k++) factorial *= k;
-        string power = Text.Long("mov.b64", Double(1 / factorial));
+        string power = Text.Long("mov.f64", Double(1 / factorial));
         for (int k = ExpTerms; k >= 1; k--)
         {
             factorial /= k;

@@ -173,6 +173,13 @@ void check_synchronise(const char* what, Context& context, Stream* stream);
 
 void run_launch(const Launch& launch, Context& context);
 
+// ---- Records (record.cpp)
+
+struct RecordedLaunch;
+// Null unless launches are recorded and this one is a new one.
+std::unique_ptr<RecordedLaunch> record_before(const Launch& launch);
+void record_after(std::unique_ptr<RecordedLaunch> record);
+
 // ---- Calls
 
 enum class Needs { Nothing, Initialized, Context };

@@ -1,5 +1,6 @@
 // Kernel launches.
 #include "driver.h"
+#include "record.h"
 #include <cstdio>
 #include <cstring>
 
@@ -14,7 +15,9 @@ void run_launch(const Launch& launch, Context& context)
     {
         std::vector<const unsigned char*> values;
         for (auto& parameter : launch.function->parameters) values.push_back(launch.parameters.data() + parameter.offset);
+        auto record = record_before(launch);
         fault = engine_shim::run({launch.function->native, values.data(), launch.grid, launch.block, launch.shared_bytes, (unsigned)launch.shared_limit});
+        if (!fault.code) record_after(std::move(record));
     }
     else fault = ptx::run(*launch.function->interpreted, launch);
     if (!fault.code) return;

@@ -1,9 +1,23 @@
 #!/usr/bin/env bash
-# Builds and runs the self-test of the shim, of the stand-in driver and of the interpreter. selftest.sh OUT
+# Builds and runs the self-test of the shim, of the stand-in driver, of the interpreter and of the replay. selftest.sh OUT
 # What the library says about the mistakes that the tests make on purpose is in OUT/selftest.log.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:?selftest.sh OUT}
 "$here/build.sh" "$out" "$here/selftest"
-g++ -std=c++17 -O1 -Wall -Wextra -Werror -ffp-contract=off -o "$out/selftest" "$here"/selftest/*.cpp -ldl
-"$out/selftest" "$out/libcuda_standin.so" 2>"$out/selftest.log" || { grep -A3 -m 40 FAILED "$out/selftest.log"; exit 1; }
+"$here/build.sh" --replay "$out" "$here/selftest"
+library=$out/libcuda_standin.so
+g++ -std=c++17 -O1 -Wall -Wextra -Werror -pthread -ffp-contract=off -o "$out/selftest" "$here"/selftest/*.cpp -ldl
+"$out/selftest" "$library" 2>"$out/selftest.log" || { grep -A3 -m 40 FAILED "$out/selftest.log"; exit 1; }
+
+for kind in good beyond before shared; do
+  ENGINE_STANDIN_RECORD=$out/$kind.record "$out/selftest" "$library" $kind 2>>"$out/selftest.log"
+  if "$out/replay" "$out/$kind.record" >"$out/$kind.log" 2>&1; then result=good; else result=bad; fi
+  tail -n 1 "$out/$kind.log"
+  case $kind-$result in
+    good-good) ;;
+    good-*) cat "$out/good.log"; exit 1 ;;
+    *-bad) grep -qE 'AddressSanitizer: (heap-buffer-overflow|use-after-poison)' "$out/$kind.log" || { echo "replay: $kind failed for another reason"; cat "$out/$kind.log"; exit 1; } ;;
+    *) echo "replay: the access $kind was not found"; exit 1 ;;
+  esac
+done

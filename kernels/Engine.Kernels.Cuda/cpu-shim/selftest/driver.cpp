@@ -87,7 +87,7 @@ static void launches()
 static void captures()
 {
     int n = 256;
-    Buffer<float> a(std::vector<float>(n)), b(n);
+    Buffer<float> a(n);
     uint64_t fresh;
     CHECK(cuMemAlloc_v2(&fresh, 4 * n) == 0);
     void *graph, *reverse = function("t_reverse");

@@ -107,3 +107,7 @@ void test_threads();
 void test_tensor();
 void test_driver();
 void test_ptx();
+
+// Launches that ENGINE_STANDIN_RECORD shall hold: "good" ones, or one that accesses memory "beyond" an operand, "before" it, or "shared" memory
+// beyond a variable.
+void record(const std::string& kind);

@@ -65,13 +65,18 @@ void with_seeds(const std::function<void()>& body)
 
 int main(int count, char** arguments)
 {
-    need(count == 2, "usage: selftest LIBRARY");
+    need(count == 2 || count == 3, "usage: selftest LIBRARY [what to record]");
     setenv("ENGINE_STANDIN_MEMORY", "67108864", 1);
     open_library(arguments[1]);
     int version;
     CHECK(cuDeviceGetCount(&version) == 3); // not initialised
     need(cuInit(0) == 0, "cuInit");
     renew();
+    if (count == 3)
+    {
+        record(arguments[2]);
+        return failures ? 1 : 0;
+    }
     struct { const char* name; void (*run)(); } parts[] = {{"threads", test_threads}, {"tensor", test_tensor}, {"driver", test_driver}, {"ptx", test_ptx}};
     for (auto& part : parts)
     {

@@ -159,6 +159,15 @@ KERNEL(t_shared_overrun, (float* y, int n))
     y[0] = other[0];
 }
 
+// Reads do not damage guard words.
+KERNEL(t_shared_overread, (float* y, int n))
+{
+    SHARED(float, tile, [32]);
+    for (int i = 0; i < 32; i++) tile[i] = 1.0f;
+    volatile float* p = tile;
+    y[0] = p[n];
+}
+
 KERNEL(t_dynamic_overrun, (float* y, int n))
 {
     DYNAMIC_SHARED(float, tile);

@@ -1,0 +1,84 @@
+using Engine.Algorithms;
+using Engine.Algorithms.Training;
+using Engine.Kernels.Cpu;
+using Engine.Kernels.Cuda.Elementwise;
+using Xunit.Abstractions;
+
+namespace Engine.Kernels.Cuda.Tests;
+
+/// <summary>What the algorithms compile to for CUDA; needs no device. A hole on a hot path fails here, and so in every build.</summary>
+public sealed class HotPathTests(ITestOutputHelper output)
+{
+    public static TheoryData<string> Algorithms => [.. AlgorithmCatalogue.All.Select(a => a.Name)];
+
+    [Theory, MemberData(nameof(Algorithms))]
+    public void Every_kernel_of_an_update_exists(string algorithm)
+    {
+        // Turing, Ampere, Ada, Hopper: what a block may have of shared memory decides between kernels.
+        foreach (var limits in new[] { new CudaLimits(75, 40, 64 * 1024), new CudaLimits(80, 108, 163 * 1024), new CudaLimits(89, 128, 99 * 1024), new CudaLimits(90, 132, 227 * 1024) })
+        {
+            using var device = new Compiler(limits);
+            var (config, data) = Training.Of(algorithm, defaults: true);
+            using var trainer = new Trainer(config, data, device, null);
+            Assert.NotEmpty(trainer.UpdatePrograms);
+            output.WriteLine($"{algorithm}, compute capability {limits.Architecture}: {trainer.UpdatePrograms[0].KernelCount} kernels an update, {device.Launches} launches in all programs; {string.Join(", ", device.Ops.OrderBy(o => o))}");
+            Assert.Empty(device.Holes);
+        }
+    }
+
+    /// <summary>A device that makes CUDA's launches and runs none.</summary>
+    private sealed class Compiler(CudaLimits limits) : Device
+    {
+        private readonly CpuDevice _memory = new();
+
+        public HashSet<string> Holes { get; } = [];
+
+        public HashSet<string> Ops { get; } = [];
+
+        public int Launches { get; private set; }
+
+        public override string Name => "cuda";
+
+        public override string Description => $"compute capability {limits.Architecture}";
+
+        public override Buffer Allocate(long bytes) => _memory.Allocate(bytes);
+
+        private static bool Has(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Has(op, inputs, outputs);
+
+        // Of a primitive without a kernel the whole list is wanted, not the first.
+        public override bool Implements(Op op, TensorType[] inputs, TensorType[] outputs) => op is not Composite || Has(op, inputs, outputs);
+
+        public override bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Prefers(op, inputs, outputs);
+
+        public override Executable Load(Plan plan)
+        {
+            foreach (var call in Calls(plan.Instructions))
+                foreach (int rows in new[] { 0, 3 })
+                {
+                    TensorType[] At(TensorType[] types) => rows == 0 ? types : Array.ConvertAll(types, t => t.AtRows(rows));
+                    TensorType[] inputs = At(call.InputTypes), outputs = At(call.OutputTypes);
+                    Ops.Add(call.Op.GetType().Name);
+                    if (!Has(call.Op, inputs, outputs)) Holes.Add($"{call.Op.Name}({string.Join(", ", inputs)})");
+                    else Launches += rows > 0 ? 0 : (PtxElementwise.Has(call.Op, inputs) ? PtxElementwise.Make(call.Op, inputs, outputs, limits) : CudaKernels.Create(call.Op, inputs, outputs, limits)).Launches.Length;
+                }
+            return new Nothing();
+        }
+
+        private static IEnumerable<KernelCall> Calls(Instruction[] instructions) => instructions.SelectMany(i => i is Loop loop ? Calls(loop.Body) : [(KernelCall)i]);
+
+        public override void Dispose()
+        {
+            _memory.Dispose();
+            base.Dispose();
+        }
+    }
+
+    private sealed class Nothing : Executable
+    {
+        public override void Run(ReadOnlySpan<nint> slots) { }
+
+        public override KernelTime[] Profile(ReadOnlySpan<nint> slots) => [];
+
+        public override void SetRows(int rows) { }
+    }
+}
