@@ -20,7 +20,7 @@ Worker& this_worker()
 Worker::Worker() : arranged_seed(~0ull), arranged_size{0, 0, 0}, main{}, free_fibers(nullptr)
 {
     catch_signals();
-    for (auto& thread : threads) thread.block = &view;
+    for (auto& thread : threads) thread.block = this;
     for (auto& warp : warps) warp.generation = 0;
 }
 
@@ -29,13 +29,12 @@ void Worker::arrange()
 {
     uint64_t chosen = seed.load(std::memory_order_relaxed);
     bool random = chosen > 1;
-    auto& size = view.size;
     if (!random && chosen == arranged_seed && memcmp(&size, &arranged_size, sizeof size) == 0) return;
     arranged_seed = chosen;
     arranged_size = size;
     thread_count = (int)(size.x * size.y * size.z);
     warp_count = (thread_count + WarpSize - 1) / WarpSize;
-    uint64_t salt = ((uint64_t)view.index.z * 65537 + view.index.y) * 65539 + view.index.x;
+    uint64_t salt = ((uint64_t)index.z * 65537 + index.y) * 65539 + index.x;
     Order warp_order(warp_count, salt);
     for (int w = 0; w < warp_count; w++)
     {
@@ -58,8 +57,9 @@ void Worker::run_block(const NativeLaunch& launched, Fault& launch_fault, uint64
 {
     launch = &launched;
     fault = &launch_fault;
-    auto& grid = launch->grid;
-    view = {{(unsigned)(number % grid.x), (unsigned)(number / grid.x % grid.y), (unsigned)(number / grid.x / grid.y)}, launch->block, grid};
+    grid = launch->grid;
+    size = launch->block;
+    index = {(unsigned)(number % grid.x), (unsigned)(number / grid.x % grid.y), (unsigned)(number / grid.x / grid.y)};
     arrange();
     finished = arrived = 0;
     left = false;
@@ -207,7 +207,7 @@ const Lane* Worker::exchange(Thread* thread, WarpOperation operation, const void
 std::string Worker::where(const Thread* thread) const
 {
     auto text = [](Index i) { return "(" + std::to_string(i.x) + ", " + std::to_string(i.y) + ", " + std::to_string(i.z) + ")"; };
-    return std::string(launch->entry->name) + ", block " + text(view.index) + ", thread " + text(thread->index) + ": ";
+    return std::string(launch->entry->name) + ", block " + text(index) + ", thread " + text(thread->index) + ": ";
 }
 
 // Nobody can go on and not all have ended: they wait for different things.
@@ -240,46 +240,52 @@ void Worker::leave(Thread* thread, int code, const std::string& text)
 
 void fault(const char* what, int code)
 {
-    this_worker().leave(static_cast<Thread*>(self), code, what);
+    worker_of(self).leave(static_cast<Thread*>(self), code, what);
 }
 
 void block_barrier(int line)
 {
-    this_worker().barrier(static_cast<Thread*>(self), line);
+    worker_of(self).barrier(static_cast<Thread*>(self), line);
 }
 
 const Lane* warp_exchange(WarpOperation operation, const void* value, int bytes, int line)
 {
-    return this_worker().exchange(static_cast<Thread*>(self), operation, value, bytes, line);
+    return worker_of(self).exchange(static_cast<Thread*>(self), operation, value, bytes, line);
 }
 
 int own_lane() { return static_cast<Thread*>(self)->lane; }
 
-void* shared_variable(const void* slot, unsigned bytes) { return this_worker().shared.variable(slot, bytes); }
+void* shared_variable(const void* slot, unsigned bytes) { return worker_of(self).shared.variable(slot, bytes); }
 
 void* shared_dynamic()
 {
-    void* memory = this_worker().shared.dynamic();
+    void* memory = worker_of(self).shared.dynamic();
     if (!memory) fault("dynamic shared memory in a launch that gives none");
     return memory;
+}
+
+static void copy(const Copy& c)
+{
+    auto to = static_cast<unsigned char*>(c.shared);
+    if (c.valid == 16) memcpy(to, c.global, 16);
+    else
+    {
+        memcpy(to, c.global, c.valid);
+        memset(to + c.valid, 0, c.bytes - c.valid);
+    }
 }
 
 // The copy is made when it is waited for; until then what was there is no longer, so that who still reads it shows.
 void copy_async(void* shared, const void* global, int bytes, int valid)
 {
-    if (reinterpret_cast<uintptr_t>(shared) % bytes || reinterpret_cast<uintptr_t>(global) % bytes) fault("cp_async of an address that is not a multiple of its size", 716);
-    if (valid < 0 || valid > bytes || valid % 4) fault("cp_async of a count of bytes that is negative, above its size or not a multiple of 4");
-    auto& memory = this_worker().shared;
-    if (!memory.holds(shared, bytes)) fault("cp_async to an address outside of shared memory", 700);
     auto thread = static_cast<Thread*>(self);
-    if (architecture < 80)
-    {
-        memcpy(shared, global, valid);
-        memset(static_cast<char*>(shared) + valid, 0, bytes - valid);
-        return;
-    }
-    memory.poison(shared, bytes);
-    thread->copies.push_back({shared, global, bytes, valid});
+    if ((reinterpret_cast<uintptr_t>(shared) | reinterpret_cast<uintptr_t>(global)) & (bytes - 1)) fault("cp_async of an address that is not a multiple of its size", 716);
+    if (valid < 0 || valid > bytes || valid % 4) fault("cp_async of a count of bytes that is negative, above its size or not a multiple of 4");
+    if (!worker_of(thread).shared.holds(shared, bytes)) fault("cp_async to an address outside of shared memory", 700);
+    if (architecture < 80) return copy({shared, global, bytes, valid});
+    if (bytes == 16) SharedMemory::poison(shared, 16);
+    else SharedMemory::poison(shared, bytes);
+    thread->copies.emplace_back(shared, global, bytes, valid);
 }
 
 void copy_async_commit()
@@ -294,12 +300,7 @@ void copy_async_wait(int pending)
     auto thread = static_cast<Thread*>(self);
     if (thread->groups.size() <= (size_t)pending) return;
     size_t groups = thread->groups.size() - pending, end = thread->groups[groups - 1];
-    for (size_t i = 0; i < end; i++)
-    {
-        Copy& copy = thread->copies[i];
-        memcpy(copy.shared, copy.global, copy.valid);
-        memset(static_cast<char*>(copy.shared) + copy.valid, 0, copy.bytes - copy.valid);
-    }
+    for (size_t i = 0; i < end; i++) copy(thread->copies[i]);
     thread->copies.erase(thread->copies.begin(), thread->copies.begin() + end);
     thread->groups.erase(thread->groups.begin(), thread->groups.begin() + groups);
     for (auto& group : thread->groups) group -= end;

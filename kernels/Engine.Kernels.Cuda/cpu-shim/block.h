@@ -9,7 +9,13 @@ namespace engine_shim
 constexpr int WarpSize = 32, MaxWarps = 32, MaxThreads = WarpSize * MaxWarps;
 constexpr unsigned MaxStaticBytes = 48 * 1024, MaxSharedBytes = 232448;
 
-struct Copy { void* shared; const void* global; int bytes, valid; };
+struct Copy
+{
+    void* shared;
+    const void* global;
+    int bytes, valid;
+    Copy(void* shared, const void* global, int bytes, int valid) : shared(shared), global(global), bytes(bytes), valid(valid) {}
+};
 
 enum class State { Ready, Block, Warp, Finished };
 
@@ -41,20 +47,26 @@ public:
     void begin(unsigned dynamic_bytes, unsigned limit);
     void* variable(const void* slot, unsigned bytes);
     void* dynamic() const { return dynamic_bytes ? dynamic_start : nullptr; }
-    bool holds(const void* address, size_t bytes) const;
-    void poison(void* address, size_t bytes) const;
+    bool holds(const void* address, size_t bytes) const
+    {
+        auto p = static_cast<const unsigned char*>(address);
+        return (dynamic_bytes && p >= dynamic_start && p + bytes <= dynamic_start + dynamic_bytes) || variable_holds(p, bytes);
+    }
+    static void poison(void* address, size_t bytes) { __builtin_memset(address, 0xFF, bytes); } // four such bytes are a NaN
     // Null, or what was written over.
     const char* damage() const;
     void end();
 
 private:
+    bool variable_holds(const unsigned char* p, size_t bytes) const;
+
     struct Variable { const void* slot; unsigned char* address; unsigned bytes; };
     unsigned char *variables, *dynamic_start, *dynamic_end;
     unsigned dynamic_bytes, limit, used, taken;
     std::vector<Variable> known;
 };
 
-class Worker
+class Worker : public BlockView // of the block that it runs
 {
 public:
     Worker();
@@ -75,7 +87,6 @@ private:
     void wait(Thread* thread, State state, int line);
     [[noreturn]] void stuck(Thread* thread);
 
-    BlockView view;
     Thread threads[MaxThreads];
     Warp warps[MaxWarps];
     uint32_t ready_warps;
@@ -91,6 +102,8 @@ private:
 
 // Of this thread of the processor.
 Worker& this_worker();
+// The same inside of a kernel.
+inline Worker& worker_of(const ThreadView* thread) { return *static_cast<Worker*>(thread->block); }
 
 // What the last lane to come computes for its warp.
 void finish_warp_operation(WarpOperation operation, Lane* lanes);

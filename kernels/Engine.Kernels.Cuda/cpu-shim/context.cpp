@@ -234,13 +234,18 @@ EXPORT int cuCtxSynchronize()
 
 // ---- Beyond the driver's functions: for tests
 
-// The next launch of this process has an operand of so many bytes at this address. Once one is annotated, all of the launch must be:
-// the interpreter refuses accesses outside of them, and a record holds them one by one.
-EXPORT void standin_annotate(uint64_t address, uint64_t bytes)
+static thread_local std::vector<Range> annotated;
+
+std::vector<Range> take_annotated()
 {
-    std::lock_guard guard(state().lock);
-    state().annotated.push_back({address, (size_t)bytes});
+    std::vector<Range> result;
+    result.swap(annotated);
+    return result;
 }
+
+// The next launch of this thread has an operand of so many bytes at this address. Once one is annotated, all of the launch must be:
+// the interpreter refuses accesses outside of them, and a record holds them one by one.
+EXPORT void standin_annotate(uint64_t address, uint64_t bytes) { annotated.push_back({address, (size_t)bytes}); }
 
 EXPORT void standin_seed(uint64_t seed) { engine_shim::seed = seed; }
 

@@ -146,7 +146,6 @@ struct State
     Handles<Graph> graphs;
     struct Executable { Graph graph; Context* context; };
     Handles<Executable> executables;
-    std::vector<Range> annotated;                   // for the next launch
     uint64_t launches = 0, graph_launches = 0, synchronisations = 0;
 };
 
@@ -185,6 +184,9 @@ void record_after(std::unique_ptr<RecordedLaunch> record);
 enum class Needs { Nothing, Initialized, Context };
 
 Context* current_context();
+
+// What this thread annotated since its last launch, which is forgotten.
+std::vector<Range> take_annotated();
 
 // Runs the body of a driver's function: checks what it needs and turns errors into codes.
 Status call(Needs needs, const std::function<void()>& body);

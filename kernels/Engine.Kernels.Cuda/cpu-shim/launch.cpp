@@ -30,8 +30,7 @@ EXPORT int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsi
     unsigned shared_bytes, void* stream, void** parameters, void** extra)
 {
     return call(Needs::Context, [&] {
-        std::vector<Range> operands;
-        operands.swap(state().annotated);
+        std::vector<Range> operands = take_annotated();
         Function* found = state().functions.check(function);
         auto refuse = [&](const std::string& why) { throw Error{InvalidValue, "launch of " + found->name + ": " + why}; };
         if (!grid_x || !grid_y || !grid_z || !block_x || !block_y || !block_z) refuse("a grid or block of size 0");

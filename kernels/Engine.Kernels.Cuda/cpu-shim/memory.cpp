@@ -49,11 +49,8 @@ uint64_t allocate(Context& context, size_t bytes)
 
 static bool damaged(const Allocation& a)
 {
-    auto whole = [](const unsigned char* from, const unsigned char* to) {
-        while (from < to)
-            if (*from++ != GuardByte) return false;
-        return true;
-    };
+    // All bytes are the first and that is a guard's.
+    auto whole = [](const unsigned char* from, const unsigned char* to) { return from == to || (*from == GuardByte && memcmp(from, from + 1, to - from - 1) == 0); };
     auto start = reinterpret_cast<const unsigned char*>(a.start);
     auto first = static_cast<const unsigned char*>(a.map) + GapBytes;
     return !whole(std::max(first, start - Granule), start) || !whole(start + a.bytes, start + a.padded);

@@ -15,7 +15,7 @@ namespace engine_shim
 {
 
 constexpr unsigned GuardBytes = 64, GapBytes = 1 << 20, ArenaBytes = 1 << 19;
-constexpr unsigned char GuardByte = 0xA7, PoisonByte = 0xFF; // four of the latter are a NaN
+constexpr unsigned char GuardByte = 0xA7;
 
 static unsigned char* map_between_traps(size_t bytes)
 {
@@ -43,7 +43,7 @@ void SharedMemory::begin(unsigned bytes, unsigned most)
     dynamic_start = dynamic_end - (bytes + 127) / 128 * 128;
     ASAN_UNPOISON_MEMORY_REGION(dynamic_start - GuardBytes, dynamic_end - dynamic_start + GuardBytes);
     memset(dynamic_start - GuardBytes, GuardByte, GuardBytes);
-    memset(dynamic_start, PoisonByte, bytes);
+    poison(dynamic_start, bytes);
     memset(dynamic_start + bytes, GuardByte, dynamic_end - dynamic_start - bytes);
     ASAN_POISON_MEMORY_REGION(dynamic_start - GuardBytes, GuardBytes);
     ASAN_POISON_MEMORY_REGION(dynamic_start + bytes, dynamic_end - dynamic_start - bytes);
@@ -62,7 +62,7 @@ void* SharedMemory::variable(const void* slot, unsigned bytes)
     taken = start + (bytes + 15) / 16 * 16;
     ASAN_UNPOISON_MEMORY_REGION(address - GuardBytes, bytes + 2 * GuardBytes);
     memset(address - GuardBytes, GuardByte, GuardBytes);
-    memset(address, PoisonByte, bytes);
+    poison(address, bytes);
     memset(address + bytes, GuardByte, GuardBytes);
     ASAN_POISON_MEMORY_REGION(address - GuardBytes, GuardBytes);
     ASAN_POISON_MEMORY_REGION(address + bytes, GuardBytes);
@@ -70,25 +70,18 @@ void* SharedMemory::variable(const void* slot, unsigned bytes)
     return address;
 }
 
-bool SharedMemory::holds(const void* address, size_t bytes) const
+bool SharedMemory::variable_holds(const unsigned char* p, size_t bytes) const
 {
-    auto p = static_cast<const unsigned char*>(address);
-    if (dynamic_bytes && p >= dynamic_start && p + bytes <= dynamic_start + dynamic_bytes) return true;
     for (auto& variable : known)
         if (p >= variable.address && p + bytes <= variable.address + variable.bytes) return true;
     return false;
 }
 
-void SharedMemory::poison(void* address, size_t bytes) const { memset(address, PoisonByte, bytes); }
-
 const char* SharedMemory::damage() const
 {
 #if !defined(__SANITIZE_ADDRESS__)
-    auto whole = [](const unsigned char* from, const unsigned char* to) {
-        while (from < to)
-            if (*from++ != GuardByte) return false;
-        return true;
-    };
+    // All bytes are the first and that is a guard's.
+    auto whole = [](const unsigned char* from, const unsigned char* to) { return from == to || (*from == GuardByte && memcmp(from, from + 1, to - from - 1) == 0); };
     for (auto& variable : known)
         if (!whole(variable.address - GuardBytes, variable.address) || !whole(variable.address + variable.bytes, variable.address + variable.bytes + GuardBytes))
             return "a write beyond a variable in shared memory";

@@ -118,7 +118,7 @@ void load_matrices(unsigned* words, const void* row, bool transposed, int line)
 {
     struct { const void* row; bool transposed; } given{row, transposed};
     if (reinterpret_cast<uintptr_t>(row) % 16) fault("ldmatrix of an address that is not a multiple of 16", 716);
-    if (!this_worker().shared.holds(row, 16)) fault("ldmatrix of an address outside of shared memory", 700);
+    if (!worker_of(self).shared.holds(row, 16)) fault("ldmatrix of an address outside of shared memory", 700);
     memcpy(words, warp_exchange(WarpOperation::LoadMatrix, &given, sizeof given, line)[own_lane()].bytes, 16);
 }
 
