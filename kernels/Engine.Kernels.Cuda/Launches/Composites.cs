@@ -9,6 +9,9 @@ internal static class Composites
     // Sums of pieces that a block keeps in shared memory.
     private const int Pieces = 1024;
 
+    /// <summary>Who has a row: always a block that reads it several times, or as many threads as hold it in registers.</summary>
+    public static readonly Choice RowKernels = new("ROWS", "block", "team");
+
     /// <summary>Whether the rows are not longer than a kernel takes; longer ones run by the definition.</summary>
     public static bool Takes(Op op, TensorType[] inputs, TensorType[] outputs) => inputs[0].Shape[^1] <= Pieces * BlockRow;
 
@@ -27,7 +30,7 @@ internal static class Composites
         int width = input.Shape[^1];
         long rows = input.Shape.Without(-1).Elements;
         if (rows == 0 || (width == 0 && name != "log_sum_exp")) return Nothing;
-        var (team, perBlock, threads) = width <= ThreadRow ? ("thread", 64, 64) : width <= WarpRow ? ("warp", 4, 128) : width <= BlockRow ? ("block", 1, 256) : ("long", 1, 256);
+        var (team, perBlock, threads) = RowKernels.Of(1) == 0 ? ("long", 1, 256) : width <= ThreadRow ? ("thread", 64, 64) : width <= WarpRow ? ("warp", 4, 128) : width <= BlockRow ? ("block", 1, 256) : ("long", 1, 256);
         string function = $"{name}_{team}";
         return new($"a {(team == "long" ? "block" : team)} a row", [new(function, new(Blocks(rows, perBlock, function)), new(threads), [.. operands, rows, width, .. numbers])]);
     }

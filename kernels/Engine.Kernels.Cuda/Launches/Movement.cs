@@ -7,6 +7,9 @@ internal static class Movement
 {
     private const int ConcatInputs = 8;
 
+    /// <summary>How elements in another order are read.</summary>
+    public static readonly Choice MoveKernels = new("MOVE", "strided", "tiles");
+
     public static CudaKernel Permute(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)
     {
         var strides = inputs[0].Shape.Strides();
@@ -26,7 +29,7 @@ internal static class Movement
     {
         if (output.Elements == 0) return Nothing;
         var axes = Merge(output.Shape, strides);
-        if (Transpose(axes, output.DType, start) is { } transpose) return transpose;
+        if (MoveKernels.Of(1) == 1 && Transpose(axes, output.DType, start) is { } transpose) return transpose;
         int count = axes.Count <= 4 ? 4 : 8;
         while (axes.Count < count) axes.Insert(0, (1, 0));
         string function = (count == 4 ? "move_" : "move_axes_") + output.DType.Bytes();

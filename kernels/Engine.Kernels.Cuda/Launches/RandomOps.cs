@@ -5,8 +5,6 @@ namespace Engine.Kernels.Cuda.Launches;
 /// <summary>Named draws: random.cu. The key is made on the device, for the seed lies there.</summary>
 internal static class RandomOps
 {
-    private const int SortPiece = 4096;
-
     public static CudaKernel Uniform(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits) => Elements("random_uniform", (RandomOp)op, inputs);
 
     public static CudaKernel Normal(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits) => Elements("random_normal", (RandomOp)op, inputs);
@@ -30,8 +28,9 @@ internal static class RandomOps
         var (index, indexed) = Index(random, inputs);
         long name = (long)Philox.NameHash(random.Draw);
         int n = Size(random.To.Elements, "random_permutation"), padded = (int)Math.Max(4, PowerOfTwo(n));
-        if (padded <= SortPiece)
+        if (IndexOps.InSharedMemory(padded))
             return new("philox, shared memory", [new("random_permutation", new(1), new(Math.Clamp(padded / 2, 32, 1024)), [Operand(0), index, Operand(inputs.Length), n, padded, name, indexed], 8 * padded)]);
+        padded = Math.Max(IndexOps.SortPiece, padded);
         return new("philox, pieces", [Over(padded / 4, "random_permutation_keys", Operand(0), index, KernelArgument.Scratch(), n, padded, name, indexed), .. IndexOps.SortKeys(1, padded),
             Over(n, "random_permutation_take", KernelArgument.Scratch(), Operand(inputs.Length), n)], 8L * padded);
     }

@@ -10,6 +10,9 @@ internal static class Reductions
 
     private const int Sum = 0, Max = 1, Min = 2;
 
+    /// <summary>How columns are combined; a row's way depends on its length alone.</summary>
+    public static readonly Choice ColumnKernels = new("REDUCE", "thread", "block", "vectors");
+
     // A column of at most so many rows is one thread's.
     private const int ThreadColumn = 32;
 
@@ -75,16 +78,20 @@ internal static class Reductions
         /// <summary>[outer, reduced, inner] to [outer, inner].</summary>
         public void Columns(long outer, long reduced, long inner, int kind)
         {
-            if (reduced <= ThreadColumn)
+            int number = ColumnKernels.Of(reduced <= ThreadColumn ? 0 : IsVector(2) ? 2 : 1, IsVector);
+            if (number == 0)
             {
-                Add("reduce_columns_thread", new(Blocks(outer * inner, Threads, "reduce_columns_thread")), new(Threads), outer * inner, outer, (int)reduced, inner, kind);
+                Add("reduce_columns_thread", new(Blocks(outer * inner, Threads, "reduce_columns_thread")), new(Threads), outer * inner, outer, Size(reduced, "reduce"), inner, kind);
                 return;
             }
             int columns = (int)Math.Min(32, PowerOfTwo(inner)), piece = 32 * 1024 / columns, pieces = Size((reduced + piece - 1) / piece, "reduce");
             if (pieces > 65535) throw new DeviceException($"reduce: {reduced} rows of {inner} columns are more than a launch takes");
-            Add("reduce_columns_block", new(Blocks(inner, columns, "reduce_columns_block"), pieces, (int)Math.Min(outer, 65535)), new(1024), outer * pieces * inner,
-                outer, Size(reduced, "reduce"), inner, columns, kind);
+            Dim3 grid = new(Blocks(inner, columns, "reduce_columns"), pieces, (int)Math.Min(outer, 65535));
+            if (number == 2) Add("reduce_columns_vectors", grid, new(256), outer * pieces * inner, outer, Size(reduced, "reduce"), inner, kind);
+            else Add("reduce_columns_block", grid, new(1024), outer * pieces * inner, outer, Size(reduced, "reduce"), inner, columns, kind);
             if (pieces > 1) Columns(outer, pieces, inner, kind);
+
+            bool IsVector(int n) => n < 2 || (inner >= 32 && inner % 4 == 0);
         }
 
         public CudaKernel Kernel()

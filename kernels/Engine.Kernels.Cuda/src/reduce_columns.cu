@@ -52,3 +52,58 @@ KERNEL_BOUNDED(reduce_columns_block, 1024, 1, (const float* x, float* y, long lo
         syncthreads();
     }
 }
+
+DEVICE float4 combine(float4 a, float4 b, int kind)
+{
+    return make_float4(combine(a.x, b.x, kind), combine(a.y, b.y, kind), combine(a.z, b.z, kind), combine(a.w, b.w, kind));
+}
+
+DEVICE float4 load_four(const float* x, bool aligned)
+{
+    if (aligned) return *(const float4*)x;
+    return make_float4(x[0], x[1], x[2], x[3]);
+}
+
+// The same for a multiple of 4 columns, at least 32: a block of 256 threads a piece of 32 columns and 1024 rows, a thread four
+// neighbours. The order of the sums is that of 32 groups above, and so are the bits.
+KERNEL_BOUNDED(reduce_columns_vectors, 256, 4, (const float* x, float* y, long long outer, int reduced, long long inner, int kind))
+{
+    SHARED(float4, results, [256]);
+    int group = threadIdx.x / 8;
+    long long column = (long long)blockIdx.x * 32 + 4 * (threadIdx.x % 8);
+    bool aligned = aligned_to_16(x);
+    for (long long o = blockIdx.z; o < outer; o += gridDim.z)
+    {
+        float nothing = reduce_neutral(kind);
+        float4 result = make_float4(nothing, nothing, nothing, nothing);
+        int r = (int)blockIdx.y * 1024 + group, last = min(reduced, (int)blockIdx.y * 1024 + 1024);
+        if (column < inner)
+        {
+            const float* from = x + o * reduced * inner + column;
+            for (; r < last - 7 * 32; r += 8 * 32)
+            {
+                float4 v[8];
+                UNROLL
+                for (int k = 0; k < 8; k++) v[k] = load_four(from + (r + 32 * k) * inner, aligned);
+                UNROLL
+                for (int k = 0; k < 8; k++) result = combine(result, v[k], kind);
+            }
+            for (; r < last; r += 32) result = combine(result, load_four(from + r * inner, aligned), kind);
+        }
+        results[threadIdx.x] = result;
+        for (int half = 16; half > 0; half /= 2)
+        {
+            syncthreads();
+            if (group < half) results[threadIdx.x] = result = combine(result, results[threadIdx.x + 8 * half], kind);
+        }
+        if (group == 0 && column < inner)
+        {
+            float* to = y + (o * gridDim.y + blockIdx.y) * inner + column;
+            to[0] = result.x;
+            to[1] = result.y;
+            to[2] = result.z;
+            to[3] = result.w;
+        }
+        syncthreads();
+    }
+}
