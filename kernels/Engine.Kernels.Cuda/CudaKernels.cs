@@ -47,6 +47,7 @@ public static partial class CudaKernels
         // Matrix products.
         [typeof(MatMul)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((MatMul)op, inputs, outputs, limits),
         [typeof(FusedMatMul)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((FusedMatMul)op, inputs, outputs, limits),
+        [typeof(MemberMatMul)] = (op, inputs, outputs, limits) => MemberMatMulLaunches.Make((MemberMatMul)op, inputs, outputs, limits),
         [typeof(Linear)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((Linear)op, inputs, outputs, limits),
 
         // Composites.

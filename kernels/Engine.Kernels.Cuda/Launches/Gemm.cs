@@ -24,12 +24,15 @@ internal sealed record GemmTile(string Name, int Rows, int Columns, int Threads,
 internal sealed class Gemm
 {
     /// <summary>Terms of a tile in shared memory, and so of the smallest part of a sum.</summary>
-    private const int Depth = 32;
+    internal const int Depth = 32;
+
+    /// <summary>Products of at most so many terms are limited by writing what comes out.</summary>
+    internal const int FewTerms = 4;
 
     /// <summary>The multiprocessors that parts of sums are cut for: those of an H100 or H200, whatever the device has.</summary>
     private const int Yardstick = 132;
 
-    private const int MaxBlocksY = 65535, NarrowRows = 8, FewTerms = 4;
+    private const int MaxBlocksY = 65535, NarrowRows = 8;
 
     /// <summary>The tiles by number: ENGINE_CUDA_GEMM=NUMBER chooses one for every product it can compute.</summary>
     internal static readonly GemmTile[] Tiles =
@@ -45,10 +48,19 @@ internal sealed class Gemm
         Float32("matmul_ffma_32x32_sliced_any", 32, 32, 128, 4, 4, false, 80, 0.55),
     ];
 
-    private static readonly GemmTile? Chosen = Environment.GetEnvironmentVariable("ENGINE_CUDA_GEMM") is { Length: > 0 } number
-        ? int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int i) && i < Tiles.Length ? Tiles[i]
+    private static readonly int? FromOutside = Environment.GetEnvironmentVariable("ENGINE_CUDA_GEMM") is { Length: > 0 } number
+        ? int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int i) && i < Tiles.Length ? i
             : throw new DeviceException($"ENGINE_CUDA_GEMM={number}: expected a number from 0 to {Tiles.Length - 1} (kernels/Engine.Kernels.Cuda/Launches/Gemm.cs)")
         : null;
+
+    [ThreadStatic] private static int? _choice;
+
+    /// <summary>The tile that this thread's products are made with where it can compute them; null: the one that ENGINE_CUDA_GEMM names, or the best.</summary>
+    internal static int? Choice
+    {
+        get => _choice ?? FromOutside;
+        set => _choice = value;
+    }
 
     private readonly int _m, _n, _k;
     private readonly long _batches;
@@ -84,19 +96,19 @@ internal sealed class Gemm
             (_m, _batches, _sizes, _a, _b, _bias) = (rows * _m, 1, [], [], [], []);
     }
 
-    /// <summary>The launches, by the tile of that number where it can compute the product.</summary>
-    public CudaKernel Make(int? tile = null)
+    /// <summary>The launches.</summary>
+    public CudaKernel Make()
     {
         if (_batches == 0 || _m == 0 || _n == 0) return new CudaKernel("no elements", []);
         if ((long)_m * _n > int.MaxValue * 256L) throw new DeviceException($"matmul: a matrix of {_m} x {_n} is more than a launch takes");
-        var forced = tile is { } i ? Tiles[i] : Chosen;
+        var forced = Choice is { } number && CanRun(Tiles[number]) ? Tiles[number] : null;
         if (_k <= FewTerms && forced is null) return Finish("outer product", Outer(), 1, 0);
         if (Math.Min(_m, _n) <= NarrowRows && forced is null) return Narrow();
-        bool big = IsBig;
+        bool big = IsBig(_m, _n, _k, _batches);
         var candidates = Array.FindAll(Tiles, t => CanRun(t) && (t.Slices == 1) == big);
         // Before asynchronous copies there is one tile for all.
         if (candidates.Length == 0) candidates = [Tiles[0]];
-        if (forced is not null && CanRun(forced)) candidates = [forced];
+        if (forced is not null) candidates = [forced];
         int parts = Parts(candidates[0].Slices == 1), depth = Round(_k, parts);
         parts = Math.Max(1, (_k + depth - 1) / depth);
         var best = candidates.MinBy(t => Cycles(t, depth, parts, _limits.Multiprocessors))!;
@@ -121,7 +133,7 @@ internal sealed class Gemm
     // ---- How sums are cut: by shape alone
 
     /// <summary>Whether there is work for all multiprocessors in tiles whose threads take whole sums: 128 x 128 for each. Long sums can be cut into parts for that.</summary>
-    private bool IsBig => (double)_m * _n * _batches * Math.Max(1, _k / 1024.0) >= Yardstick * 128.0 * 128.0 && _m > 32 && _n > 32;
+    internal static bool IsBig(int m, int n, int k, long batches) => (double)m * n * batches * Math.Max(1, k / 1024.0) >= Yardstick * 128.0 * 128.0 && m > 32 && n > 32;
 
     /// <summary>Into how many parts the sums are cut: as many as make the yardstick's multiprocessors finish together, where a part has 512 terms at least.</summary>
     private int Parts(bool big)

@@ -279,3 +279,69 @@ template <typename Tile> DEVICE void gemm_put(float* tile, GemmCopy& c, const fl
     UNROLL
     for (int i = 0; i < Tile::Chunks; i++) *reinterpret_cast<float4*>(tile + gemm_chunk_below<Tile>(c.chunk, i)) = chunks[i];
 }
+
+// ---- A tile of a product. F is the method: its tiles A and B in shared memory, Stages of them, and what a thread does with them (gemm_ffma.cuh,
+// gemm_tensor.cuh)
+
+// The sums of the terms from..to of the tile at (row, column). Stages - 1 tiles ahead are copied while one is multiplied.
+template <typename F> DEVICE void gemm_sum(typename F::Sums& sums, const typename F::Place& place, float* shared, const GemmOperand& a, const GemmOperand& b, int row, int column, int from, int to)
+{
+    using A = typename F::A;
+    using B = typename F::B;
+    gemm_clear(typename F::Method(), sums);
+    int tiles = (to - from + GemmDepth - 1) / GemmDepth;
+    GemmCopy copy_a = gemm_begin<A>(a, row, from), copy_b = gemm_begin<B>(b, column, from);
+    float4 chunks_a[A::Chunks], chunks_b[B::Chunks];
+    UNROLL
+    for (int s = 0; s < F::Stages - 1; s++)
+    {
+        float* stage = shared + s * F::StageFloats;
+        if (s < tiles)
+        {
+            if (F::Async)
+            {
+                gemm_copy<A>(stage, a, copy_a, to);
+                gemm_copy<B>(stage + A::Floats, b, copy_b, to);
+            }
+            else
+            {
+                gemm_fetch<A>(chunks_a, a, copy_a, to);
+                gemm_fetch<B>(chunks_b, b, copy_b, to);
+                gemm_put<A>(stage, copy_a, chunks_a);
+                gemm_put<B>(stage + A::Floats, copy_b, chunks_b);
+            }
+        }
+        if (F::Async) cp_async_commit();
+    }
+    int reading = 0, writing = F::Stages - 1;
+    for (int tile = 0; tile < tiles; tile++)
+    {
+        if (F::Async) cp_async_wait<F::Stages - 2>();
+        syncthreads(); // this tile is there, and the last one has been read by all
+        bool more = tile + F::Stages - 1 < tiles;
+        float* stage = shared + writing * F::StageFloats;
+        if (F::Async)
+        {
+            if (more)
+            {
+                gemm_copy<A>(stage, a, copy_a, to);
+                gemm_copy<B>(stage + A::Floats, b, copy_b, to);
+            }
+            cp_async_commit();
+        }
+        else if (more)
+        {
+            gemm_fetch<A>(chunks_a, a, copy_a, to);
+            gemm_fetch<B>(chunks_b, b, copy_b, to);
+        }
+        const float* tile_a = shared + reading * F::StageFloats;
+        gemm_multiply(typename F::Method(), sums, place, tile_a, tile_a + A::Floats);
+        if (!F::Async && more)
+        {
+            gemm_put<A>(stage, copy_a, chunks_a);
+            gemm_put<B>(stage + A::Floats, copy_b, chunks_b);
+        }
+        reading = reading + 1 == F::Stages ? 0 : reading + 1;
+        writing = writing + 1 == F::Stages ? 0 : writing + 1;
+    }
+}

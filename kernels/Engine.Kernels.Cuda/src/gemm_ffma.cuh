@@ -9,10 +9,21 @@
 #pragma once
 #include "gemm.cuh"
 
+template <typename F> struct FfmaMethod {};
+
+// The place of a thread in the tile: warps are 4 x 8 threads, or as near to it as the tile allows.
+struct FfmaPlace
+{
+    int slice, row, column; // in threads
+};
+
 template <int BM_, int BN_, int TM_, int TN_, int Slices_, int Stages_, bool TransposeA, bool TransposeB, bool Async_, bool Whole, bool Gather = false> struct Ffma
 {
     static constexpr int BM = BM_, BN = BN_, TM = TM_, TN = TN_, Slices = Slices_, Stages = Stages_;
     static constexpr bool Async = Async_;
+    using Method = FfmaMethod<Ffma>;
+    using Sums = float[TM][TN];
+    using Place = FfmaPlace;
     static constexpr int ThreadRows = BM / TM, ThreadColumns = BN / TN, SliceThreads = ThreadRows * ThreadColumns, Threads = SliceThreads * Slices;
     // Threads side by side read rows four apart.
     using A = GemmTile<TransposeA, BM, Threads, 2, (ThreadRows < 8 ? ThreadRows : 8) - 1, 0, Whole, Gather>;
@@ -126,105 +137,49 @@ template <typename F> DEVICE void gemm_ffma_group(float (&sums)[F::TM][F::TN], c
     }
 }
 
-// The place of a thread in the tile: warps are 4 x 8 threads, or as near to it as the tile allows.
-template <typename F> DEVICE void gemm_place(int& slice, int& thread_row, int& thread_column)
+template <typename F> DEVICE FfmaPlace gemm_place(FfmaMethod<F>)
 {
     constexpr int LaneColumns = F::ThreadColumns < 8 ? F::ThreadColumns : 8, LaneRows = 32 / LaneColumns, WarpColumns = F::ThreadColumns / LaneColumns;
     int rank = thread_rank() % F::SliceThreads, warp = rank / 32, lane = rank % 32;
-    slice = thread_rank() / F::SliceThreads;
-    thread_column = lane % LaneColumns + warp % WarpColumns * LaneColumns;
-    thread_row = lane / LaneColumns + warp / WarpColumns * LaneRows;
+    FfmaPlace place;
+    place.slice = thread_rank() / F::SliceThreads;
+    place.column = lane % LaneColumns + warp % WarpColumns * LaneColumns;
+    place.row = lane / LaneColumns + warp / WarpColumns * LaneRows;
+    return place;
 }
 
-// The sums of terms from..to of the tile at (row, column): those of this thread's slice, TM x TN.
-template <typename F> DEVICE void gemm_ffma(float (&sums)[F::TM][F::TN], float* shared, const GemmOperand& a, const GemmOperand& b, int row, int column, int from, int to)
+template <typename F> DEVICE void gemm_clear(FfmaMethod<F>, float (&sums)[F::TM][F::TN])
 {
-    using A = typename F::A;
-    using B = typename F::B;
-    int slice, thread_row, thread_column;
-    gemm_place<F>(slice, thread_row, thread_column);
     UNROLL
     for (int i = 0; i < F::TM; i++)
     {
         UNROLL
         for (int j = 0; j < F::TN; j++) sums[i][j] = 0.0f;
     }
-    int tiles = (to - from + GemmDepth - 1) / GemmDepth;
-    GemmCopy copy_a = gemm_begin<A>(a, row, from), copy_b = gemm_begin<B>(b, column, from);
-    float4 chunks_a[A::Chunks], chunks_b[B::Chunks];
-    UNROLL
-    for (int s = 0; s < F::Stages - 1; s++)
-    {
-        float* stage = shared + s * F::StageFloats;
-        if (s < tiles)
-        {
-            if (F::Async)
-            {
-                gemm_copy<A>(stage, a, copy_a, to);
-                gemm_copy<B>(stage + A::Floats, b, copy_b, to);
-            }
-            else
-            {
-                gemm_fetch<A>(chunks_a, a, copy_a, to);
-                gemm_fetch<B>(chunks_b, b, copy_b, to);
-                gemm_put<A>(stage, copy_a, chunks_a);
-                gemm_put<B>(stage + A::Floats, copy_b, chunks_b);
-            }
-        }
-        if (F::Async) cp_async_commit();
-    }
-    int reading = 0, writing = F::Stages - 1;
-    for (int tile = 0; tile < tiles; tile++)
-    {
-        if (F::Async) cp_async_wait<F::Stages - 2>();
-        syncthreads(); // this tile is there, and the last one has been read by all
-        bool more = tile + F::Stages - 1 < tiles;
-        float* stage = shared + writing * F::StageFloats;
-        if (F::Async)
-        {
-            if (more)
-            {
-                gemm_copy<A>(stage, a, copy_a, to);
-                gemm_copy<B>(stage + A::Floats, b, copy_b, to);
-            }
-            cp_async_commit();
-        }
-        else if (more)
-        {
-            gemm_fetch<A>(chunks_a, a, copy_a, to);
-            gemm_fetch<B>(chunks_b, b, copy_b, to);
-        }
-        const float* tile_a = shared + reading * F::StageFloats;
-        const float* tile_b = tile_a + A::Floats;
-        UNROLL_BY(F::Unroll)
-        for (int group = 0; group < GemmDepth / 4; group += F::Slices)
-            gemm_ffma_group<F>(sums, tile_a, tile_b, thread_row, thread_column, group + slice);
-        if (!F::Async && more)
-        {
-            gemm_put<A>(stage, copy_a, chunks_a);
-            gemm_put<B>(stage + A::Floats, copy_b, chunks_b);
-        }
-        reading = reading + 1 == F::Stages ? 0 : reading + 1;
-        writing = writing + 1 == F::Stages ? 0 : writing + 1;
-    }
 }
 
-// Adds the slices and writes the tile. `index`: null, or the row of c of every row of the tile (of which `rows` exist).
-template <typename F> DEVICE void gemm_ffma_store(const float (&sums)[F::TM][F::TN], float* shared, const GemmOutput& out, int row, int column, const int* index = nullptr)
+// Adds the terms of a tile.
+template <typename F> DEVICE void gemm_multiply(FfmaMethod<F>, float (&sums)[F::TM][F::TN], const FfmaPlace& place, const float* tile_a, const float* tile_b)
 {
-    int slice, thread_row, thread_column;
-    gemm_place<F>(slice, thread_row, thread_column);
+    UNROLL_BY(F::Unroll)
+    for (int group = 0; group < GemmDepth / 4; group += F::Slices)
+        gemm_ffma_group<F>(sums, tile_a, tile_b, place.row, place.column, group + place.slice);
+}
+
+// Adds the slices and writes the tile. `index`: null, or in shared memory the row of c of every row of the tile.
+template <typename F> DEVICE void gemm_write(FfmaMethod<F>, const float (&sums)[F::TM][F::TN], const FfmaPlace& place, float* shared, const GemmOutput& out, int row, int column, const int* index = nullptr)
+{
     if (F::Slices == 1)
     {
         UNROLL
         for (int i = 0; i < F::TM; i++)
         {
-            int r = row + gemm_row<typename F::A, F::TM>(thread_row, i);
+            int r = row + gemm_row<typename F::A, F::TM>(place.row, i);
             if (r >= out.m) continue;
             if (index) r = index[r];
             UNROLL
             for (int j = 0; j < F::TN; j += 4)
-                gemm_store(out, r, column + gemm_row<typename F::B, F::TN>(thread_column, j), make_float4(sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]));
+                gemm_store(out, r, column + gemm_row<typename F::B, F::TN>(place.column, j), make_float4(sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]));
         }
         return;
     }
@@ -233,10 +188,10 @@ template <typename F> DEVICE void gemm_ffma_store(const float (&sums)[F::TM][F::
     UNROLL
     for (int i = 0; i < F::TM; i++)
     {
-        float* line = shared + (slice * F::BM + gemm_row<typename F::A, F::TM>(thread_row, i)) * F::BN;
+        float* line = shared + (place.slice * F::BM + gemm_row<typename F::A, F::TM>(place.row, i)) * F::BN;
         UNROLL
         for (int j = 0; j < F::TN; j += 4)
-            *reinterpret_cast<float4*>(line + gemm_row<typename F::B, F::TN>(thread_column, j)) = make_float4(sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]);
+            *reinterpret_cast<float4*>(line + gemm_row<typename F::B, F::TN>(place.column, j)) = make_float4(sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]);
     }
     syncthreads();
     UNROLL

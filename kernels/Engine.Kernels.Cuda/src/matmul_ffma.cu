@@ -7,10 +7,11 @@ template <typename F, bool TransposeA, bool TransposeB> DEVICE void matmul_ffma 
     DYNAMIC_SHARED(float, shared);
     int columns = (n + F::BN - 1) / F::BN, down = (int)blockIdx.x / columns;
     int row = down * F::BM, column = ((int)blockIdx.x - down * columns) * F::BN;
-    float sums[F::TM][F::TN];
+    typename F::Sums sums;
+    typename F::Place place = gemm_place(typename F::Method());
     Gemm g = gemm_of_block GEMM_ARGUMENTS;
-    gemm_ffma<F>(sums, shared, gemm_operand(g.a, m, TransposeA ? m : k), gemm_operand(g.b, n, TransposeB ? k : n), row, column, g.from, g.to);
-    gemm_ffma_store<F>(sums, shared, gemm_output_of_block GEMM_ARGUMENTS, row, column);
+    gemm_sum<F>(sums, place, shared, gemm_operand(g.a, m, TransposeA ? m : k), gemm_operand(g.b, n, TransposeB ? k : n), row, column, g.from, g.to);
+    gemm_write(typename F::Method(), sums, place, shared, gemm_output_of_block GEMM_ARGUMENTS, row, column);
 }
 
 // name: threads a block, blocks a multiprocessor; rows and columns of the tile and of a thread, slices, stages, asynchronous copies, whole lines.
