@@ -77,6 +77,7 @@ public abstract class Workload(Device device) : IDisposable
     {
         long start = Stopwatch.GetTimestamp();
         Run(calls);
+        State.Device.Synchronize();
         return Since(start) / calls;
     }
 
