@@ -21,7 +21,7 @@ public sealed class HotPathTests(ITestOutputHelper output)
             var (config, data) = Training.Of(algorithm, defaults: true);
             using var trainer = new Trainer(config, data, device, null);
             Assert.NotEmpty(trainer.UpdatePrograms);
-            output.WriteLine($"{algorithm}, compute capability {limits.Architecture}: {trainer.UpdatePrograms[0].KernelCount} kernels an update, {device.Launches} launches in all programs; {string.Join(", ", device.Ops.OrderBy(o => o))}");
+            output.WriteLine($"{algorithm}, compute capability {limits.Architecture}: {trainer.UpdatePrograms[0].KernelCount} kernels an update, {device.Launches} launches in all programs; depths{device.Depths}; {string.Join(", ", device.Ops.OrderBy(o => o))}");
             Assert.Empty(device.Holes);
         }
     }
@@ -48,8 +48,11 @@ public sealed class HotPathTests(ITestOutputHelper output)
 
         public override bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Prefers(op, inputs, outputs);
 
+        public string Depths { get; private set; } = "";
+
         public override Executable Load(Plan plan)
         {
+            Depths += " " + Dependencies.Depth(Dependencies.Of(plan.Instructions.Select(i => Steps(i)).ToArray()));
             foreach (var call in Calls(plan.Instructions))
                 foreach (int rows in new[] { 0, 3 })
                 {
@@ -61,6 +64,8 @@ public sealed class HotPathTests(ITestOutputHelper output)
                 }
             return new Nothing();
         }
+
+        private static (MemoryRange[], MemoryRange[]) Steps(Instruction i) => i is KernelCall c ? (Array.ConvertAll(c.Inputs, MemoryRange.Of), Array.ConvertAll(c.Outputs, MemoryRange.Of)) : throw new InvalidOperationException();
 
         private static IEnumerable<KernelCall> Calls(Instruction[] instructions) => instructions.SelectMany(i => i is Loop loop ? Calls(loop.Body) : [(KernelCall)i]);
 
