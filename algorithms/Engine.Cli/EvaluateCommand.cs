@@ -21,8 +21,8 @@ internal static class EvaluateCommand
         {
             int count = parse.GetValue(episodes);
             if (count < 1) throw new SettingsException($"--episodes {count}: expected at least 1");
-            using var cpu = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
-            var (result, step) = Policy.Evaluate(parse.GetValue(run)!, parse.GetValue(environment), count, parse.GetValue(seed), cpu, parse.GetValue(checkpoint)!);
+            using var opened = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
+            var (result, step) = Policy.Evaluate(parse.GetValue(run)!, parse.GetValue(environment), count, parse.GetValue(seed), opened, parse.GetValue(checkpoint)!);
             if (parse.GetValue(json))
             {
                 var line = Shared.ToJson(result);

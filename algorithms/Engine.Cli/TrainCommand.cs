@@ -4,7 +4,7 @@ using Engine.Algorithms;
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Reporting;
 using Engine.Algorithms.Training;
-using Engine.Kernels.Cpu;
+using Engine.Kernels;
 
 namespace Engine.Cli;
 
@@ -76,13 +76,13 @@ internal static class TrainCommand
                 folder = parse.GetValue(output) ?? Path.Combine("runs", $"{name}-seed{config.Seed}");
             }
             config.Validate();
-            using var cpu = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
-            return Run(config, folder, from is not null, cpu, parse.GetValue(quiet), parse.GetValue(json));
+            using var opened = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
+            return Run(config, folder, from is not null, opened, parse.GetValue(quiet), parse.GetValue(json));
         });
         return command;
     }
 
-    private static int Run(RunConfig config, string folder, bool resume, CpuDevice device, bool quiet, bool json)
+    private static int Run(RunConfig config, string folder, bool resume, Device device, bool quiet, bool json)
     {
         bool talk = !quiet && !json;
         var data = TrainingData.Load(config.Dataset, config.Environment, config.DatasetOptions);

@@ -16,12 +16,12 @@ internal static class VerifyCommand
         var command = new Command("verify", "Replay an update against an independent implementation: float64 on the interpreter, float32 on the device.") { folders, quiet, json, device, threads };
         command.SetAction(parse =>
         {
-            using var cpu = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
+            using var opened = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
             bool all = true;
             foreach (string folder in parse.GetValue(folders)!)
             {
                 var fixture = Fixture.Read(folder);
-                var result = FixtureVerifier.Run(fixture, cpu);
+                var result = FixtureVerifier.Run(fixture, opened);
                 all &= result.Holds;
                 if (parse.GetValue(json))
                 {

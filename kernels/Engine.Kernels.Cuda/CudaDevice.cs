@@ -175,7 +175,10 @@ public sealed unsafe class CudaDevice : Device
     }
 
     /// <inheritdoc/>
-    public override bool Implements(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Has(op, inputs, outputs);
+    public override bool Implements(Op op, TensorType[] inputs, TensorType[] outputs) => HasKernel(op, inputs, outputs);
+
+    /// <summary>Whether CUDA has a kernel for the op at these types: what <see cref="Implements"/> says of any GPU.</summary>
+    public static bool HasKernel(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Has(op, inputs, outputs);
 
     /// <inheritdoc/>
     public override bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Prefers(op, inputs, outputs);
@@ -188,12 +191,12 @@ public sealed unsafe class CudaDevice : Device
     }
 
     /// <summary>The launches of an op at these types.</summary>
-    internal CudaKernel Kernel(Op op, TensorType[] inputs, TensorType[] outputs) =>
-        PtxElementwise.Has(op, inputs) ? PtxElementwise.Make(op, inputs, outputs, Limits) : CudaKernels.Create(op, inputs, outputs, Limits);
+    internal static CudaKernel Kernel(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits) =>
+        PtxElementwise.Has(op, inputs) ? PtxElementwise.Make(op, inputs, outputs, limits) : CudaKernels.Create(op, inputs, outputs, limits);
 
     /// <summary>Waits until everything that was queued is done.</summary>
     /// <exception cref="DeviceException">A kernel failed.</exception>
-    public void Synchronize()
+    public override void Synchronize()
     {
         using var current = Enter();
         Check(cuStreamSynchronize(Queue));

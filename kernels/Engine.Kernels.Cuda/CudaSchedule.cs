@@ -96,7 +96,7 @@ internal sealed unsafe class CudaSchedule
         var call = (KernelCall)instruction;
         TensorType[] inputs = call.InputTypes, outputs = call.OutputTypes;
         if (rows > 0) (inputs, outputs) = (Array.ConvertAll(inputs, t => t.AtRows(rows)), Array.ConvertAll(outputs, t => t.AtRows(rows)));
-        var kernel = _device.Kernel(call.Op, inputs, outputs);
+        var kernel = CudaDevice.Kernel(call.Op, inputs, outputs, _device.Limits);
         ScratchBytes = Math.Max(ScratchBytes, kernel.ScratchBytes);
         Operand[] operands = [.. call.Inputs, .. call.Outputs];
         int from = _launches.Count;

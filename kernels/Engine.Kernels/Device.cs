@@ -22,6 +22,12 @@ public abstract class Device : IDisposable
     /// <summary>Prepares a plan for execution.</summary>
     public abstract Executable Load(Plan plan);
 
+    /// <summary>Threads of the host that may work for a program of this device: those that compute, or all where another processor computes.</summary>
+    public virtual int Threads => Environment.ProcessorCount;
+
+    /// <summary>Waits until what was run is done. Reading a buffer waits by itself.</summary>
+    public virtual void Synchronize() { }
+
     /// <inheritdoc/>
     public virtual void Dispose() => GC.SuppressFinalize(this);
 }

@@ -71,3 +71,10 @@ public sealed class CudaDataTheoryAttribute : TheoryAttribute
 {
     public CudaDataTheoryAttribute() => Skip = Cuda.Absent ?? (SharedData.Root is null ? SharedData.Absent : null);
 }
+
+/// <summary>A test of what settings of the stand-in make happen, and says so on a GPU.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class StandInFactAttribute : FactAttribute
+{
+    public StandInFactAttribute() => Skip = Cuda.Absent ?? (Cuda.IsStandIn ? null : "needs the stand-in driver, whose GPUs, memory and version can be set");
+}

@@ -43,10 +43,8 @@ public sealed class HotPathTests(ITestOutputHelper output)
 
         public override Buffer Allocate(long bytes) => _memory.Allocate(bytes);
 
-        private static bool Has(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Has(op, inputs, outputs);
-
         // Of a primitive without a kernel the whole list is wanted, not the first.
-        public override bool Implements(Op op, TensorType[] inputs, TensorType[] outputs) => op is not Composite || Has(op, inputs, outputs);
+        public override bool Implements(Op op, TensorType[] inputs, TensorType[] outputs) => op is not Composite || CudaDevice.HasKernel(op, inputs, outputs);
 
         public override bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Prefers(op, inputs, outputs);
 
@@ -58,8 +56,8 @@ public sealed class HotPathTests(ITestOutputHelper output)
                     TensorType[] At(TensorType[] types) => rows == 0 ? types : Array.ConvertAll(types, t => t.AtRows(rows));
                     TensorType[] inputs = At(call.InputTypes), outputs = At(call.OutputTypes);
                     Ops.Add(call.Op.GetType().Name);
-                    if (!Has(call.Op, inputs, outputs)) Holes.Add($"{call.Op.Name}({string.Join(", ", inputs)})");
-                    else Launches += rows > 0 ? 0 : (PtxElementwise.Has(call.Op, inputs) ? PtxElementwise.Make(call.Op, inputs, outputs, limits) : CudaKernels.Create(call.Op, inputs, outputs, limits)).Launches.Length;
+                    if (!CudaDevice.HasKernel(call.Op, inputs, outputs)) Holes.Add($"{call.Op.Name}({string.Join(", ", inputs)})");
+                    else Launches += rows > 0 ? 0 : CudaDevice.Kernel(call.Op, inputs, outputs, limits).Launches.Length;
                 }
             return new Nothing();
         }

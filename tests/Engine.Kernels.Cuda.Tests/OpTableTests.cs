@@ -18,7 +18,7 @@ public sealed class OpTableTests(ITestOutputHelper output)
 
     private static bool IsElementwise(OpCase c) => PtxElementwise.Has(c.Op, SampleData.Types(c));
 
-    private static bool HasKernel(OpCase c) => IsElementwise(c) || CudaKernels.Has(c.Op, SampleData.Types(c), c.Op.Infer(SampleData.Types(c)));
+    private static bool HasKernel(OpCase c) => CudaDevice.HasKernel(c.Op, SampleData.Types(c), c.Op.Infer(SampleData.Types(c)));
 
     public static TheoryData<int> Computed => Rows(c => c.Op is not Composite && HasKernel(c));
 
