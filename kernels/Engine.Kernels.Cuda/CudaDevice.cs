@@ -55,7 +55,7 @@ public sealed unsafe class CudaDevice : Device
             const int releaseThreshold = 4;
             if (_ownsContext) Check(cuMemPoolSetAttribute(_pool, releaseThreshold, &keep));
         }
-        Modules = new CudaModules(Limits.Architecture, standIn: _name.StartsWith("stand-in", StringComparison.Ordinal));
+        Modules = new CudaModules(Limits.Architecture, StandIn.IsLoaded);
     }
 
     /// <summary>Uses a context, and a stream of it, that the host has made: buffers are shared by their addresses. The host keeps both, and disposes the device first.</summary>

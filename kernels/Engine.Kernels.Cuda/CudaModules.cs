@@ -12,7 +12,7 @@ namespace Engine.Kernels.Cuda;
 /// Finds functions by name. The kernels of <c>src/</c> are embedded as PTX, a file a module and a folder an architecture (<c>ptx/compute_80/gemm.ptx.gz</c>); the driver compiles them for the
 /// GPU when the first function of a module is asked for. A device takes the best file it can run: the highest architecture not above its own (sm_90a: its own only). Text that comes with a launch is a module of its own, loaded once.
 /// </summary>
-internal sealed unsafe class CudaModules(int architecture, bool standIn) : IDisposable
+internal sealed unsafe class CudaModules(int architecture, bool namesOnly) : IDisposable
 {
     private const int LogBytes = 8192;
 
@@ -58,10 +58,11 @@ internal sealed unsafe class CudaModules(int architecture, bool standIn) : IDisp
     private LoadedFunction FromEmbedded(string name)
     {
         if (_functions.TryGetValue(name, out var function)) return function;
-        return _functions[name] = Function(standIn ? LoadModule(NamesOnly(name), name) : EmbeddedModule(name), name);
+        return _functions[name] = Function(namesOnly ? LoadModule(NamesOnly(name), name) : EmbeddedModule(name), name);
     }
 
-    private CudaModule EmbeddedModule(string name)
+    /// <summary>The module of the embedded kernels that has the function.</summary>
+    internal CudaModule EmbeddedModule(string name)
     {
         _entries ??= Index();
         if (!_entries.TryGetValue(name, out var resource))

@@ -25,6 +25,7 @@ internal sealed unsafe class CudaSchedule
     private readonly Part[] _parts;
     private readonly List<Launch> _launches = [];
     private readonly List<Patch> _patches = [];
+    private readonly List<Extent> _extents = []; // on the stand-in only
     private readonly int _scratchSlot;
     private readonly nint[] _slots; // the last is the scratch memory
     private long* _values;
@@ -104,10 +105,20 @@ internal sealed unsafe class CudaSchedule
         {
             var (grid, block) = (launch.Grid, launch.Block);
             if (grid.X < 1 || grid.Y is < 1 or > 65535 || grid.Z is < 1 or > 65535) throw new DeviceException($"kernel {launch.Function} of {call.Op.Name}({string.Join(", ", inputs)}): a grid of {grid}");
-            _launches.Add(new Launch(_device.Modules.Find(launch).Handle, grid, block, (uint)launch.SharedBytes, arguments.Count, launch.Function));
+            _launches.Add(new Launch(_device.Modules.Find(launch).Handle, grid, block, (uint)launch.SharedBytes, arguments.Count, launch.Function, _extents.Count));
             foreach (var argument in launch.Arguments) arguments.Add((argument, operands));
+            if (StandIn.IsLoaded) AddExtents(launch, operands, rows, kernel.ScratchBytes);
         }
         return new Node { Call = call, Variant = kernel.Variant, From = from, To = _launches.Count, Depth = depth };
+    }
+
+    /// <summary>How far the memory reaches that a launch may touch.</summary>
+    private void AddExtents(KernelLaunch launch, Operand[] operands, int rows, long scratchBytes)
+    {
+        foreach (var argument in launch.Arguments)
+            if (argument.Kind == ArgumentKind.Operand && operands[argument.Bits] is var operand)
+                _extents.Add(new Extent(operand.Slot, operand.Offset, rows > 0 ? operand.Type.BytesAtRows(rows) : operand.Type.Bytes));
+            else if (argument.Kind == ArgumentKind.Scratch) _extents.Add(new Extent(_scratchSlot, argument.Bits, scratchBytes - argument.Bits));
     }
 
     private void LayOut(List<(KernelArgument Argument, Operand[] Operands)> arguments)
@@ -302,6 +313,9 @@ internal sealed unsafe class CudaSchedule
     private void Send(int index, Node node, CudaStream stream)
     {
         var launch = _launches[index];
+        if (StandIn.IsLoaded)
+            for (int i = launch.FirstExtent, end = index + 1 < _launches.Count ? _launches[index + 1].FirstExtent : _extents.Count; i < end; i++)
+                StandIn.Annotate(_slots[_extents[i].Slot] + (nint)_extents[i].Offset, _extents[i].Bytes);
         var status = cuLaunchKernel(launch.Function, (uint)launch.Grid.X, (uint)launch.Grid.Y, (uint)launch.Grid.Z, (uint)launch.Block.X, (uint)launch.Block.Y, (uint)launch.Block.Z,
             launch.SharedBytes, stream, _arguments + launch.FirstArgument, null);
         if (status != CudaStatus.Success) Throw(status, nameof(cuLaunchKernel), About(index, node));
@@ -334,7 +348,11 @@ internal sealed unsafe class CudaSchedule
     /// <param name="SharedBytes">Dynamic shared memory.</param>
     /// <param name="FirstArgument">Where its arguments begin.</param>
     /// <param name="Name">For messages.</param>
-    private readonly record struct Launch(CudaFunction Function, Dim3 Grid, Dim3 Block, uint SharedBytes, int FirstArgument, string Name);
+    /// <param name="FirstExtent">Where its extents begin.</param>
+    private readonly record struct Launch(CudaFunction Function, Dim3 Grid, Dim3 Block, uint SharedBytes, int FirstArgument, string Name, int FirstExtent);
+
+    /// <summary>Memory that a launch may touch.</summary>
+    private readonly record struct Extent(int Slot, long Offset, long Bytes);
 
     /// <summary>An argument that is an address.</summary>
     private readonly record struct Patch(int Value, int Slot, long Offset);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Engine.Kernels.Cuda.Driver;
 
 namespace Engine.Kernels.Cuda.Tests;
 
@@ -8,7 +9,13 @@ internal static class Cuda
     public static readonly string? Absent = CudaDevice.Unavailable is { } why ? $"needs a GPU or the stand-in driver ({why})" : null;
 
     /// <summary>Whether the device is the stand-in, whose speed is a processor's.</summary>
-    public static bool IsStandIn => CudaDevice.All()[0].Name.StartsWith("stand-in", StringComparison.Ordinal);
+    public static bool IsStandIn => StandIn.IsLoaded;
+
+    /// <summary>Orders in which the stand-in runs threads and blocks: ascending, descending, at random. On a GPU the order is its own, and this does nothing.</summary>
+    public static void Order(ulong seed)
+    {
+        if (IsStandIn) StandIn.Seed(seed);
+    }
 }
 
 /// <summary>A test that needs a GPU or the stand-in, and says so where there is neither.</summary>

@@ -140,6 +140,23 @@ public sealed unsafe class DeviceTests
         Assert.Throws<DeviceException>(() => device.Modules.Find(new KernelLaunch("no_such_kernel", new(1), new(1), [])));
     }
 
+    /// <summary>Every kernel that ops launch is among those that the build carries, for all architectures, with the parameters that src/ has (which the stand-in compares).</summary>
+    [StandInFact]
+    public void The_build_carries_the_kernels_that_are_launched()
+    {
+        using var device = new CudaDevice();
+        using var current = device.Enter();
+        foreach (int architecture in new[] { 75, 80 })
+        {
+            using var modules = new CudaModules(architecture, namesOnly: false);
+            var names = new HashSet<string>();
+            foreach (var c in OpTable.Cases.Where(c => !c.Op.IsAlias && CudaDevice.HasKernel(c.Op, SampleData.Types(c), c.Op.Infer(SampleData.Types(c)))))
+                foreach (var launch in CudaDevice.Kernel(c.Op, SampleData.Types(c), c.Op.Infer(SampleData.Types(c)), device.Limits with { Architecture = architecture }).Launches.Where(l => l.Ptx is null))
+                    if (names.Add(launch.Function)) modules.EmbeddedModule(launch.Function);
+            Assert.True(names.Count > 20, $"only {names.Count} kernels");
+        }
+    }
+
     [CudaFact]
     public void A_gpu_that_is_not_there_is_named()
     {

@@ -35,9 +35,18 @@ public sealed class OpTableTests(ITestOutputHelper output)
         {
             var exact = SampleData.Reference(c, SampleData.Inputs<double>(c, seed));
             var naive = SampleData.Reference(c, SampleData.Inputs<float>(c, seed));
+            Cuda.Order(seed);
             var actual = Run(device, c, seed);
             for (int o = 0; o < actual.Length; o++) Forward.Compare(c, exact[o], naive[o], Single.Tensor(exact[o].Type, actual[o]));
         }
+        // No bit depends on the order of threads and blocks.
+        var expected = Run(device, c, 2);
+        foreach (ulong order in new ulong[] { 0, 1, 5 })
+        {
+            Cuda.Order(order);
+            Assert.Equal(expected, Run(device, c, 2));
+        }
+        Cuda.Order(0);
     }
 
     /// <summary>The functions are written once for both, so an element has the same bits.</summary>

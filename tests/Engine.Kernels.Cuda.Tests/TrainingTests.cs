@@ -99,7 +99,9 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
     {
         using CudaDevice graphs = new(), plain = new() { UseGraphs = false };
         var expected = Train(algorithm, 5, graphs);
+        Cuda.Order(3);
         Same(expected, Train(algorithm, 5, graphs), "a second run");
+        Cuda.Order(0);
         Same(expected, Train(algorithm, 5, plain), "kernel by kernel");
     }
 
@@ -115,7 +117,26 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
         Same(whole, Train(algorithm, 20, device, folder, resume: true), "resumed");
     }
 
-    /// <summary>Several thousand launches ahead of the host: nothing is waited for between updates, and nothing is allocated.</summary>
+    [StandInFact]
+    public void An_update_is_one_graph_launch_and_the_host_waits_for_none()
+    {
+        foreach (string algorithm in new[] { "sac-n", "edac", "td3-bc", "dqn" })
+        {
+            using var device = new CudaDevice();
+            var (config, data) = Training.Of(algorithm, 10);
+            using var trainer = new Trainer(config, data, device, null);
+            foreach (var program in trainer.UpdatePrograms)
+            {
+                program.Run(2);
+                var before = Driver.StandIn.Counts();
+                program.Run(20);
+                var after = Driver.StandIn.Counts();
+                Assert.Equal((20ul, 0ul), (after.Graphs - before.Graphs, after.Waits - before.Waits));
+                output.WriteLine($"{algorithm}: {(after.Launches - before.Launches) / 20} launches an update");
+            }
+        }
+    }
+
     [CudaFact]
     public void Updates_allocate_nothing()
     {
