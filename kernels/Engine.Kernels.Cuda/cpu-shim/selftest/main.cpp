@@ -71,6 +71,7 @@ int main(int count, char** arguments)
     int version;
     CHECK(cuDeviceGetCount(&version) == 3); // not initialised
     need(cuInit(0) == 0, "cuInit");
+    catch_host_signals();
     renew();
     if (count == 3)
     {
