@@ -11,7 +11,7 @@ internal static class AlgorithmsCommand
 {
     public static Command Create()
     {
-        var name = new Argument<string?>("name") { Description = "one algorithm: its hyper-parameters, defaults and sources", Arity = ArgumentArity.ZeroOrOne };
+        var name = new Argument<string?>("name") { HelpName = "name", Description = "one algorithm: its hyper-parameters, defaults and sources", Arity = ArgumentArity.ZeroOrOne };
         var papers = new Option<bool>("--papers") { Description = "the 52 papers whose methods Engine sets out to implement, with status" };
         var markdown = new Option<bool>("--markdown") { Description = "with --papers: as docs/methods.md" };
         var json = Shared.Json();

@@ -91,7 +91,7 @@ internal static class DatasetsCommand
 
     private static Command Make()
     {
-        var name = new Argument<string>("name") { Description = string.Join(", ", BuiltinDatasets.All.Select(d => d.Name)) };
+        var name = new Argument<string>("name") { HelpName = "name", Description = string.Join(", ", BuiltinDatasets.All.Select(d => d.Name)) };
         name.CompletionSources.Add(_ => BuiltinDatasets.All.Select(d => new System.CommandLine.Completions.CompletionItem(d.Name)));
         var target = new Argument<string>("target") { Description = "NAME.hdf5, NAME.npz or NAME.shards" };
         var rows = new Option<int?>("--rows") { Description = "rows to make" };

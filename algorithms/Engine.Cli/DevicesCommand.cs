@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Engine.Kernels;
 using Engine.Kernels.Cpu;
+using Engine.Kernels.Cuda;
 
 namespace Engine.Cli;
 
@@ -12,35 +13,54 @@ internal static class DevicesCommand
     {
         var ops = new Option<bool>("--ops") { Description = "also the coverage matrix: which op has a kernel where, and a derivative" };
         var json = Shared.Json();
-        var command = new Command("devices", "What can run here, with measured limits.") { ops, json };
+        var command = new Command("devices", "What can run here, and why not what cannot; of the processor with measured limits.") { ops, json };
         command.SetAction(parse =>
         {
             using var device = new CpuDevice(Environment.ProcessorCount);
-            var (gflops, gigabytes) = CpuRoofline.Measure();
+            var roof = CpuRoofline.Measure();
             if (parse.GetValue(json))
             {
-                Shared.Write(new JsonObject { ["device"] = "cpu", ["description"] = device.Description, ["threads"] = device.Threads, ["gflops_per_thread"] = gflops, ["memory_gigabytes_per_second"] = gigabytes });
+                Shared.Write(new JsonObject { ["device"] = "cpu", ["description"] = device.Description, ["threads"] = device.Threads, ["one_thread"] = BenchOutput.ToJson(roof) });
+                if (CudaDevice.Unavailable is { } reason) Shared.Write(new JsonObject { ["device"] = "cuda", ["unavailable"] = reason });
+                foreach (var gpu in CudaDevice.All())
+                    Shared.Write(new JsonObject
+                    {
+                        ["device"] = Name(gpu),
+                        ["description"] = gpu.Name,
+                        ["compute_capability"] = Capability(gpu),
+                        ["multiprocessors"] = gpu.Limits.Multiprocessors,
+                        ["memory_bytes"] = gpu.MemoryBytes,
+                        ["driver_cuda_version"] = CudaDevice.DriverVersion,
+                    });
                 return 0;
             }
-            Console.WriteLine($"cpu   {device.Description}; one thread: {gflops:F0} GFLOP/s float32 multiply-add, {gigabytes:F0} GB/s read from memory");
-            Console.WriteLine("cuda  not in this build");
-            Console.WriteLine("ilgpu not in this build");
+            Console.WriteLine($"cpu    {device.Description}; one thread: {roof.GflopsPerSecond:F0} GFLOP/s float32 multiply-add, {roof.RootDivisionsPerSecond:F1} G/s square roots and divisions");
+            foreach (var level in roof.Levels) Console.WriteLine("       " + BenchOutput.Text(level));
+            if (CudaDevice.Unavailable is { } why) Console.WriteLine($"cuda   {why}");
+            foreach (var gpu in CudaDevice.All())
+                Console.WriteLine($"{Name(gpu),-6} {gpu.Name}, compute capability {Capability(gpu)}, {gpu.Limits.Multiprocessors} multiprocessors, {gpu.MemoryBytes / 1e9:F1} GB; the driver supports CUDA {CudaDevice.DriverVersion}");
+            Console.WriteLine("ilgpu  not in this build");
             if (parse.GetValue(ops)) PrintCoverage(device);
             return 0;
         });
         return command;
     }
 
+    private static string Name(CudaDeviceInfo gpu) => gpu.Ordinal == 0 ? "cuda" : $"cuda:{gpu.Ordinal}";
+
+    private static string Capability(CudaDeviceInfo gpu) => $"{gpu.Limits.Architecture / 10}.{gpu.Limits.Architecture % 10}";
+
     private static void PrintCoverage(CpuDevice device)
     {
-        Console.WriteLine($"\n{"op",-20} {"cases",5}  {"cpu",-10} derivative");
+        Console.WriteLine($"\n{"op",-20} {"cases",5}  {"cpu",-10} {"cuda",-10} derivative");
         foreach (var op in OpTable.Cases.GroupBy(c => c.Op.Name))
         {
             var first = op.First();
             var types = first.Inputs.Select(i => i.Type).ToArray();
-            bool kernel = first.Op.IsAlias || device.Implements(first.Op, types, first.Op.Infer(types)), composite = first.Op is Composite;
+            var outputs = first.Op.Infer(types);
+            string Coverage(bool kernel) => first.Op.IsAlias ? "no copy" : (kernel, first.Op is Composite) switch { (true, true) => "fused", (true, false) => "kernel", (false, true) => "definition", _ => "HOLE" };
             string derivative = !op.Any(c => c.Differentiable) ? "-" : Autodiff.Derivatives.HasRule(first.Op.GetType()) ? "rule" : "definition";
-            Console.WriteLine($"{op.Key,-20} {op.Count(),5}  {(first.Op.IsAlias ? "no copy" : kernel ? composite ? "fused" : "kernel" : composite ? "definition" : "HOLE"),-10} {derivative}");
+            Console.WriteLine($"{op.Key,-20} {op.Count(),5}  {Coverage(device.Implements(first.Op, types, outputs)),-10} {Coverage(CudaDevice.HasKernel(first.Op, types, outputs)),-10} {derivative}");
         }
     }
 }

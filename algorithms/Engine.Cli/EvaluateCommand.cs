@@ -21,15 +21,15 @@ internal static class EvaluateCommand
         {
             int count = parse.GetValue(episodes);
             if (count < 1) throw new SettingsException($"--episodes {count}: expected at least 1");
-            using var cpu = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
-            var (result, step) = Policy.Evaluate(parse.GetValue(run)!, parse.GetValue(environment), count, parse.GetValue(seed), cpu, parse.GetValue(checkpoint)!);
+            using var opened = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
+            var (result, step) = Policy.Evaluate(parse.GetValue(run)!, parse.GetValue(environment), count, parse.GetValue(seed), opened, parse.GetValue(checkpoint)!);
             if (parse.GetValue(json))
             {
                 var line = Shared.ToJson(result);
                 line["step"] = step;
                 Shared.Write(line);
             }
-            else Console.WriteLine($"step {step}: return {result.Mean:F2} +- {result.StandardError:F2} (standard error) over {count} episodes, min {result.Returns.Min():F1}, max {result.Returns.Max():F1}, mean length {result.MeanLength:F1}{(result.NormalizedMean is { } n ? $", normalised {n:F2}" : "")}");
+            else Console.WriteLine($"step {step}: return {Shared.Return(result, "F2", " (standard error)")}, min {result.Returns.Min():F1}, max {result.Returns.Max():F1}, mean length {result.MeanLength:F1}{(result.NormalizedMean is { } n ? $", normalised {n:F2}" : "")}");
             return 0;
         });
         return command;

@@ -79,7 +79,7 @@ internal static class CompletionCommand
 
     public static Command Create()
     {
-        var shell = new Argument<string>("shell") { Description = string.Join(", ", Scripts.Keys) };
+        var shell = new Argument<string>("shell") { HelpName = "shell", Description = string.Join(", ", Scripts.Keys) };
         shell.CompletionSources.Add(_ => Scripts.Keys.Select(s => new System.CommandLine.Completions.CompletionItem(s)));
         var command = new Command("completion", "Print a script that completes commands, options and names in a shell. Example: source <(engine completion bash)") { shell };
         command.SetAction(parse =>

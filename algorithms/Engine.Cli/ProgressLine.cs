@@ -21,8 +21,9 @@ internal sealed class ProgressLine(int steps, bool terminal)
     /// <summary>Losses, and an evaluation if there was one.</summary>
     public void Show(TrainingReport report)
     {
-        _losses = string.Join("  ", report.Metrics.Where(m => m.Key.EndsWith("_loss", StringComparison.Ordinal)).Select(m => $"{m.Key} {m.Value.ToString("G4", CultureInfo.InvariantCulture)}"));
-        if (report.Evaluation is { } e) _result = $"return {e.Mean:F1} +- {e.StandardError:F1}";
+        // Not a number: not computed yet, such as a policy that moves every second update. (A loss that became it ends the run.)
+        _losses = string.Join("  ", report.Metrics.Where(m => m.Key.EndsWith("_loss", StringComparison.Ordinal) && !float.IsNaN(m.Value)).Select(m => $"{m.Key} {m.Value.ToString("G4", CultureInfo.InvariantCulture)}"));
+        if (report.Evaluation is { } e) _result = $"return {Shared.Return(e, episodes: false)}";
         if (!terminal)
         {
             Console.WriteLine($"step {report.Step}/{steps}  {report.StepsPerSecond:F0} steps/s  eta {Eta(report.Step, report.StepsPerSecond)}{(report.Evaluation is null ? "" : "  " + _result)}  {_losses}");

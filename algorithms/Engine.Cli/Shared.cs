@@ -6,22 +6,24 @@ using Engine.Algorithms;
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Environments;
 using Engine.Algorithms.Evaluation;
+using Engine.Kernels;
 using Engine.Kernels.Cpu;
+using Engine.Kernels.Cuda;
 
 namespace Engine.Cli;
 
 /// <summary>Options and output that several commands share.</summary>
 internal static class Shared
 {
-    public static Option<string> Device() => new("--device") { Description = "where to run: cpu (see engine devices)", DefaultValueFactory = _ => "cpu" };
+    public static Option<string> Device() => new("--device") { Description = "where to run: cpu, cuda, or cuda:1 for the second GPU (see engine devices)", DefaultValueFactory = _ => "cpu" };
 
-    public static Option<int> Threads() => new("--threads") { Description = "threads that compute", DefaultValueFactory = _ => Environment.ProcessorCount };
+    public static Option<int> Threads() => new("--threads") { Description = "threads that compute on the cpu", DefaultValueFactory = _ => Environment.ProcessorCount };
 
     public static Option<bool> Json() => new("--json") { Description = "JSON on standard output and nothing else: one object a line" };
 
     public static Option<string?> Environments(string description)
     {
-        var option = new Option<string?>("--env") { Description = $"{description}: {string.Join(", ", EnvironmentCatalogue.All.Select(e => e.Id))}" };
+        var option = new Option<string?>("--env") { HelpName = "name", Description = $"{description}: {string.Join(", ", EnvironmentCatalogue.All.Select(e => e.Id))}" };
         option.CompletionSources.Add(_ => EnvironmentCatalogue.All.Select(e => new System.CommandLine.Completions.CompletionItem(e.Id)));
         return option;
     }
@@ -37,11 +39,16 @@ internal static class Shared
     public static DatasetOptions DatasetOptions(ParseResult parse, Option<string[]> columns, Option<int?> maxSteps) =>
         new() { Columns = Engine.Algorithms.Data.DatasetOptions.ParseColumns(parse.GetValue(columns)!), MaxEpisodeSteps = parse.GetValue(maxSteps) };
 
-    public static CpuDevice Open(string name, int threads)
+    /// <summary>The device of that name.</summary>
+    /// <exception cref="SettingsException">There is no such name, or no so many threads.</exception>
+    /// <exception cref="DeviceException">It cannot be used on this machine; the message says why.</exception>
+    public static Device Open(string name, int threads)
     {
-        if (name != "cpu") throw new SettingsException($"--device {name}: not available in this build; expected cpu (see engine devices)");
         if (threads is < 1 or > 1024) throw new SettingsException($"--threads {threads}: expected 1 to 1024");
-        return new CpuDevice(threads);
+        if (name == "cpu") return new CpuDevice(threads);
+        if (name == "cuda") return new CudaDevice();
+        if (name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int ordinal)) return new CudaDevice(ordinal);
+        throw new SettingsException($"--device {name}: expected cpu, cuda, or cuda:N for the GPU of number N (see engine devices)");
     }
 
     /// <summary>Runs something that Ctrl+C and a polite kill ask to stop.</summary>
@@ -65,6 +72,11 @@ internal static class Shared
 
     /// <summary>A number for JSON, which has no NaN.</summary>
     public static JsonNode? Number(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
+
+    /// <summary>The mean return, its standard error if there is one (of a single episode there is not), and of how many episodes.</summary>
+    public static string Return(EvaluationResult result, string format = "F1", string error = "", bool episodes = true) =>
+        result.Mean.ToString(format) + (result.Returns.Length > 1 ? $" +- {result.StandardError.ToString(format)}{error}" : "")
+        + (episodes ? $" over {result.Returns.Length} episode{(result.Returns.Length == 1 ? "" : "s")}" : "");
 
     public static JsonObject ToJson(EvaluationResult result) => new()
     {

@@ -15,14 +15,16 @@ internal static class StudyCommand
     {
         var file = new Argument<string>("file") { Description = "a study: datasets, environments, steps, seeds, algorithms (JSON; see docs/studies)" };
         var output = new Option<string?>("--out") { Description = "folder for the runs (default runs/NAME)" };
-        var jobs = new Option<int>("--jobs") { Description = "runs side by side, one thread each", DefaultValueFactory = _ => Environment.ProcessorCount };
+        var jobs = new Option<int?>("--jobs") { Description = "runs side by side, one thread each (default: as many as there are processors, 1 on a GPU)" };
+        var device = Shared.Device();
         var dry = new Option<bool>("--dry-run") { Description = "print the runs and which of them are finished, and stop" };
         var json = Shared.Json();
-        var command = new Command("study", "Train algorithms x datasets x seeds; interrupted, the same command goes on; writes a table with intervals and a report.") { file, output, jobs, dry, json };
+        var command = new Command("study", "Train algorithms x datasets x seeds; interrupted, the same command goes on; writes a table with intervals and a report.") { file, output, jobs, dry, json, device };
         command.SetAction(parse =>
         {
             string path = parse.GetValue(file)!;
-            int count = parse.GetValue(jobs);
+            string where = parse.GetValue(device)!;
+            int count = parse.GetValue(jobs) ?? (where == "cpu" ? Environment.ProcessorCount : 1);
             bool lines = parse.GetValue(json);
             if (count < 1) throw new SettingsException($"--jobs {count}: expected at least 1");
             var study = Study.Read(path);
@@ -32,11 +34,12 @@ internal static class StudyCommand
                 foreach (var entry in study.Entries) Console.WriteLine($"{(Study.Result(folder, entry) is null ? "to do   " : "finished")}  {entry.Name}  {entry.Config.Algorithm}, {entry.Config.Steps:N0} updates on {entry.Config.Dataset}");
                 return 0;
             }
+            Shared.Open(where, 1).Dispose(); // a device that cannot be used is an error before the first run
             Shared.WithSignals(stop => study.Run(folder, count, line =>
             {
                 if (lines) Shared.Write(new JsonObject { ["event"] = "progress", ["text"] = line });
                 else Console.WriteLine($"{DateTime.Now:HH:mm:ss} {line}");
-            }, stop));
+            }, stop, () => Shared.Open(where, 1)));
             string table = study.Table(folder);
             AtomicFile.Write(Path.Combine(folder, "table.md"), s => s.Write(Encoding.UTF8.GetBytes(table)));
             AtomicFile.Write(Path.Combine(folder, "results.json"), s => s.Write(Encoding.UTF8.GetBytes(study.ToJson(folder).ToJsonString() + "\n")));

@@ -4,7 +4,7 @@ using Engine.Algorithms;
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Reporting;
 using Engine.Algorithms.Training;
-using Engine.Kernels.Cpu;
+using Engine.Kernels;
 
 namespace Engine.Cli;
 
@@ -14,16 +14,16 @@ internal static class TrainCommand
     public static Command Create()
     {
         string algorithms = string.Join(", ", AlgorithmCatalogue.All.Select(a => a.Name));
-        var algorithm = new Argument<string?>("algorithm") { Description = "what to train: " + algorithms, Arity = ArgumentArity.ZeroOrOne };
+        var algorithm = new Argument<string?>("algorithm") { HelpName = "algorithm", Description = "what to train: " + algorithms, Arity = ArgumentArity.ZeroOrOne };
         algorithm.CompletionSources.Add(_ => AlgorithmCatalogue.All.Select(a => new System.CommandLine.Completions.CompletionItem(a.Name)));
-        var dataset = new Option<string?>("--dataset") { Description = "a file (D4RL, d3rlpy, Minari, OGBench, NeoRL, npz, CSV), a folder of shards, or builtin:NAME (engine datasets list)" };
+        var dataset = new Option<string?>("--dataset") { HelpName = "data", Description = "a file (D4RL, d3rlpy, Minari, OGBench, NeoRL, npz, CSV), a folder of shards, or builtin:NAME (engine datasets list)" };
         dataset.CompletionSources.Add(_ => BuiltinDatasets.All.Select(d => new System.CommandLine.Completions.CompletionItem("builtin:" + d.Name)));
         var environment = Shared.Environments("environment to evaluate on (default: a built-in dataset's own)");
         var steps = new Option<int?>("--steps") { Description = "updates (default 20000); with --resume: train up to this many in all" };
         var seed = new Option<ulong>("--seed") { Description = "of parameters, batches and draws" };
         var output = new Option<string?>("--out") { Description = "run folder (default runs/ALGORITHM-seedSEED)" };
         var resume = new Option<string?>("--resume") { Description = "continue the run in this folder exactly where its newest checkpoint stands" };
-        var set = new Option<string[]>("--set") { Description = "a hyper-parameter, key=value; repeatable (see engine algorithms NAME)", DefaultValueFactory = _ => [] };
+        var set = new Option<string[]>("--set") { HelpName = "key=value", Description = "a hyper-parameter, key=value; repeatable (see engine algorithms NAME)", DefaultValueFactory = _ => [] };
         set.CompletionSources.Add(context => AlgorithmCatalogue.All.Where(a => a.Name == context.ParseResult.GetValue(algorithm)).SelectMany(a => a.HyperParameters()).Select(h => new System.CommandLine.Completions.CompletionItem(h.Name + "=")));
         var rewards = new Option<string?>("--rewards") { Description = "how rewards are changed before training: shift=-1, scale=0.1, return-range (1000 / best - worst return), or several with commas" };
         var (columns, maxSteps) = (Shared.Columns(), Shared.MaxSteps());
@@ -76,13 +76,13 @@ internal static class TrainCommand
                 folder = parse.GetValue(output) ?? Path.Combine("runs", $"{name}-seed{config.Seed}");
             }
             config.Validate();
-            using var cpu = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
-            return Run(config, folder, from is not null, cpu, parse.GetValue(quiet), parse.GetValue(json));
+            using var opened = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
+            return Run(config, folder, from is not null, opened, parse.GetValue(quiet), parse.GetValue(json));
         });
         return command;
     }
 
-    private static int Run(RunConfig config, string folder, bool resume, CpuDevice device, bool quiet, bool json)
+    private static int Run(RunConfig config, string folder, bool resume, Device device, bool quiet, bool json)
     {
         bool talk = !quiet && !json;
         var data = TrainingData.Load(config.Dataset, config.Environment, config.DatasetOptions);
@@ -117,7 +117,7 @@ internal static class TrainCommand
             return 0;
         }
         if (last?.Evaluation is { } e)
-            Console.WriteLine($"{config.Algorithm} reached a return of {e.Mean:F1} +- {e.StandardError:F1} over {e.Returns.Length} episodes of {config.Environment}{(e.NormalizedMean is { } score ? $" (normalised {score:F1})" : "")}; the dataset's mean is {data.Returns.Mean:F1}. Run folder: {folder}");
+            Console.WriteLine($"{config.Algorithm} reached a return of {Shared.Return(e)} of {config.Environment}{(e.NormalizedMean is { } score ? $" (normalised {score:F1})" : "")}; the dataset's mean is {data.Returns.Mean:F1}. Run folder: {folder}");
         else Console.WriteLine($"trained {config.Algorithm} for {config.Steps:N0} updates. Run folder: {folder}");
         return 0;
     }

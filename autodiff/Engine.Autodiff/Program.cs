@@ -16,7 +16,6 @@ public sealed class Program : IDisposable
     private readonly Executable _executable;
     private readonly Buffer _constants;
     private readonly Buffer _host;
-    private readonly Buffer[] _variables;
     private readonly nint[] _slots;
     private readonly int _maxRows;
     private int _rows;
@@ -55,8 +54,11 @@ public sealed class Program : IDisposable
         _constants = state.Device.Allocate(_memory.ConstantBytes);
         foreach (var (offset, constant) in _memory.Constants) _constants.Write(Bytes(constant), offset);
         _host = state.Device.Allocate(_memory.HostBytes);
-        _variables = _memory.VariableNames.Select(state.BufferOf).ToArray(); // a variable keeps its buffer; only the arena may grow
         _slots = new nint[_memory.Plan.Slots];
+        _slots[MemoryPlan.ConstantSlot] = _constants.Address;
+        _slots[MemoryPlan.HostSlot] = _host.Address;
+        // A variable keeps its buffer.
+        for (int i = 0; i < _memory.VariableNames.Count; i++) _slots[MemoryPlan.FirstVariableSlot + i] = state.BufferOf(_memory.VariableNames[i]).Address;
         _executable = state.Device.Load(_memory.Plan);
         DebugOutput.Say(1, () => $"program on {state.Device.Name} ({state.Device.Description}): {Kernels(_memory.Plan.Instructions)} kernels of {Source.Nodes.Count} nodes, arena {_memory.ArenaBytes:N0} bytes");
         DebugOutput.Say(3, () => string.Join("\n", Lines(_memory.Plan.Instructions, "")));
@@ -81,6 +83,11 @@ public sealed class Program : IDisposable
 
     /// <summary>Number of kernel calls, a loop's body counted once.</summary>
     public int KernelCount => Kernels(_memory.Plan.Instructions);
+
+    /// <summary>What one run computes and moves.</summary>
+    public ProgramCost Cost => _cost ??= ProgramCost.Of(Source, _memory.Plan);
+
+    private ProgramCost? _cost;
 
     /// <summary>The number of dynamic rows for the next runs; the maximum unless set. 0 if the program has none.</summary>
     public int Rows
@@ -133,10 +140,8 @@ public sealed class Program : IDisposable
 
     private void Bind()
     {
-        _slots[MemoryPlan.ArenaSlot] = _state.Arena.Address;
-        _slots[MemoryPlan.ConstantSlot] = _constants.Address;
-        _slots[MemoryPlan.HostSlot] = _host.Address;
-        for (int i = 0; i < _variables.Length; i++) _slots[MemoryPlan.FirstVariableSlot + i] = _variables[i].Address;
+        nint arena = _state.Arena.Address; // the one that may have been replaced by a larger one
+        if (_slots[MemoryPlan.ArenaSlot] != arena) _slots[MemoryPlan.ArenaSlot] = arena;
     }
 
     /// <summary>Writes a float input; with dynamic rows, the first <see cref="Rows"/> of it.</summary>
@@ -151,7 +156,7 @@ public sealed class Program : IDisposable
     private void WriteInput(string name, DType type, ReadOnlySpan<byte> bytes)
     {
         if (!_memory.Inputs.TryGetValue(name, out var operand)) throw new KeyNotFoundException($"no input {name}; there are {string.Join(", ", _memory.Inputs.Keys)}");
-        long expected = operand.Type.AtRows(_rows).Bytes;
+        long expected = operand.Type.BytesAt(_rows);
         if (operand.Type.DType != type || bytes.Length != expected) throw new ShapeException($"input {name} is {operand.Type} ({expected} bytes now); got {bytes.Length} bytes of {type}");
         _host.Write(bytes, operand.Offset);
     }
@@ -185,7 +190,7 @@ public sealed class Program : IDisposable
     private void ReadOutput(string name, DType type, Span<byte> destination)
     {
         var full = OutputType(name);
-        long expected = full.AtRows(_rows).Bytes;
+        long expected = full.BytesAt(_rows);
         if (full.DType != type || destination.Length != expected) throw new ShapeException($"output {name} is {full} ({expected} bytes now); the destination has {destination.Length} bytes of {type}");
         _host.Read(destination, _memory.Outputs[name].Offset);
     }
@@ -234,8 +239,3 @@ public sealed class Program : IDisposable
         _host.Dispose();
     }
 }
-
-/// <summary>A device's measured limits.</summary>
-/// <param name="GflopsPerSecond">Multiply-adds in registers, 2 FLOP each.</param>
-/// <param name="GigabytesPerSecond">Streaming memory.</param>
-public sealed record Roofline(double GflopsPerSecond, double GigabytesPerSecond);

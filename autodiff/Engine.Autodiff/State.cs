@@ -40,7 +40,7 @@ public sealed class State : IDisposable
     /// <summary>Bytes of the arena: the largest need among the programs.</summary>
     public long ArenaBytes => _arena?.Bytes ?? 0;
 
-    internal Buffer Arena => _arena!;
+    internal Buffer Arena => _arena ?? throw new ObjectDisposedException(nameof(State), "the state of this program is disposed");
 
     /// <summary>Adds a float variable.</summary>
     /// <param name="name">Unique path.</param>
@@ -140,6 +140,7 @@ public sealed class State : IDisposable
     public void Dispose()
     {
         _arena?.Dispose();
+        _arena = null;
         foreach (var (_, buffer) in _variables.Values) buffer.Dispose();
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Engine.Kernels;
 
@@ -8,7 +9,7 @@ namespace Engine.Kernels;
 /// </summary>
 public static class Philox
 {
-    private const uint M0 = 0xD2511F53, M1 = 0xCD9E8D57, W0 = 0x9E3779B9, W1 = 0xBB67AE85;
+    internal const uint M0 = 0xD2511F53, M1 = 0xCD9E8D57, W0 = 0x9E3779B9, W1 = 0xBB67AE85;
 
     /// <summary>Four random words of counter (c0..c3) under key (k0, k1).</summary>
     public static (uint X0, uint X1, uint X2, uint X3) Block(uint c0, uint c1, uint c2, uint c3, uint k0, uint k1)
@@ -27,26 +28,27 @@ public static class Philox
     /// different names are independent and a draw's numbers do not depend on which other draws exist.</summary>
     public static (uint K0, uint K1) Key(ulong seed, string name)
     {
-        ulong hash = 14695981039346656037UL;
-        foreach (char c in name) hash = (hash ^ c) * 1099511628211UL;
-        ulong key = Mix(seed ^ Mix(hash));
+        ulong key = Mix(seed ^ NameHash(name));
         return ((uint)key, (uint)(key >> 32));
     }
 
-    /// <summary>A number in (0, 1], a multiple of 2^-32, exact in float64: never 0, so its logarithm is finite.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static double OpenUnit(uint x) => (x + 1.0) * (1.0 / 4294967296.0);
+    /// <summary>What of a key depends on the stream's name.</summary>
+    internal static ulong NameHash(string name)
+    {
+        ulong hash = 14695981039346656037UL;
+        foreach (char c in name) hash = (hash ^ c) * 1099511628211UL;
+        return Mix(hash);
+    }
 
     /// <summary>A number in [0, 1), a multiple of 2^-24, exact in float32: never 1.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static double Unit(uint x) => (x >> 8) * (1.0 / 16777216.0);
 
-    /// <summary>Two independent standard normals from two words (Box and Muller 1958), in float64.</summary>
+    /// <summary>Two independent standard normals from two words (Box and Muller 1958), in float64; the same bits on every machine and device.</summary>
     public static (double A, double B) NormalPair(uint x, uint y)
     {
-        double radius = Math.Sqrt(-2.0 * Math.Log(OpenUnit(x)));
-        var (sin, cos) = Math.SinCos(2.0 * Math.PI * (y * (1.0 / 4294967296.0)));
-        return (radius * cos, radius * sin);
+        var (a, b) = BoxMuller.Pairs(Vector512.CreateScalar((double)x), Vector512.CreateScalar((double)y));
+        return (a.ToScalar(), b.ToScalar());
     }
 
     /// <summary>An integer in [0, bound) by multiply and shift; each value's probability is off by at most 2^-32.</summary>

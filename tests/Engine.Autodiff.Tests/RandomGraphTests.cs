@@ -7,101 +7,12 @@ namespace Engine.Autodiff.Tests;
 /// file brings the same graph back. What the memory plan gets wrong shows here.</summary>
 public class RandomGraphTests
 {
-    private const int Size = 6, Variables = 4;
-
-    private static void Trace(State state, Graph g, ulong seed)
+    private static byte[] Run(Graph graph, CompileOptions options, int threads, bool concurrent = false)
     {
-        var random = new PhiloxStream(seed, "graph");
-        g.Random.Use(state[RandomDraws.StateName]);
-        var pool = new List<Tensor> { g.Input("x", TensorType.Float([Size, Size])), g.Random.Normal("z", [Size, Size]) };
-        for (int i = 0; i < 30; i++) Grow(g, pool, random, i, depth: 0, state);
-        // The last values, some of them early ones again, become variables and outputs.
-        for (int v = 0; v < Variables; v++)
-            if (random.NextUnit() < 0.8) g.Assign(state[$"v{v}"], Pick(pool, random).Tanh());
-        if (random.NextUnit() < 0.5)
-        {
-            var (a, b) = (g.Read(state["v0"]), g.Read(state["v1"]));
-            g.Assign(state["v0"], b);
-            g.Assign(state["v1"], a);
-        }
-        for (int o = 0; o < 3; o++) g.Output($"y{o}", Pick(pool, random));
-        g.Output("old", g.ReadInitial("v2", TensorType.Float([Size, Size])));
-        g.Random.Advance();
-    }
-
-    private static Tensor Pick(List<Tensor> pool, PhiloxStream random) =>
-        // Mostly recent values, so that there are dead ones; sometimes an old one, so that lifetimes differ.
-        random.NextUnit() < 0.7 ? pool[Math.Max(0, pool.Count - 1 - random.NextInt(4))] : pool[random.NextInt(pool.Count)];
-
-    private static void Grow(Graph g, List<Tensor> pool, PhiloxStream random, int serial, int depth, State state)
-    {
-        Tensor a = Pick(pool, random), b = Pick(pool, random), c = Pick(pool, random);
-        var variable = state[$"v{random.NextInt(Variables)}"];
-        switch (random.NextInt(depth == 0 ? 19 : 13))
-        {
-            case 0: pool.Add((a * 0.5 + b).Tanh()); break;
-            case 1: pool.Add(a.MatMul(b) * 0.2); break;
-            case 2: pool.Add(Tensor.Select(a > b, c, a)); break;
-            case 3: pool.Add(a.Transpose()); break;
-            case 4: pool.Add(a.Reshape(Size * Size).Reshape(Size, Size)); break;
-            case 5: pool.Add(a - a.MeanKeep(-1)); break;
-            case 6: pool.Add(Tensor.Concat(0, a.Slice(0, 0, 2), b.Slice(0, 2, Size - 2))); break;
-            case 7: pool.Add(a.Softmax() + b.Sigmoid()); break;
-            case 8: pool.Add(a.Linear(b, c.At(0, 0), Activation.Relu).Tanh()); break;
-            case 9: pool.Add(a.Sum(0).BroadcastTo([Size, Size]).Tanh()); break;
-            case 10: pool.Add(g.Read(variable)); break;
-            case 11: pool.Add(a * a); break;
-            case 12: pool.Add(a.StopGradient().Relu()); break;
-            case 13: g.Assign(variable, (a + g.Read(variable)).Tanh()); break;
-            case 14:
-                var (carried, stacked) = g.Repeat(random.NextInt(4), [a, b], (body, start) =>
-                {
-                    var inner = new List<Tensor> { start[0], start[1], c };
-                    for (int i = 0; i < 4; i++) Grow(body, inner, random, serial * 100 + i, depth + 1, state);
-                    return ([Pick(inner, random), random.NextUnit() < 0.3 ? start[0] : Pick(inner, random)], [Pick(inner, random)]);
-                });
-                pool.AddRange(carried);
-                if (stacked[0].Shape[0] > 0) pool.Add(stacked[0].At(0, 0));
-                break;
-            case 15:
-                // Two steps of an optimiser, and sometimes slow copies of what they make, with other readers here and there.
-                var scalars = g.Constant(TensorType.Float([3]), 0.1, 1.5, 0.99);
-                foreach (var moving in new[] { variable, state[$"v{random.NextInt(Variables)}"] })
-                {
-                    var step = g.Add(new Adam(0.9, 0.99, 1e-3), g.Read(moving), Pick(pool, random), Pick(pool, random).Square(), Pick(pool, random), scalars);
-                    g.Assign(moving, step[0].Tanh());
-                    if (random.NextUnit() < 0.7) pool.Add(Graph.Apply(new Polyak(0.1), Pick(pool, random), step[0]));
-                    if (random.NextUnit() < 0.3) pool.Add(step[random.NextInt(3)]);
-                }
-                break;
-            case 16:
-                // The gradient of a minimum over an ensemble of three.
-                Tensor w0 = Tensor.Concat(0, b, c, Pick(pool, random)).Reshape(3, Size, Size).StopGradient(), w1 = Tensor.Concat(0, c, b, a).Reshape(3, Size, Size).Slice(2, 1, 1).StopGradient();
-                var q = a.MatMul(w0).Relu().MatMul(w0 * 0.5).Relu().MatMul(w1).Squeeze(-1);
-                pool.Add(Gradients.Of((random.NextUnit() < 0.5 ? q.Min(0) : q.Max(0)).Sum(), a)[0].Tanh());
-                break;
-            case 17: pool.Add(Tensor.Select(c > 0, a.MatMul(b) * 0.2 + (c.MatMul(a) + Pick(pool, random)), g.Constant(0)).Tanh()); break;
-            default:
-                var loss = (a.MatMul(b.StopGradient()) * 0.2).Tanh().Square().Mean() + (a * 0.1).Sum();
-                pool.Add(Gradients.Of(loss, a)[0].Tanh());
-                break;
-        }
-    }
-
-    private static State NewState(Device device)
-    {
-        var state = new State(device);
-        RandomDraws.AddState(state, 5);
-        for (int v = 0; v < Variables; v++) state.Add($"v{v}", [Size, Size], Sample.Normals(Size * Size, $"v{v}"));
-        return state;
-    }
-
-    private static byte[] Run(Graph graph, CompileOptions options, int threads)
-    {
-        using var device = new GreedyDevice(threads);
-        using var state = NewState(device);
+        using var device = new GreedyDevice(threads) { PlansConcurrently = concurrent };
+        using var state = RandomGraph.NewState(device);
         using var program = new Program(graph, state, options);
-        program.Write("x", Sample.Normals(Size * Size, "x"));
+        program.Write("x", Sample.Normals(RandomGraph.Size * RandomGraph.Size, "x"));
         var bytes = new List<byte>();
         for (int run = 0; run < 3; run++)
         {
@@ -116,20 +27,21 @@ public class RandomGraphTests
     public void Passes_threads_and_files_do_not_change_a_byte()
     {
         using var device = new CpuDevice();
-        using var state = NewState(device);
+        using var state = RandomGraph.NewState(device);
         var all = new CompileOptions();
         var made = new HashSet<Type>();
         for (ulong seed = 0; seed < 150; seed++)
         {
             var graph = new Graph();
-            Trace(state, graph, seed);
+            RandomGraph.Trace(state, graph, seed);
             var expected = Run(graph, CompileOptions.None, 1);
             using (var greedy = new GreedyDevice())
-            using (var own = NewState(greedy))
+            using (var own = RandomGraph.NewState(greedy))
             using (var program = new Program(graph, own)) made.UnionWith(program.Compiled.Nodes.Select(n => n.Op.GetType()));
             foreach (var options in Sample.EachPassOff())
                 Assert.True(expected.AsSpan().SequenceEqual(Run(graph, options, 1)), $"seed {seed}: {options} changes the result");
             Assert.True(expected.AsSpan().SequenceEqual(Run(graph, all, 2)), $"seed {seed}: two threads change the result");
+            Assert.True(expected.AsSpan().SequenceEqual(Run(graph, all, 1, concurrent: true)), $"seed {seed}: memory planned for a concurrent device changes the result");
             Assert.True(expected.AsSpan().SequenceEqual(Run(GraphFile.Read(GraphFile.Write(graph)), all, 1)), $"seed {seed}: the graph file changes the result");
         }
         // What the passes make has been among it.
@@ -144,32 +56,20 @@ public class RandomGraphTests
         const int graphs = 60;
         for (ulong seed = 0; seed < graphs; seed++)
         {
-            using var state = NewState(device);
+            using var state = RandomGraph.NewState(device);
             var graph = new Graph();
-            Trace(state, graph, seed);
-            var exact = Interpret<double>(graph, state);
-            var naive = Interpret<float>(graph, state);
+            RandomGraph.Trace(state, graph, seed);
+            var exact = RandomGraph.Interpret<double>(graph, state);
+            var naive = RandomGraph.Interpret<float>(graph, state);
             // Where comparisons of almost equal numbers decide, float32 goes another way than float64 even in the reference code: nothing to compare.
-            if (!Close(naive, exact)) continue;
+            if (!RandomGraph.Close(naive, exact)) continue;
             compared++;
             using var program = new Program(graph, state);
-            program.Write("x", Sample.Normals(Size * Size, "x"));
+            program.Write("x", Sample.Normals(RandomGraph.Size * RandomGraph.Size, "x"));
             program.Run();
-            var actual = graph.Outputs.Keys.Select(program.Read).Concat(Floats(graph).Select(state.Read)).Select(v => Array.ConvertAll(v, x => (double)x)).ToList();
-            Assert.True(Close(actual, exact), $"seed {seed}: the program does not compute what the interpreter computes");
+            var actual = graph.Outputs.Keys.Select(program.Read).Concat(RandomGraph.Floats(graph).Select(state.Read)).Select(v => Array.ConvertAll(v, x => (double)x)).ToList();
+            Assert.True(RandomGraph.Close(actual, exact), $"seed {seed}: the program does not compute what the interpreter computes");
         }
         Assert.True(compared > graphs / 2, $"only {compared} graphs could be compared");
     }
-
-    private static IEnumerable<string> Floats(Graph graph) => graph.Assigned.Where(a => a.Value.Type.DType == DType.F32).Select(a => a.Key);
-
-    private static List<double[]> Interpret<T>(Graph graph, State state) where T : unmanaged, System.Numerics.IBinaryFloatingPointIeee754<T>
-    {
-        var interpreter = Sample.Interpret<T>(graph, new Dictionary<string, float[]> { ["x"] = Sample.Normals(Size * Size, "x") }, state);
-        return graph.Outputs.Keys.Select(interpreter.Output).Concat(Floats(graph).Select(n => interpreter.Variable(n, TensorType.Float([Size, Size]))))
-            .Select(t => Array.ConvertAll(t.Floats, double.CreateTruncating)).ToList();
-    }
-
-    private static bool Close(List<double[]> x, List<double[]> expected) =>
-        x.Zip(expected).All(pair => pair.First.Zip(pair.Second).All(v => Math.Abs(v.First - v.Second) <= 1e-3 * (1 + Math.Abs(v.Second))));
 }

@@ -27,4 +27,7 @@ public sealed class CriticEnsemble
         if (actions.Shape.Rank == 3) observations = observations.BroadcastTo([actions.Shape[0], .. observations.Shape]);
         return _mlp.Apply(Tensor.Concat(-1, observations, actions)).Squeeze(-1);
     }
+
+    /// <summary>Values [B] that one member gives to actions [B, A] at observations [B, S]; the others are not computed.</summary>
+    public Tensor Q(Tensor observations, Tensor actions, int member) => _mlp.Apply(Tensor.Concat(-1, observations, actions), member: member).Squeeze(-1);
 }

@@ -39,6 +39,9 @@ public sealed class Policy : IDisposable
         return policy;
     }
 
+    /// <summary>The compiled policy, to explain or to count.</summary>
+    public Program Program => _program;
+
     /// <summary>S.</summary>
     public int ObservationSize { get; }
 
@@ -80,7 +83,7 @@ public sealed class Policy : IDisposable
         var probe = entry.Create(1);
         if (probe.ObservationSize != policy.ObservationSize || !Fits(probe.ActionSpace, policy.ActionSpace))
             throw new SettingsException($"environment {id} has {probe.ObservationSize} observations and {probe.ActionSpace}, the run's policy {policy.ObservationSize} and {policy.ActionSpace}");
-        return (Evaluator.Run(entry, policy.Act, episodes, seed, device is CpuDevice cpu ? cpu.Threads : 1), policy.Step);
+        return (Evaluator.Run(entry, policy.Act, episodes, seed, device?.Threads ?? 1), policy.Step);
     }
 
     /// <summary>Whether a policy for one space can act in the other: as many discrete actions, or as many continuous components.</summary>

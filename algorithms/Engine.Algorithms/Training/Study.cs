@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Engine.Algorithms.Data;
 using Engine.Interop;
+using Engine.Kernels;
 using Engine.Kernels.Cpu;
 
 namespace Engine.Algorithms.Training;
@@ -113,7 +114,8 @@ public sealed class Study
     /// <param name="jobs">How many side by side.</param>
     /// <param name="say">Told in one line what happens.</param>
     /// <param name="stop">Stops; what is under way is saved.</param>
-    public void Run(string folder, int jobs, Action<string> say, CancellationToken stop)
+    /// <param name="open">Opens the device of a run; null: the processor with one thread.</param>
+    public void Run(string folder, int jobs, Action<string> say, CancellationToken stop, Func<Device>? open = null)
     {
         Directory.CreateDirectory(folder);
         var todo = Entries.Where(e => Result(folder, e) is null).ToArray();
@@ -134,7 +136,7 @@ public sealed class Study
                     if (failures.Count > 0 || !queue.TryDequeue(out entry!)) return;
                 try
                 {
-                    var result = RunOne(folder, entry, datasets[(entry.Config.Dataset, entry.Config.Environment)], stop);
+                    var result = RunOne(folder, entry, datasets[(entry.Config.Dataset, entry.Config.Environment)], open, stop);
                     say($"[{Interlocked.Increment(ref done)}/{Entries.Count}] {entry.Name}: {(result.Failure ?? $"last {result.Last:F1}, best {result.Best:F1}{(result.LastNormalized is { } n ? $" (normalised {n:F1}, {result.BestNormalized:F1})" : "")}")}, {result.Seconds:F0} s");
                 }
                 catch (OperationCanceledException) { return; }
@@ -151,13 +153,13 @@ public sealed class Study
         if (failures.Count > 0) throw failures[0].InnerException is { } cause and (SettingsException or DatasetException or InteropFormatException or IOException) ? new SettingsException(failures[0].Message) : failures[0];
     }
 
-    private StudyResult RunOne(string folder, StudyEntry entry, TrainingData dataset, CancellationToken stop)
+    private StudyResult RunOne(string folder, StudyEntry entry, TrainingData dataset, Func<Device>? open, CancellationToken stop)
     {
         string run = Path.Combine(folder, entry.Name);
         bool resume = Checkpoint.List(run).Count > 0;
         // Killed before its first checkpoint: nothing to continue, and the run's lines would stand in the way.
         if (!resume && Directory.Exists(run)) Directory.Delete(run, recursive: true);
-        using var device = new CpuDevice();
+        using var device = open?.Invoke() ?? new CpuDevice();
         var clock = System.Diagnostics.Stopwatch.StartNew();
         StudyResult result;
         try

@@ -4,7 +4,6 @@ using Engine.Algorithms.Environments;
 using Engine.Algorithms.Evaluation;
 using Engine.Autodiff;
 using Engine.Kernels;
-using Engine.Kernels.Cpu;
 
 namespace Engine.Algorithms.Training;
 
@@ -158,7 +157,7 @@ public sealed class Trainer : IDisposable
                 CheckGuard();
                 double rate = (Step - reportedStep) / Math.Max(1e-9, clock.Elapsed.TotalSeconds);
                 var metrics = _algorithm.Metrics.ToDictionary(name => name, name => _state.Read(MetricPrefix + name)[0]);
-                var result = evaluate ? Evaluator.Run(_environment!, _policy!.Act, _config.EvaluationEpisodes, _config.EvaluationSeed, _state.Device is CpuDevice cpu ? cpu.Threads : 1) : null;
+                var result = evaluate ? Evaluator.Run(_environment!, _policy!.Act, _config.EvaluationEpisodes, _config.EvaluationSeed, _state.Device.Threads) : null;
                 var line = new TrainingReport(Step, rate, metrics, result);
                 _folder?.Append(line);
                 if (result is not null) _folder?.SaveIfBest(Step, _state, new EvaluationSummary(result.Mean, result.NormalizedMean));

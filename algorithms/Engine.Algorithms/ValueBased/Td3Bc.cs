@@ -77,7 +77,7 @@ public sealed class Td3Bc : ActorCritic
         if (Phase == 0) return;
 
         var action = _actor.Act(b.Observations);
-        var q = Critics.Q(b.Observations, action).At(0, 0);
+        var q = Critics.Q(b.Observations, action, member: 0);
         var imitation = (action - b.Actions).Square().Mean();
         var loss = imitation - (_settings.Alpha / q.Abs().Mean()).StopGradient() * q.Mean();
         Report("actor_loss", loss);

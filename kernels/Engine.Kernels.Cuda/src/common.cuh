@@ -42,6 +42,9 @@ struct EngineIndex { unsigned x, y, z; };
 // A table: CONSTANT(float, table, [3]) = {1, 2, 3};
 #define CONSTANT(type, name, dimensions) static __device__ __constant__ const type name dimensions
 #define UNROLL _Pragma("unroll")
+// Unrolls a loop that many times; a constant.
+#define ENGINE_PRAGMA(text) _Pragma(#text)
+#define UNROLL_BY(times) ENGINE_PRAGMA(unroll times)
 
 #ifdef ENGINE_OWN_BUILTINS
 struct alignas(8) int2 { int x, y; };
@@ -189,18 +192,25 @@ DEVICE unsigned shared_address(const void* shared)
     return address;
 }
 
+// A place in shared memory: shared_place(p) is found once and moved by bytes, where finding it anew for every copy would cost as much as the copy.
+typedef unsigned SharedPlace;
+DEVICE SharedPlace shared_place(const void* shared) { return shared_address(shared); }
+
 // Copies `valid` bytes (a multiple of 4) and fills up to Bytes with zeros. Both addresses are multiples of Bytes; with valid = 0
 // the global one is not read, but must be a valid address all the same.
-template <int Bytes> DEVICE void cp_async(void* shared, const void* global, int valid = Bytes)
+template <int Bytes> DEVICE void cp_async(SharedPlace shared, const void* global, int valid = Bytes)
 {
     static_assert(Bytes == 4 || Bytes == 8 || Bytes == 16, "cp.async copies 4, 8 or 16 bytes");
 #if __CUDA_ARCH__ >= 800
-    if (Bytes == 16) asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)), "l"(global), "r"(valid) : "memory");
-    else asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared_address(shared)), "l"(global), "n"(Bytes), "r"(valid) : "memory");
+    if (Bytes == 16) asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(valid) : "memory");
+    else asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared), "l"(global), "n"(Bytes), "r"(valid) : "memory");
 #else
-    for (int i = 0; i < Bytes / 4; i++) static_cast<int*>(shared)[i] = 4 * i < valid ? static_cast<const int*>(global)[i] : 0;
+    for (int i = 0; i < Bytes / 4; i++)
+        asm volatile("st.shared.b32 [%0], %1;" ::"r"(shared + 4 * i), "r"(4 * i < valid ? static_cast<const int*>(global)[i] : 0) : "memory");
 #endif
 }
+
+template <int Bytes> DEVICE void cp_async(void* shared, const void* global, int valid = Bytes) { cp_async<Bytes>(shared_place(shared), global, valid); }
 
 // Closes a group of the copies that this thread began.
 DEVICE void cp_async_commit()
@@ -222,18 +232,22 @@ template <int Pending> DEVICE void cp_async_wait()
 
 // Four 8x8 matrices of 16-bit elements: lane i gives the address (16 bytes aligned) of row i % 8 of matrix i / 8, and gets in r[m]
 // the elements 2 (lane % 4) and the next of row lane / 4 of matrix m.
-DEVICE void ldmatrix_x4(unsigned (&r)[4], const void* shared_row)
+DEVICE void ldmatrix_x4(unsigned (&r)[4], SharedPlace shared_row)
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_address(shared_row)) : "memory");
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_row) : "memory");
 }
 
+DEVICE void ldmatrix_x4(unsigned (&r)[4], const void* shared_row) { ldmatrix_x4(r, shared_place(shared_row)); }
+
 // The same of the matrices transposed.
-DEVICE void ldmatrix_x4_trans(unsigned (&r)[4], const void* shared_row)
+DEVICE void ldmatrix_x4_trans(unsigned (&r)[4], SharedPlace shared_row)
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_address(shared_row)) : "memory");
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_row) : "memory");
 }
+
+DEVICE void ldmatrix_x4_trans(unsigned (&r)[4], const void* shared_row) { ldmatrix_x4_trans(r, shared_place(shared_row)); }
 
 // c += a b for a 16x8, b 8x8, c 16x8. With g = lane / 4, t = lane % 4: a holds (row g, column t), (g + 8, t), (g, t + 4),
 // (g + 8, t + 4); b (row t, column g), (t + 4, g); c (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1).
@@ -266,6 +280,9 @@ DEVICE void mma_bf16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[
 
 #else // the processor
 #include "shim.h"
+#define UNROLL_BY(times)
+typedef unsigned char* SharedPlace;
+DEVICE SharedPlace shared_place(const void* shared) { return static_cast<unsigned char*>(const_cast<void*>(shared)); }
 #endif
 
 // ---- From here on the same text for the GPU and the processor
@@ -360,6 +377,18 @@ DEVICE float bf16_to_float(unsigned short x) { return as_float((int)((unsigned)x
 // Two as one word, the first in the lower half.
 DEVICE unsigned pack_bf16(float low, float high) { return (unsigned)float_to_bf16(low) | (unsigned)float_to_bf16(high) << 16; }
 
+// The same for mma_bf16: a NaN is any NaN.
+DEVICE unsigned to_bf16_pair(float low, float high)
+{
+#if defined(ENGINE_GPU) && __CUDA_ARCH__ >= 800
+    unsigned result;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(result) : "f"(high), "f"(low));
+    return result;
+#else
+    return pack_bf16(low, high);
+#endif
+}
+
 // The nearest float with 10 bits of fraction, halves away from zero (cvt.rna.tf32): what mma_tf32 takes. x - as_float(to_tf32(x)) is exact.
 DEVICE unsigned to_tf32(float x)
 {
@@ -371,6 +400,18 @@ DEVICE unsigned to_tf32(float x)
     unsigned bits = (unsigned)as_int(x);
     if ((bits & 0x7F800000u) == 0x7F800000u) return bits & 0x7FFFFFu ? 0x7FFFFFFFu : bits;
     return (bits + 0x1000u) & 0xFFFFE000u;
+#endif
+}
+
+// The same for mma_tf32, cheaper: the lower bits, which it ignores, are left as they come out.
+DEVICE unsigned to_tf32_operand(float x)
+{
+    unsigned bits = (unsigned)as_int(x);
+#ifdef ENGINE_GPU
+    asm("{ .reg .pred finite; .reg .f32 size; abs.f32 size, %1; setp.lt.f32 finite, size, 0f7F800000; @finite add.u32 %0, %0, 4096; }" : "+r"(bits) : "f"(x));
+    return bits;
+#else
+    return (bits & 0x7F800000u) == 0x7F800000u ? bits : bits + 0x1000u;
 #endif
 }
 

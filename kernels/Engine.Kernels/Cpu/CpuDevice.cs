@@ -16,7 +16,7 @@ public sealed class CpuDevice : Device
     }
 
     /// <summary>Threads that compute.</summary>
-    public int Threads { get; }
+    public override int Threads { get; }
 
     /// <summary>The pool, with counters of the chunks each thread ran.</summary>
     public WorkerPool Pool { get; }

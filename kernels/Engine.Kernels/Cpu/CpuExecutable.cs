@@ -6,18 +6,17 @@ namespace Engine.Kernels.Cpu;
 /// <summary>Runs a plan's kernels in order on the device's pool.</summary>
 internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
 {
-    private const int MaxOperands = 256;
-
     private readonly WorkerPool _pool;
     private readonly Step[] _steps;
     private readonly nint[] _slots;
     private readonly Dictionary<int, int> _rowVariants = [];
+    private readonly int _threads;
     private byte* _scratch;
     private long _scratchPerWorker;
-    private void** _operands;
+    private void** _addresses; // of all operands of all steps, one after another: what a run touches besides the data stays small
+    private int _addressCount;
     private CpuKernel _current = null!;
-    private int _variant;
-    private readonly int _threads;
+    private void** _currentOperands;
 
     public CpuExecutable(CpuDevice device, Plan plan)
     {
@@ -25,7 +24,8 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
         _threads = device.Threads;
         _slots = new nint[plan.Slots];
         _steps = Array.ConvertAll(plan.Instructions, i => Prepare(i, 0));
-        _operands = (void**)NativeMemory.Alloc(MaxOperands, (nuint)sizeof(void*));
+        _addresses = (void**)NativeMemory.AlignedAlloc((nuint)Math.Max(1, _addressCount) * (nuint)sizeof(void*), 64);
+        Bind(_steps);
         GrowScratch();
     }
 
@@ -33,18 +33,34 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
 
     public override void Run(ReadOnlySpan<nint> slots)
     {
-        slots.CopyTo(_slots);
+        UseSlots(slots);
         RunBlock(_steps, false);
     }
 
     public override KernelTime[] Profile(ReadOnlySpan<nint> slots)
     {
+        UseSlots(slots);
         Reset(_steps);
-        slots.CopyTo(_slots);
         RunBlock(_steps, true);
         var times = new List<KernelTime>();
         Collect(_steps, times);
         return times.ToArray();
+    }
+
+    private void UseSlots(ReadOnlySpan<nint> slots)
+    {
+        if (slots.SequenceEqual(_slots)) return;
+        slots.CopyTo(_slots);
+        Bind(_steps);
+    }
+
+    private void Bind(Step[] steps)
+    {
+        foreach (var step in steps)
+        {
+            for (int i = 0; i < step.Operands.Length; i++) _addresses[step.FirstAddress + i] = (void*)(_slots[step.Operands[i].Slot] + step.Operands[i].Offset);
+            if (step.Body is { } body) Bind(body);
+        }
     }
 
     public override void SetRows(int rows)
@@ -56,34 +72,41 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
             _rowVariants.Add(rows, variant);
             GrowScratch();
         }
-        _variant = variant;
+        Choose(_steps, variant);
     }
 
-    public void RunChunk(int chunk, int worker) => _current.RunChunk(chunk, _operands, _scratch + worker * _scratchPerWorker);
+    private static void Choose(Step[] steps, int variant)
+    {
+        foreach (var step in steps)
+            if (step.Body is { } body) Choose(body, variant);
+            else step.Kernel = step.Variants[variant < step.Variants.Count ? variant : 0];
+    }
+
+    public void RunChunk(int chunk, int worker) => _current.RunChunk(chunk, _currentOperands, _scratch + worker * _scratchPerWorker);
 
     private void RunBlock(Step[] steps, bool timed)
     {
         foreach (var step in steps)
         {
+            void** operands = _addresses + step.FirstAddress;
             if (step.Body is { } body)
             {
-                int count = step.Count is { } c ? *(int*)(_slots[c.Slot] + c.Offset) : step.Max;
+                int count = step.Counted ? *(int*)operands[1] : step.Max;
                 if ((uint)count > (uint)step.Max) throw new ArgumentOutOfRangeException(nameof(count), $"repeat: count {count} is outside 0..{step.Max}");
                 for (int i = 0; i < count; i++)
                 {
-                    *(int*)(_slots[step.Index.Slot] + step.Index.Offset) = i;
+                    *(int*)operands[0] = i;
                     RunBlock(body, timed);
                 }
                 continue;
             }
             long start = timed ? Stopwatch.GetTimestamp() : 0;
-            var operands = step.Operands;
-            for (int i = 0; i < operands.Length; i++) _operands[i] = (void*)(_slots[operands[i].Slot] + operands[i].Offset);
-            var kernel = step.Variants[_variant < step.Variants.Count ? _variant : 0];
-            if (kernel.Chunks == 1) kernel.RunChunk(0, _operands, _scratch);
+            var kernel = step.Kernel;
+            if (kernel.Chunks == 1) kernel.RunChunk(0, operands, _scratch);
             else
             {
                 _current = kernel;
+                _currentOperands = operands;
                 _pool.Run(this, kernel.Chunks);
             }
             if (!timed) continue;
@@ -97,16 +120,17 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
         switch (instruction)
         {
             case Loop loop:
-                return new Step { Body = Array.ConvertAll(loop.Body, i => Prepare(i, depth + 1)), Max = loop.Max, Count = loop.Count, Index = loop.Index };
+                return new Step { Operands = loop.Count is { } count ? [loop.Index, count] : [loop.Index], FirstAddress = TakeAddresses(loop.Count is null ? 1 : 2), Counted = loop.Count is not null, Max = loop.Max, Body = Array.ConvertAll(loop.Body, i => Prepare(i, depth + 1)) };
             case KernelCall call:
-                if (call.Inputs.Length + call.Outputs.Length > MaxOperands) throw new DeviceException($"op {call.Op.Name}: {call.Inputs.Length + call.Outputs.Length} operands, at most {MaxOperands}");
                 var kernel = CpuKernels.Create(call.Op, call.InputTypes, call.OutputTypes);
                 Need(kernel);
-                return new Step { Call = call, Operands = [.. call.Inputs, .. call.Outputs], Variants = [kernel], Depth = depth };
+                return new Step { Call = call, Operands = [.. call.Inputs, .. call.Outputs], FirstAddress = TakeAddresses(call.Inputs.Length + call.Outputs.Length), Kernel = kernel, Variants = [kernel], Depth = depth };
             default:
                 throw new InvalidOperationException(instruction.ToString());
         }
     }
+
+    private int TakeAddresses(int count) => (_addressCount += count) - count;
 
     private void AddRows(Step[] steps, int rows)
     {
@@ -155,20 +179,20 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
     private void Free()
     {
         NativeMemory.AlignedFree(_scratch);
-        NativeMemory.Free(_operands);
+        NativeMemory.AlignedFree(_addresses);
         _scratch = null;
-        _operands = null;
+        _addresses = null;
     }
 
     private sealed class Step
     {
+        public CpuKernel Kernel = null!; // the one of Variants for the rows set
+        public int FirstAddress, Max, Depth;
+        public bool Counted; // a loop whose number of steps is its second operand; the first is its index
+        public Step[]? Body;
         public KernelCall Call = null!;
         public Operand[] Operands = [];
         public List<CpuKernel> Variants = []; // 0: the maximum of rows; then one per number of rows seen
-        public Step[]? Body;
-        public int Max, Depth;
-        public Operand? Count;
-        public Operand Index;
         public long Ticks, Calls;
     }
 }

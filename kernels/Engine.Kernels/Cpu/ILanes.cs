@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Engine.Kernels.Cpu;
 
 /// <summary>
@@ -79,6 +81,10 @@ internal unsafe interface ILanes<T> where T : unmanaged, ILanes<T>
 
     /// <summary>Shift that brings in copies of the sign bit.</summary>
     static abstract T ShiftRight(T a, int bits);
+
+    /// <summary>The remainder and the multiple of pi/2, replaced in the lanes of the mask, whose arguments are large: rare, and done lane by lane.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static virtual (T R, T Quarter) ReduceLarge(T large, T x, T r, T quarter) => T.Any(large) ? VectorMath.ReduceLarge(large, x, r, quarter) : (r, quarter);
 
     /// <summary>The nearest float of each int.</summary>
     static abstract T ToFloat(T a);

@@ -116,6 +116,18 @@ public sealed record Slice(Dims Starts, Dims Sizes, Dims Steps) : Op
         outputs[0].MoveFrom(inputs[0], d => offsets[d]);
     }
 
+    /// <summary>The source's first element that is read, if the slice is one unbroken run of it from there on; null if it is not.</summary>
+    public long? RunStart(Shape source)
+    {
+        bool inside = false; // behind an axis of which more than one entry is read, all must be
+        for (int i = 0; i < source.Rank; i++)
+        {
+            if (Sizes[i] == 0 || (Sizes[i] > 1 && Steps[i] != 1) || (inside && Sizes[i] != source[i])) return null;
+            inside |= Sizes[i] > 1;
+        }
+        return Layout(source).Start;
+    }
+
     /// <summary>Strides and first offset with which the source is read.</summary>
     public (long[] Strides, long Start) Layout(Shape source)
     {

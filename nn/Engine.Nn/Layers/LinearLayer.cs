@@ -38,7 +38,15 @@ public sealed class LinearLayer
     public Variable Bias { get; }
 
     /// <summary>x [..., in], or [members, batch, in], or [batch, in] shared by the members.</summary>
-    public Tensor Apply(Tensor x, Activation activation = Activation.None) => x.Linear(x.Graph.Read(Weight), x.Graph.Read(Bias), activation);
+    /// <param name="x">The input.</param>
+    /// <param name="activation">Applied to the result.</param>
+    /// <param name="member">Of an ensemble this one alone, as a network of its own; null for the layer as it is.</param>
+    public Tensor Apply(Tensor x, Activation activation = Activation.None, int? member = null)
+    {
+        var (weight, bias) = (x.Graph.Read(Weight), x.Graph.Read(Bias));
+        if (member is { } m) (weight, bias) = (weight.At(0, m), bias.At(0, m));
+        return x.Linear(weight, bias, activation);
+    }
 }
 
 /// <summary>Layer normalisation over the last axis with a learned scale and shift [H], shared by the members of an ensemble.</summary>

@@ -66,14 +66,15 @@ public sealed class Mlp
     /// <summary>x [batch, in] (an ensemble also takes [members, batch, in]) to [batch, out] or [members, batch, out].</summary>
     /// <param name="x">The input.</param>
     /// <param name="dropout">Share of every hidden layer's outputs that is set to 0 (Srivastava et al. 2014), the others divided by 1 - dropout; 0 when not training.</param>
-    public Tensor Apply(Tensor x, double dropout = 0)
+    /// <param name="member">Of an ensemble this one alone, as a network of its own ([batch, out]); null for all.</param>
+    public Tensor Apply(Tensor x, double dropout = 0, int? member = null)
     {
         int hidden = _settings.HiddenSizes.Length;
         // The fused layer knows relu; other activations follow it.
         bool fused = _norms.Count == 0 && _settings.Activation == Activations.Relu;
         for (int i = 0; i < hidden; i++)
         {
-            x = _layers[i].Apply(x, fused ? Activation.Relu : Activation.None);
+            x = _layers[i].Apply(x, fused ? Activation.Relu : Activation.None, member);
             if (_norms.Count > 0) x = _norms[i].Apply(x);
             if (!fused) x = _settings.Activation(x);
             if (dropout > 0)
@@ -82,7 +83,7 @@ public sealed class Mlp
                 x = Tensor.Select(kept, x * (1 / (1 - dropout)), x.Graph.Constant(0));
             }
         }
-        return _hasOutput ? _layers[hidden].Apply(x) : x;
+        return _hasOutput ? _layers[hidden].Apply(x, member: member) : x;
     }
 }
 

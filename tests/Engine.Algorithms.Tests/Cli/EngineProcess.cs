@@ -23,9 +23,16 @@ public abstract class EngineProcess : IDisposable
     /// <summary>A path in the folder.</summary>
     protected string In(params string[] parts) => Path.Combine([Folder, .. parts]);
 
+    /// <summary>Environment variables that the processes get besides this one's.</summary>
+    protected Dictionary<string, string> Variables { get; } = [];
+
     /// <summary>Starts a process.</summary>
-    protected Process Start(params string[] arguments) =>
-        Process.Start(new ProcessStartInfo("dotnet", [Engine, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Folder })!;
+    protected Process Start(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet", [Engine, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Folder };
+        foreach (var (name, value) in Variables) start.Environment[name] = value;
+        return Process.Start(start)!;
+    }
 
     /// <summary>Runs one to its end.</summary>
     protected (int Code, string Output, string Error) Run(params string[] arguments)

@@ -73,38 +73,54 @@ public static unsafe class BinaryLoops
 
     private static void Floats(BinaryKind kind, float* x, bool xMoves, float* y, bool yMoves, float* z, nint n, SimdWidth width)
     {
-        switch (kind)
+        if (kind == BinaryKind.Power)
         {
-            case BinaryKind.Add: Map<Add>(x, xMoves, y, yMoves, z, n, width); break;
-            case BinaryKind.Subtract: Map<Subtract>(x, xMoves, y, yMoves, z, n, width); break;
-            case BinaryKind.Multiply: Map<Multiply>(x, xMoves, y, yMoves, z, n, width); break;
-            case BinaryKind.Divide: Map<Divide>(x, xMoves, y, yMoves, z, n, width); break;
-            case BinaryKind.Maximum: Map<Maximum>(x, xMoves, y, yMoves, z, n, width); break;
-            case BinaryKind.Minimum: Map<Minimum>(x, xMoves, y, yMoves, z, n, width); break;
-            case BinaryKind.Modulo: Map<Modulo>(x, xMoves, y, yMoves, z, n, width); break;
-            case BinaryKind.Power:
-                for (nint i = 0; i < n; i++) z[i] = MathF.Pow(x[xMoves ? i : 0], y[yMoves ? i : 0]);
-                break;
-            default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such function of two floats");
+            for (nint i = 0; i < n; i++) z[i] = MathF.Pow(x[xMoves ? i : 0], y[yMoves ? i : 0]);
+            return;
         }
+        Loop loop = new(x, xMoves, y, yMoves, z, n, width);
+        FindFloat(kind, ref loop);
     }
 
     private static void Ints(BinaryKind kind, int* x, bool xMoves, int* y, bool yMoves, int* z, nint n, SimdWidth width)
     {
-        float* fx = (float*)x, fy = (float*)y, fz = (float*)z;
+        if (kind == BinaryKind.Divide)
+            for (nint i = 0; i < n; i++) z[i] = Quotient(x[xMoves ? i : 0], y[yMoves ? i : 0]);
+        else if (kind == BinaryKind.Modulo)
+            for (nint i = 0; i < n; i++) z[i] = Remainder(x[xMoves ? i : 0], y[yMoves ? i : 0]);
+        else
+        {
+            Loop loop = new((float*)x, xMoves, (float*)y, yMoves, (float*)z, n, width);
+            FindInt(kind, ref loop);
+        }
+    }
+
+    /// <summary>Finds the function of two floats of a kind; Power is not written over lanes.</summary>
+    internal static void FindFloat<U>(BinaryKind kind, ref U user) where U : struct, IBinaryUser
+    {
         switch (kind)
         {
-            case BinaryKind.Add: Map<AddInt>(fx, xMoves, fy, yMoves, fz, n, width); break;
-            case BinaryKind.Subtract: Map<SubtractInt>(fx, xMoves, fy, yMoves, fz, n, width); break;
-            case BinaryKind.Multiply: Map<MultiplyInt>(fx, xMoves, fy, yMoves, fz, n, width); break;
-            case BinaryKind.Maximum: Map<MaximumInt>(fx, xMoves, fy, yMoves, fz, n, width); break;
-            case BinaryKind.Minimum: Map<MinimumInt>(fx, xMoves, fy, yMoves, fz, n, width); break;
-            case BinaryKind.Divide:
-                for (nint i = 0; i < n; i++) z[i] = Quotient(x[xMoves ? i : 0], y[yMoves ? i : 0]);
-                break;
-            case BinaryKind.Modulo:
-                for (nint i = 0; i < n; i++) z[i] = Remainder(x[xMoves ? i : 0], y[yMoves ? i : 0]);
-                break;
+            case BinaryKind.Add: user.Use<Add>(); break;
+            case BinaryKind.Subtract: user.Use<Subtract>(); break;
+            case BinaryKind.Multiply: user.Use<Multiply>(); break;
+            case BinaryKind.Divide: user.Use<Divide>(); break;
+            case BinaryKind.Maximum: user.Use<Maximum>(); break;
+            case BinaryKind.Minimum: user.Use<Minimum>(); break;
+            case BinaryKind.Modulo: user.Use<Modulo>(); break;
+            default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such function of two floats");
+        }
+    }
+
+    /// <summary>Finds the function of two ints of a kind; Divide and Modulo are not written over lanes.</summary>
+    internal static void FindInt<U>(BinaryKind kind, ref U user) where U : struct, IBinaryUser
+    {
+        switch (kind)
+        {
+            case BinaryKind.Add: user.Use<AddInt>(); break;
+            case BinaryKind.Subtract: user.Use<SubtractInt>(); break;
+            case BinaryKind.Multiply: user.Use<MultiplyInt>(); break;
+            case BinaryKind.Maximum: user.Use<MaximumInt>(); break;
+            case BinaryKind.Minimum: user.Use<MinimumInt>(); break;
             default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such function of two ints");
         }
     }
@@ -118,12 +134,17 @@ public static unsafe class BinaryLoops
         return remainder != 0 && (remainder ^ y) < 0 ? remainder + y : remainder;
     }
 
-    private static void Map<F>(float* x, bool xMoves, float* y, bool yMoves, float* z, nint n, SimdWidth width) where F : IBinaryFunction
+    private readonly struct Loop(float* x, bool xMoves, float* y, bool yMoves, float* z, nint n, SimdWidth width) : IBinaryUser
     {
-        nint count = (int)width / 32, xStep = xMoves ? count : 0, yStep = yMoves ? count : 0;
-        if (width == SimdWidth.V512) Loops<Lanes512>.Binary<F>(x, xStep, y, yStep, z, n);
-        else if (width == SimdWidth.V256) Loops<Lanes256>.Binary<F>(x, xStep, y, yStep, z, n);
-        else Loops<Lanes128>.Binary<F>(x, xStep, y, yStep, z, n);
+        private readonly float* _x = x, _y = y, _z = z;
+
+        public void Use<F>() where F : IBinaryFunction
+        {
+            nint count = (int)width / 32, xStep = xMoves ? count : 0, yStep = yMoves ? count : 0;
+            if (width == SimdWidth.V512) Loops<Lanes512>.Binary<F>(_x, xStep, _y, yStep, _z, n);
+            else if (width == SimdWidth.V256) Loops<Lanes256>.Binary<F>(_x, xStep, _y, yStep, _z, n);
+            else Loops<Lanes128>.Binary<F>(_x, xStep, _y, yStep, _z, n);
+        }
     }
 
     private readonly struct Add : IBinaryFunction

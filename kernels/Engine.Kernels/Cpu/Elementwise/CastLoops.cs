@@ -109,90 +109,106 @@ public static unsafe class CastLoops
         else Loops<Lanes128>.Convert<F>(x, y, n);
     }
 
+    /// <summary>Finds the conversion between two different types.</summary>
+    internal static void Find<U>(DType from, DType to, ref U user) where U : struct, IConversionUser
+    {
+        switch (from, to)
+        {
+            case (DType.F32, DType.I32): user.Use<FloatToIntFunction>(); break;
+            case (DType.F32, DType.Bool): user.Use<FloatToBoolFunction>(); break;
+            case (DType.F32, DType.BF16): user.Use<FloatToBFloat16Function>(); break;
+            case (DType.BF16, DType.F32): user.Use<BFloat16ToFloatFunction>(); break;
+            case (DType.I32, DType.F32): user.Use<IntToFloatFunction>(); break;
+            case (DType.I32, DType.Bool): user.Use<IntToBoolFunction>(); break;
+            case (DType.Bool, DType.F32): user.Use<BoolToFloatFunction>(); break;
+            case (DType.Bool, DType.I32): user.Use<BoolToIntFunction>(); break;
+            default: throw new ArgumentOutOfRangeException(nameof(to), $"no conversion from {from} to {to}");
+        }
+    }
+
     private readonly struct FloatToIntFunction : IConversion
     {
-        public static int SourceSize => 4;
+        public static Packing Source => Packing.Word;
 
-        public static int TargetSize => 4;
+        public static Packing Target => Packing.Word;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Invoke<T>(byte* source, byte* target) where T : unmanaged, ILanes<T> => T.Store(T.ToInt(T.Load((float*)source)), (float*)target);
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => T.ToInt(x);
     }
 
     private readonly struct IntToFloatFunction : IConversion
     {
-        public static int SourceSize => 4;
+        public static Packing Source => Packing.Word;
 
-        public static int TargetSize => 4;
+        public static Packing Target => Packing.Word;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Invoke<T>(byte* source, byte* target) where T : unmanaged, ILanes<T> => T.Store(T.ToFloat(T.Load((float*)source)), (float*)target);
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => T.ToFloat(x);
     }
 
     private readonly struct FloatToBFloat16Function : IConversion
     {
-        public static int SourceSize => 4;
+        public static Packing Source => Packing.Word;
 
-        public static int TargetSize => 2;
+        public static Packing Target => Packing.Upper;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Invoke<T>(byte* source, byte* target) where T : unmanaged, ILanes<T>
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T>
         {
-            T x = T.Load((float*)source);
             // Half of the last place that stays, less one where that place is even, carries into the upper bits exactly when
             // the float must be rounded up. NaN would be carried into infinity: it gets its quiet bit instead.
             T rounded = T.AddInt(x, T.AddInt(T.Create(0x7FFF), T.ShiftRight(x, 16) & T.Create(1)));
-            T.StoreUpper(T.Select(T.Equal(x, x), rounded, x | T.Create(0x00400000)), (ushort*)target);
+            return T.Select(T.Equal(x, x), rounded, x | T.Create(0x00400000));
         }
     }
 
     private readonly struct BFloat16ToFloatFunction : IConversion
     {
-        public static int SourceSize => 2;
+        public static Packing Source => Packing.Upper;
 
-        public static int TargetSize => 4;
+        public static Packing Target => Packing.Word;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Invoke<T>(byte* source, byte* target) where T : unmanaged, ILanes<T> => T.Store(T.LoadUpper((ushort*)source), (float*)target);
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => x;
     }
 
     private readonly struct BoolToFloatFunction : IConversion
     {
-        public static int SourceSize => 1;
+        public static Packing Source => Packing.Mask;
 
-        public static int TargetSize => 4;
+        public static Packing Target => Packing.Word;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Invoke<T>(byte* source, byte* target) where T : unmanaged, ILanes<T> => T.Store(T.LoadMask(source) & T.Create(1f), (float*)target);
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => x & T.Create(1f);
     }
 
     private readonly struct BoolToIntFunction : IConversion
     {
-        public static int SourceSize => 1;
+        public static Packing Source => Packing.Mask;
 
-        public static int TargetSize => 4;
+        public static Packing Target => Packing.Word;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Invoke<T>(byte* source, byte* target) where T : unmanaged, ILanes<T> => T.Store(T.LoadMask(source) & T.Create(1), (float*)target);
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => x & T.Create(1);
     }
 
     private readonly struct FloatToBoolFunction : IConversion
     {
-        public static int SourceSize => 4;
+        public static Packing Source => Packing.Word;
 
-        public static int TargetSize => 1;
+        public static Packing Target => Packing.Mask;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Invoke<T>(byte* source, byte* target) where T : unmanaged, ILanes<T> => T.StoreMask(T.Equal(T.Load((float*)source), T.Create(0f)) ^ T.Create(-1), target);
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => T.Equal(x, T.Create(0f)) ^ T.Create(-1);
     }
 
     private readonly struct IntToBoolFunction : IConversion
     {
-        public static int SourceSize => 4;
+        public static Packing Source => Packing.Word;
 
-        public static int TargetSize => 1;
+        public static Packing Target => Packing.Mask;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Invoke<T>(byte* source, byte* target) where T : unmanaged, ILanes<T> => T.StoreMask(T.EqualInt(T.Load((float*)source), T.Create(0)) ^ T.Create(-1), target);
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => T.EqualInt(x, T.Create(0)) ^ T.Create(-1);
     }
 }

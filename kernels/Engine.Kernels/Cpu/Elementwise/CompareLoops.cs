@@ -84,38 +84,58 @@ public static unsafe class CompareLoops
 
     private static void Floats(CompareKind kind, float* x, bool xMoves, float* y, bool yMoves, byte* z, nint n, SimdWidth width)
     {
-        switch (kind)
-        {
-            case CompareKind.Equal: Map<Equal>(x, xMoves, y, yMoves, z, n, width); break;
-            case CompareKind.NotEqual: Map<NotEqual>(x, xMoves, y, yMoves, z, n, width); break;
-            case CompareKind.Less: Map<Less>(x, xMoves, y, yMoves, z, n, width); break;
-            case CompareKind.LessEqual: Map<LessEqual>(x, xMoves, y, yMoves, z, n, width); break;
-            case CompareKind.Greater: Map<Less>(y, yMoves, x, xMoves, z, n, width); break;
-            case CompareKind.GreaterEqual: Map<LessEqual>(y, yMoves, x, xMoves, z, n, width); break;
-            default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such comparison");
-        }
+        Loop loop = new(x, xMoves, y, yMoves, z, n, width);
+        FindFloat(kind, ref loop);
     }
 
     private static void Ints(CompareKind kind, float* x, bool xMoves, float* y, bool yMoves, byte* z, nint n, SimdWidth width)
     {
+        Loop loop = new(x, xMoves, y, yMoves, z, n, width);
+        FindInt(kind, ref loop);
+    }
+
+    /// <summary>Finds the comparison of two floats of a kind.</summary>
+    internal static void FindFloat<U>(CompareKind kind, ref U user) where U : struct, IBinaryUser
+    {
         switch (kind)
         {
-            case CompareKind.Equal: Map<EqualInt>(x, xMoves, y, yMoves, z, n, width); break;
-            case CompareKind.NotEqual: Map<NotEqualInt>(x, xMoves, y, yMoves, z, n, width); break;
-            case CompareKind.Less: Map<LessInt>(x, xMoves, y, yMoves, z, n, width); break;
-            case CompareKind.LessEqual: Map<LessEqualInt>(x, xMoves, y, yMoves, z, n, width); break;
-            case CompareKind.Greater: Map<LessInt>(y, yMoves, x, xMoves, z, n, width); break;
-            case CompareKind.GreaterEqual: Map<LessEqualInt>(y, yMoves, x, xMoves, z, n, width); break;
+            case CompareKind.Equal: user.Use<Equal>(); break;
+            case CompareKind.NotEqual: user.Use<NotEqual>(); break;
+            case CompareKind.Less: user.Use<Less>(); break;
+            case CompareKind.LessEqual: user.Use<LessEqual>(); break;
+            case CompareKind.Greater: user.Use<Greater>(); break;
+            case CompareKind.GreaterEqual: user.Use<GreaterEqual>(); break;
             default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such comparison");
         }
     }
 
-    private static void Map<F>(float* x, bool xMoves, float* y, bool yMoves, byte* z, nint n, SimdWidth width) where F : IBinaryFunction
+    /// <summary>Finds the comparison of two ints of a kind.</summary>
+    internal static void FindInt<U>(CompareKind kind, ref U user) where U : struct, IBinaryUser
     {
-        nint count = (int)width / 32, xStep = xMoves ? count : 0, yStep = yMoves ? count : 0;
-        if (width == SimdWidth.V512) Loops<Lanes512>.Compare<F>(x, xStep, y, yStep, z, n);
-        else if (width == SimdWidth.V256) Loops<Lanes256>.Compare<F>(x, xStep, y, yStep, z, n);
-        else Loops<Lanes128>.Compare<F>(x, xStep, y, yStep, z, n);
+        switch (kind)
+        {
+            case CompareKind.Equal: user.Use<EqualInt>(); break;
+            case CompareKind.NotEqual: user.Use<NotEqualInt>(); break;
+            case CompareKind.Less: user.Use<LessInt>(); break;
+            case CompareKind.LessEqual: user.Use<LessEqualInt>(); break;
+            case CompareKind.Greater: user.Use<GreaterInt>(); break;
+            case CompareKind.GreaterEqual: user.Use<GreaterEqualInt>(); break;
+            default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such comparison");
+        }
+    }
+
+    private readonly struct Loop(float* x, bool xMoves, float* y, bool yMoves, byte* z, nint n, SimdWidth width) : IBinaryUser
+    {
+        private readonly float* _x = x, _y = y;
+        private readonly byte* _z = z;
+
+        public void Use<F>() where F : IBinaryFunction
+        {
+            nint count = (int)width / 32, xStep = xMoves ? count : 0, yStep = yMoves ? count : 0;
+            if (width == SimdWidth.V512) Loops<Lanes512>.Compare<F>(_x, xStep, _y, yStep, _z, n);
+            else if (width == SimdWidth.V256) Loops<Lanes256>.Compare<F>(_x, xStep, _y, yStep, _z, n);
+            else Loops<Lanes128>.Compare<F>(_x, xStep, _y, yStep, _z, n);
+        }
     }
 
     private readonly struct Equal : IBinaryFunction
@@ -142,6 +162,18 @@ public static unsafe class CompareLoops
         public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.LessEqual(x, y);
     }
 
+    private readonly struct Greater : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.Less(y, x);
+    }
+
+    private readonly struct GreaterEqual : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.LessEqual(y, x);
+    }
+
     private readonly struct EqualInt : IBinaryFunction
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -164,5 +196,17 @@ public static unsafe class CompareLoops
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.LessInt(y, x) ^ T.Create(-1);
+    }
+
+    private readonly struct GreaterInt : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.LessInt(y, x);
+    }
+
+    private readonly struct GreaterEqualInt : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.LessInt(x, y) ^ T.Create(-1);
     }
 }

@@ -17,16 +17,45 @@ internal interface IBinaryFunction
     static abstract T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T>;
 }
 
-/// <summary>A conversion of T.Count elements between addresses.</summary>
-internal unsafe interface IConversion
+/// <summary>How a conversion's elements lie in memory.</summary>
+internal enum Packing
 {
-    /// <summary>Bytes of an element read.</summary>
-    static abstract int SourceSize { get; }
+    /// <summary>Four bytes: a float or an int.</summary>
+    Word,
+    /// <summary>Two bytes, the upper half of a float.</summary>
+    Upper,
+    /// <summary>One byte, 0 or 1; a mask in lanes.</summary>
+    Mask,
+}
 
-    /// <summary>Bytes of an element written.</summary>
-    static abstract int TargetSize { get; }
+/// <summary>A conversion between element types.</summary>
+internal interface IConversion
+{
+    /// <summary>What is read.</summary>
+    static abstract Packing Source { get; }
 
-    static abstract void Invoke<T>(byte* source, byte* target) where T : unmanaged, ILanes<T>;
+    /// <summary>What is written.</summary>
+    static abstract Packing Target { get; }
+
+    static abstract T Invoke<T>(T x) where T : unmanaged, ILanes<T>;
+}
+
+/// <summary>What is done with a function that was found by its kind: a loop over memory, or code for another device.</summary>
+internal interface IUnaryUser
+{
+    void Use<F>() where F : IUnaryFunction;
+}
+
+/// <summary>What is done with a function that was found by its kind.</summary>
+internal interface IBinaryUser
+{
+    void Use<F>() where F : IBinaryFunction;
+}
+
+/// <summary>What is done with a conversion that was found by its types.</summary>
+internal interface IConversionUser
+{
+    void Use<F>() where F : IConversion;
 }
 
 /// <summary>
@@ -55,14 +84,28 @@ internal static unsafe class Loops<T> where T : unmanaged, ILanes<T>
         ConvertBody<F>(x, y, whole);
         if (rest == 0) return;
         byte* source = stackalloc byte[BufferBytes], target = stackalloc byte[BufferBytes];
-        Fill(source, x + whole * F.SourceSize, rest * F.SourceSize);
+        Fill(source, x + whole * Size(F.Source), rest * Size(F.Source));
         ConvertBody<F>(source, target, T.Count);
-        Unsafe.CopyBlockUnaligned(y + whole * F.TargetSize, target, (uint)(rest * F.TargetSize));
+        Unsafe.CopyBlockUnaligned(y + whole * Size(F.Target), target, (uint)(rest * Size(F.Target)));
     }
 
     private static void ConvertBody<F>(byte* x, byte* y, nint n) where F : IConversion
     {
-        for (nint i = 0; i < n; i += T.Count) F.Invoke<T>(x + i * F.SourceSize, y + i * F.TargetSize);
+        for (nint i = 0; i < n; i += T.Count) Store(F.Target, F.Invoke(Load(F.Source, x + i * Size(F.Source))), y + i * Size(F.Target));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Size(Packing packing) => packing switch { Packing.Word => 4, Packing.Upper => 2, _ => 1 };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static T Load(Packing packing, byte* p) => packing switch { Packing.Word => T.Load((float*)p), Packing.Upper => T.LoadUpper((ushort*)p), _ => T.LoadMask(p) };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(Packing packing, T x, byte* p)
+    {
+        if (packing == Packing.Word) T.Store(x, (float*)p);
+        else if (packing == Packing.Upper) T.StoreUpper(x, (ushort*)p);
+        else T.StoreMask(x, p);
     }
 
     internal static void Unary<F>(float* x, float* y, nint n) where F : IUnaryFunction

@@ -13,37 +13,51 @@ public static unsafe class UnaryLoops
     {
         SpanChecks.SameLength(x.Length, y.Length);
         fixed (float* px = x, py = y)
-            switch (kind)
-            {
-                case UnaryKind.Negate: Map<Negate>(px, py, x.Length, width); break;
-                case UnaryKind.Abs: Map<Abs>(px, py, x.Length, width); break;
-                case UnaryKind.Sign: Map<Sign>(px, py, x.Length, width); break;
-                case UnaryKind.Square: Map<Square>(px, py, x.Length, width); break;
-                case UnaryKind.Reciprocal: Map<Reciprocal>(px, py, x.Length, width); break;
-                case UnaryKind.Sqrt: Map<Sqrt>(px, py, x.Length, width); break;
-                case UnaryKind.Rsqrt: Map<Rsqrt>(px, py, x.Length, width); break;
-                case UnaryKind.Exp: Map<Exp>(px, py, x.Length, width); break;
-                case UnaryKind.Expm1: Map<Expm1>(px, py, x.Length, width); break;
-                case UnaryKind.Log: Map<Log>(px, py, x.Length, width); break;
-                case UnaryKind.Log1p: Map<Log1p>(px, py, x.Length, width); break;
-                case UnaryKind.Sin: Map<Sin>(px, py, x.Length, width); break;
-                case UnaryKind.Cos: Map<Cos>(px, py, x.Length, width); break;
-                case UnaryKind.Tanh: Map<Tanh>(px, py, x.Length, width); break;
-                case UnaryKind.Sigmoid: Map<Sigmoid>(px, py, x.Length, width); break;
-                case UnaryKind.Softplus: Map<Softplus>(px, py, x.Length, width); break;
-                case UnaryKind.Relu: Map<Relu>(px, py, x.Length, width); break;
-                case UnaryKind.Erf: Map<Erf>(px, py, x.Length, width); break;
-                case UnaryKind.Floor: Map<Floor>(px, py, x.Length, width); break;
-                case UnaryKind.Round: Map<Round>(px, py, x.Length, width); break;
-                default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such elementwise function");
-            }
+        {
+            Loop loop = new(px, py, x.Length, width);
+            Find(kind, ref loop);
+        }
     }
 
-    private static void Map<F>(float* x, float* y, nint n, SimdWidth width) where F : IUnaryFunction
+    /// <summary>Finds the function of a kind.</summary>
+    internal static void Find<U>(UnaryKind kind, ref U user) where U : struct, IUnaryUser
     {
-        if (width == SimdWidth.V512) Loops<Lanes512>.Unary<F>(x, y, n);
-        else if (width == SimdWidth.V256) Loops<Lanes256>.Unary<F>(x, y, n);
-        else Loops<Lanes128>.Unary<F>(x, y, n);
+        switch (kind)
+        {
+            case UnaryKind.Negate: user.Use<Negate>(); break;
+            case UnaryKind.Abs: user.Use<Abs>(); break;
+            case UnaryKind.Sign: user.Use<Sign>(); break;
+            case UnaryKind.Square: user.Use<Square>(); break;
+            case UnaryKind.Reciprocal: user.Use<Reciprocal>(); break;
+            case UnaryKind.Sqrt: user.Use<Sqrt>(); break;
+            case UnaryKind.Rsqrt: user.Use<Rsqrt>(); break;
+            case UnaryKind.Exp: user.Use<Exp>(); break;
+            case UnaryKind.Expm1: user.Use<Expm1>(); break;
+            case UnaryKind.Log: user.Use<Log>(); break;
+            case UnaryKind.Log1p: user.Use<Log1p>(); break;
+            case UnaryKind.Sin: user.Use<Sin>(); break;
+            case UnaryKind.Cos: user.Use<Cos>(); break;
+            case UnaryKind.Tanh: user.Use<Tanh>(); break;
+            case UnaryKind.Sigmoid: user.Use<Sigmoid>(); break;
+            case UnaryKind.Softplus: user.Use<Softplus>(); break;
+            case UnaryKind.Relu: user.Use<Relu>(); break;
+            case UnaryKind.Erf: user.Use<Erf>(); break;
+            case UnaryKind.Floor: user.Use<Floor>(); break;
+            case UnaryKind.Round: user.Use<Round>(); break;
+            default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such elementwise function");
+        }
+    }
+
+    private readonly struct Loop(float* x, float* y, nint n, SimdWidth width) : IUnaryUser
+    {
+        private readonly float* _x = x, _y = y;
+
+        public void Use<F>() where F : IUnaryFunction
+        {
+            if (width == SimdWidth.V512) Loops<Lanes512>.Unary<F>(_x, _y, n);
+            else if (width == SimdWidth.V256) Loops<Lanes256>.Unary<F>(_x, _y, n);
+            else Loops<Lanes128>.Unary<F>(_x, _y, n);
+        }
     }
 
     private readonly struct Negate : IUnaryFunction

@@ -10,13 +10,14 @@ namespace Engine.Kernels.Cpu;
 /// <remarks>
 /// The work is cut into <see cref="Chunks"/>, each a block of C over the whole of K. The cut and the order of every sum are
 /// functions of shape alone: results are bit-equal whoever runs the chunks, in any order. K is summed in blocks of at most
-/// 320, each one chain of multiply-adds, which bounds the rounding error of long sums.
+/// 1024 (320 where A is transposed), each one chain of multiply-adds, which bounds the rounding error of long sums.
 /// C must not overlap A, B or bias.
 /// </remarks>
 public sealed unsafe class GemmPlan
 {
-    // A panel of B, 320 x 32 floats, leaves room in a 48 KiB first-level cache for the rows of A that pass by.
-    private const int MaxDepth = 320;
+    // A panel of B, 1024 x 32 floats, streams from the second-level cache as fast as the tile asks for it. A transposed A is read in pieces of a row of the tile,
+    // from lines of which the next tile needs the rest: the block of it has to stay in the cache as well.
+    private const int MaxDepth = 1024, MaxDepthTransposed = 320;
 
     // A chunk is some 30 us of work for one core: far above what handing it out costs, small enough to share out evenly.
     private const long ChunkWork = 4 << 20;
@@ -24,7 +25,7 @@ public sealed unsafe class GemmPlan
     // Elements of C in a chunk of a product with one term: it takes as long as writing them.
     private const int OuterChunk = 1 << 16;
 
-    private const int MaxChunkColumns = 256, MaxChunkRows = 512;
+    private const int MaxChunkColumns = 256, MaxChunkRows = 1024;
 
     private enum Path
     {
@@ -71,8 +72,9 @@ public sealed unsafe class GemmPlan
             : n == 1 ? (transposeA ? Path.CombineRows : Path.Dots)
             : k == 1 ? Path.Outer
             : Path.Tiles;
-        depthBlocks = Math.Max(1, (k + MaxDepth - 1) / MaxDepth);
-        depth = (k + depthBlocks - 1) / depthBlocks;
+        int maxDepth = transposeA ? MaxDepthTransposed : MaxDepth;
+        depthBlocks = Math.Max(1, Parts(k, maxDepth));
+        depth = Parts(k, depthBlocks);
 
         long area = Math.Max(1, ChunkWork / Math.Max(1, k));
         if (path == Path.Outer) (chunkRows, chunkColumns) = (Math.Max(1, OuterChunk / n), n);
@@ -92,15 +94,11 @@ public sealed unsafe class GemmPlan
             };
             chunkRows = Cut(m, MaxChunkRows, tileRows);
             chunkColumns = Cut(n, MaxChunkColumns, tileColumns);
-            // More columns of chunks read A again, from cache; more rows of chunks pack B again, which costs more, so a
-            // block becomes narrow before it becomes low. Blocks below 96x64 would spend their time on reading A and B.
-            while ((long)chunkRows * chunkColumns > area + area / 2)
-            {
-                if (chunkRows > 256) chunkRows = Cut(chunkRows, chunkRows / 2, tileRows);
-                else if (chunkColumns > 64) chunkColumns = Cut(chunkColumns, chunkColumns / 2, tileColumns);
-                else if (chunkRows > 192) chunkRows = Cut(chunkRows, chunkRows / 2, tileRows);
-                else break;
-            }
+            // More columns of chunks read A again, from cache; more rows of chunks pack B again, which costs more: a block becomes narrow, not low. Of 64 columns,
+            // two panels share what A costs to read.
+            while (chunkColumns > 64 && (long)chunkRows * chunkColumns > area + area / 2) chunkColumns = Cut(chunkColumns, chunkColumns / 2, tileColumns);
+            // Unless there would be too few chunks for some threads.
+            while (chunkRows > 300 && (long)chunkRows * chunkColumns > area + area / 2 && Parts(m, chunkRows) * Parts(n, chunkColumns) < 8) chunkRows = Cut(chunkRows, chunkRows / 2, tileRows);
             // Two passes over a panel of B, or more, repay its packing; a transposed B must be packed to be read at all.
             packWholePanels = transposeB || chunkRows > 2 * tileRows;
             packedFloats = depth * tileColumns;
@@ -109,8 +107,8 @@ public sealed unsafe class GemmPlan
         if (path == Path.Outer && transposeB) ScratchBytes = sizeof(float) * (long)n + Alignment;
         if (path == Path.Dots) ScratchBytes = sizeof(float) * (long)k + Alignment;
         if (m == 0 || n == 0) return;
-        columnChunks = (n + chunkColumns - 1) / chunkColumns;
-        Chunks = checked((m + chunkRows - 1) / chunkRows * columnChunks);
+        columnChunks = Parts(n, chunkColumns);
+        Chunks = checked(Parts(m, chunkRows) * columnChunks);
     }
 
     private const int Alignment = 64;
@@ -179,10 +177,12 @@ public sealed unsafe class GemmPlan
         }
     }
 
+    private static int Parts(int size, int part) => (size + part - 1) / part;
+
     private static int Cut(int size, int max, int unit)
     {
-        int parts = Math.Max(1, (size + max - 1) / max);
-        int part = (size + parts - 1) / parts;
+        int parts = Math.Max(1, Parts(size, max));
+        int part = Parts(size, parts);
         return Math.Max(unit, (part + unit - 1) / unit * unit);
     }
 

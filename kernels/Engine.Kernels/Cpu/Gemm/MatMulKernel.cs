@@ -50,6 +50,13 @@ internal sealed unsafe class MatMulKernel : CpuKernel
     public override void RunChunk(int chunk, void** operands, byte* scratch)
     {
         if (_batches == 0 || _plan.Chunks == 0) return;
+        if (_batches == 1)
+        {
+            // No offsets to look up: for one observation what is read beside the weights counts.
+            _plan.RunChunk(chunk, (float*)operands[0], (float*)operands[1], (float*)operands[_output], _bias is null ? null : (float*)operands[2],
+                _residual < 0 ? null : (float*)operands[_residual], _mask < 0 ? null : (float*)operands[_mask], scratch);
+            return;
+        }
         int batch = chunk / _plan.Chunks, part = chunk - batch * _plan.Chunks;
         float* a = (float*)operands[0] + _a[batch], b = (float*)operands[1] + _b[batch];
         float* c = (float*)operands[_output] + batch * _c;

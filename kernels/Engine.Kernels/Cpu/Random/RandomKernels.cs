@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace Engine.Kernels.Cpu;
 
 /// <summary>Named draws; a chunk is a range of Philox blocks of four words.</summary>
@@ -25,29 +27,37 @@ internal sealed unsafe class RandomKernel : CpuKernel
         int bound = _op is RandomInteger ? *(int*)operands[1] : 0;
         var key = _op.Key(state);
         long end = Math.Min(_total, (chunk + 1L) * 4 * BlocksPerChunk);
-        Span<uint> words = stackalloc uint[4];
-        for (long e = chunk * 4L * BlocksPerChunk; e < end; e += 4)
+        uint* words = stackalloc uint[PhiloxBlocks.Words];
+        for (long e = chunk * 4L * BlocksPerChunk; e < end; e += PhiloxBlocks.Words)
         {
-            (words[0], words[1], words[2], words[3]) = RandomOp.Words((uint)(e / 4), state, index, key);
-            int n = (int)Math.Min(4, end - e);
+            PhiloxBlocks.Eight((uint)(e / 4), (uint)index, (uint)state[2], 0, key, words);
+            int n = (int)Math.Min(PhiloxBlocks.Words, end - e);
             switch (_op)
             {
                 case RandomUniform:
                     for (int i = 0; i < n; i++) ((float*)output)[e + i] = (float)Philox.Unit(words[i]);
                     break;
                 case RandomNormal:
-                    for (int i = 0; i < n; i += 2)
-                    {
-                        var (a, b) = Philox.NormalPair(words[i], words[i + 1]);
-                        ((float*)output)[e + i] = (float)a;
-                        if (i + 1 < n) ((float*)output)[e + i + 1] = (float)b;
-                    }
+                    Normals(words, (float*)output + e, n);
                     break;
                 default:
                     for (int i = 0; i < n; i++) ((int*)output)[e + i] = Philox.Integer(words[i], bound);
                     break;
             }
         }
+    }
+
+    private static void Normals(uint* words, float* output, int n)
+    {
+        double* x = stackalloc double[PhiloxBlocks.Words / 2], y = stackalloc double[PhiloxBlocks.Words / 2];
+        for (int i = 0; i < PhiloxBlocks.Words / 2; i++) (x[i], y[i]) = (words[2 * i], words[2 * i + 1]);
+        for (int i = 0; i < PhiloxBlocks.Words / 2; i += 8)
+        {
+            var (a, b) = BoxMuller.Pairs(Vector512.Load(x + i), Vector512.Load(y + i));
+            a.Store(x + i);
+            b.Store(y + i);
+        }
+        for (int i = 0; i < n; i++) output[i] = (float)((i & 1) == 0 ? x[i / 2] : y[i / 2]);
     }
 }
 

@@ -134,7 +134,7 @@ public sealed unsafe class GemmPlanTests
     [Theory, MemberData(nameof(Transposes))]
     public void Shapes_near_the_edges_of_tiles_agree_with_float64(bool transposeA, bool transposeB)
     {
-        int[] rows = [1, 3, 11, 13, 23, 25, 37], columns = [1, 7, 15, 17, 31, 33, 47, 65], depths = [1, 2, 23, 97, 319, 321, 643];
+        int[] rows = [1, 3, 11, 13, 23, 25, 37], columns = [1, 7, 15, 17, 31, 33, 47, 65], depths = [1, 2, 23, 97, 319, 321, 643, 1027];
         foreach (int m in rows)
             foreach (int n in columns)
                 foreach (int k in depths)
@@ -147,7 +147,7 @@ public sealed unsafe class GemmPlanTests
     [Theory, MemberData(nameof(Transposes))]
     public void Shapes_of_several_chunks_are_bit_equal_in_any_order(bool transposeA, bool transposeB)
     {
-        foreach ((int m, int n, int k) in new[] { (256, 256, 256), (601, 131, 67), (131, 523, 127), (1, 4099, 1031), (4099, 1, 1031), (1031, 259, 23), (1031, 259, 1) })
+        foreach ((int m, int n, int k) in new[] { (256, 256, 256), (601, 131, 167), (1301, 70, 67), (131, 523, 127), (1, 4099, 1031), (4099, 1, 1031), (1031, 259, 23), (1031, 259, 1) })
         {
             using var test = new Case(m, n, k, transposeA, transposeB, 1);
             foreach (SimdWidth width in Widths.All)
@@ -165,7 +165,7 @@ public sealed unsafe class GemmPlanTests
     [Theory, MemberData(nameof(Transposes))]
     public void Epilogues_give_the_bits_of_separate_operations(bool transposeA, bool transposeB)
     {
-        foreach ((int m, int n, int k) in new[] { (1, 1, 5), (1, 77, 33), (77, 1, 33), (14, 45, 9), (14, 45, 1), (29, 64, 700), (9, 33, 0), (1, 9, 0), (9, 1, 0) })
+        foreach ((int m, int n, int k) in new[] { (1, 1, 5), (1, 77, 33), (77, 1, 33), (14, 45, 9), (14, 45, 1), (29, 64, 700), (13, 33, 2100), (9, 33, 0), (1, 9, 0), (9, 1, 0) })
         {
             using var test = new Case(m, n, k, transposeA, transposeB, 2);
             float[] start = new float[m * n];
@@ -175,7 +175,7 @@ public sealed unsafe class GemmPlanTests
                 for (int flags = 0; flags < 32; flags++)
                 {
                     // Of a sum in several blocks, the first is added to C: see the test below.
-                    if (k > 320 && (flags & (int)GemmEpilogue.Accumulate) != 0) continue;
+                    if (k > (transposeA ? 320 : 1024) && (flags & (int)GemmEpilogue.Accumulate) != 0) continue;
                     var epilogue = (GemmEpilogue)flags;
                     float[] expected = test.Run(width);
                     for (int i = 0; i < expected.Length; i++)
@@ -209,7 +209,7 @@ public sealed unsafe class GemmPlanTests
     [Fact]
     public void Long_sums_may_be_accumulated()
     {
-        using var test = new Case(7, 40, 1000, false, false, 0);
+        using var test = new Case(7, 40, 2500, false, false, 0);
         float[] ones = new float[7 * 40];
         Array.Fill(ones, 1f);
         foreach (SimdWidth width in Widths.All)

@@ -1,0 +1,479 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Engine.Kernels.Cuda.Driver;
+using static Engine.Kernels.Cuda.Driver.CudaDriver;
+using static Engine.Kernels.Cuda.Driver.CudaError;
+
+namespace Engine.Kernels.Cuda;
+
+/// <summary>
+/// The launches of a plan at one number of rows, with their arguments laid out in the host's memory as the driver reads them: a run fills in nothing.
+/// </summary>
+/// <remarks>
+/// <para>With graphs, everything up to a loop whose number of steps is known only at run time is one CUDA graph, captured when it first runs with its addresses, and captured again
+/// when an address changes. Its nodes wait only for those they depend on (<see cref="Dependencies"/>), so that small kernels run beside one another. A loop of a fixed number of steps is in it: its body
+/// is captured once and becomes a child graph for every step, after a node that writes the step's number.</para>
+/// <para>A loop with a count is driven by the host, which waits for the count and then launches the body's graph that many times, so the steps beyond it do not run. That costs one wait a
+/// loop: no hot path has one.</para>
+/// </remarks>
+internal sealed unsafe class CudaSchedule
+{
+    private const int Relaxed = 2; // other threads may call the driver while this one captures
+    private const int TimedAtOnce = 512;
+
+    // Up to here every kernel has scratch memory of its own, so that they need not wait for one another.
+    private const long LargestSeparateScratch = 64 << 20;
+    private const long ScratchAlignment = 256;
+
+    private readonly CudaDevice _device;
+    private readonly Node[] _nodes;
+    private readonly Part[] _parts;
+    private readonly List<Launch> _launches = [];
+    private readonly List<Patch> _patches = [];
+    private readonly List<Extent> _extents = []; // on the stand-in only
+    private readonly int _scratchSlot;
+    private readonly nint[] _slots; // the last is the scratch memory
+    private long* _values;
+    private void** _arguments;
+    private bool _bound;
+
+    /// <param name="device">Its context is current.</param>
+    /// <param name="plan">What to run.</param>
+    /// <param name="rows">The number of dynamic rows; 0: the maximum.</param>
+    public CudaSchedule(CudaDevice device, Plan plan, int rows)
+    {
+        (_device, _scratchSlot, _slots) = (device, plan.Slots, new nint[plan.Slots + 1]);
+        var arguments = new List<(KernelArgument Argument, Operand[] Operands)>();
+        _nodes = Array.ConvertAll(plan.Instructions, i => Prepare(i, rows, 0, arguments));
+        PlaceScratch(arguments);
+        _parts = Divide(_nodes);
+        LayOut(arguments);
+    }
+
+    /// <summary>Scratch memory that the launches share.</summary>
+    public long ScratchBytes { get; private set; }
+
+    /// <summary>Sets the addresses for the next runs.</summary>
+    public void Bind(ReadOnlySpan<nint> slots, nint scratch)
+    {
+        if (_bound && scratch == _slots[_scratchSlot] && slots.SequenceEqual(_slots.AsSpan(0, _scratchSlot))) return;
+        slots.CopyTo(_slots);
+        _slots[_scratchSlot] = scratch;
+        foreach (var patch in _patches) _values[patch.Value] = _slots[patch.Slot] + patch.Offset;
+        DiscardGraphs(_parts);
+        _bound = true;
+    }
+
+    /// <summary>Queues one run.</summary>
+    public void Run()
+    {
+        if (!_device.UseGraphs || _device.Synchronous) RunPlain(_nodes, null);
+        else RunParts(_parts);
+    }
+
+    /// <summary>Runs once, kernel by kernel between events. What a kernel of a few microseconds is said to take includes the time to launch it.</summary>
+    public KernelTime[] Profile()
+    {
+        foreach (var node in Kernels(_nodes)) (node.Seconds, node.Calls) = (0, 0);
+        using (var clock = new Clock(_device.Queue))
+        {
+            RunPlain(_nodes, clock);
+            clock.Collect();
+        }
+        return Kernels(_nodes).Select(n => new KernelTime(n.Call!, n.Variant, n.Calls, n.Seconds, n.Depth)).ToArray();
+    }
+
+    /// <summary>Frees what it holds; from any thread.</summary>
+    public void Free()
+    {
+        DiscardGraphs(_parts);
+        NativeMemory.Free(_values);
+        NativeMemory.Free(_arguments);
+        _values = null;
+        _arguments = null;
+    }
+
+    private Node Prepare(Instruction instruction, int rows, int depth, List<(KernelArgument, Operand[])> arguments)
+    {
+        if (instruction is Loop loop)
+        {
+            var body = Array.ConvertAll(loop.Body, i => Prepare(i, rows, depth + 1, arguments));
+            return new Node { Loop = loop, Body = body, OnHost = loop.Count is not null || Array.Exists(body, n => n.OnHost), Depth = depth };
+        }
+        var call = (KernelCall)instruction;
+        TensorType[] inputs = call.InputTypes, outputs = call.OutputTypes;
+        if (rows > 0) (inputs, outputs) = (Array.ConvertAll(inputs, t => t.AtRows(rows)), Array.ConvertAll(outputs, t => t.AtRows(rows)));
+        var kernel = CudaDevice.Kernel(call.Op, inputs, outputs, _device.Limits);
+        Operand[] operands = [.. call.Inputs, .. call.Outputs];
+        int from = _launches.Count;
+        foreach (var launch in kernel.Launches)
+        {
+            var (grid, block) = (launch.Grid, launch.Block);
+            if (grid.X < 1 || grid.Y is < 1 or > 65535 || grid.Z is < 1 or > 65535) throw new DeviceException($"kernel {launch.Function} of {call.Op.Name}({string.Join(", ", inputs)}): a grid of {grid}");
+            _launches.Add(new Launch(_device.Modules.Find(launch).Handle, grid, block, (uint)launch.SharedBytes, arguments.Count, launch.Function, _extents.Count));
+            foreach (var argument in launch.Arguments) arguments.Add((argument, operands));
+            if (StandIn.IsLoaded) AddExtents(launch, operands, rows, kernel.ScratchBytes);
+        }
+        return new Node { Call = call, Variant = kernel.Variant, From = from, To = _launches.Count, Depth = depth, ScratchBytes = kernel.ScratchBytes };
+    }
+
+    /// <summary>Gives the kernels scratch memory, each its own unless that is too much.</summary>
+    private void PlaceScratch(List<(KernelArgument Argument, Operand[] Operands)> arguments)
+    {
+        static long Aligned(long bytes) => (bytes + ScratchAlignment - 1) / ScratchAlignment * ScratchAlignment;
+        var kernels = Kernels(_nodes).ToArray();
+        bool separate = kernels.Sum(k => Aligned(k.ScratchBytes)) <= LargestSeparateScratch;
+        foreach (var kernel in kernels)
+        {
+            kernel.ScratchStart = separate ? ScratchBytes : 0;
+            ScratchBytes = Math.Max(ScratchBytes, kernel.ScratchStart + Aligned(kernel.ScratchBytes));
+            if (kernel.ScratchStart == 0 || kernel.From == kernel.To) continue;
+            int end = kernel.To < _launches.Count ? _launches[kernel.To].FirstArgument : arguments.Count;
+            for (int i = _launches[kernel.From].FirstArgument; i < end; i++)
+                if (arguments[i].Argument is { Kind: ArgumentKind.Scratch } scratch) arguments[i] = (KernelArgument.Scratch(scratch.Bits + kernel.ScratchStart), arguments[i].Operands);
+            int endExtent = kernel.To < _launches.Count ? _launches[kernel.To].FirstExtent : _extents.Count;
+            for (int i = _launches[kernel.From].FirstExtent; i < endExtent; i++)
+                if (_extents[i].Slot == _scratchSlot) _extents[i] = _extents[i] with { Offset = _extents[i].Offset + kernel.ScratchStart };
+        }
+    }
+
+    /// <summary>How far the memory reaches that a launch may touch.</summary>
+    private void AddExtents(KernelLaunch launch, Operand[] operands, int rows, long scratchBytes)
+    {
+        foreach (var argument in launch.Arguments)
+            if (argument.Kind == ArgumentKind.Operand && operands[argument.Bits] is var operand)
+                _extents.Add(new Extent(operand.Slot, operand.Offset, rows > 0 ? operand.Type.BytesAt(rows) : operand.Type.Bytes));
+            else if (argument.Kind == ArgumentKind.Scratch) _extents.Add(new Extent(_scratchSlot, argument.Bits, scratchBytes - argument.Bits));
+    }
+
+    private void LayOut(List<(KernelArgument Argument, Operand[] Operands)> arguments)
+    {
+        _values = (long*)NativeMemory.AllocZeroed((nuint)Math.Max(1, arguments.Count), sizeof(long));
+        _arguments = (void**)NativeMemory.Alloc((nuint)Math.Max(1, arguments.Count), (nuint)sizeof(void*));
+        for (int i = 0; i < arguments.Count; i++)
+        {
+            _arguments[i] = _values + i;
+            var (argument, operands) = arguments[i];
+            if (argument.Kind == ArgumentKind.Operand) _patches.Add(new Patch(i, operands[argument.Bits].Slot, operands[argument.Bits].Offset));
+            else if (argument.Kind == ArgumentKind.Scratch) _patches.Add(new Patch(i, _scratchSlot, argument.Bits));
+            else _values[i] = argument.Bits; // numbers of 32 bits are read from the lower half
+        }
+    }
+
+    // Graphs.
+
+    /// <summary>Cuts the plan where the host must act.</summary>
+    private static Part[] Divide(Node[] nodes)
+    {
+        var parts = new List<Part>();
+        for (int i = 0; i < nodes.Length;)
+        {
+            if (nodes[i].OnHost)
+            {
+                parts.Add(new Part { Loop = nodes[i].Loop, Body = Divide(nodes[i].Body) });
+                i++;
+                continue;
+            }
+            int from = i;
+            while (i < nodes.Length && !nodes[i].OnHost) i++;
+            var graph = nodes[from..i];
+            if (Array.Exists(graph, HasWork)) parts.Add(new Part { Graph = graph });
+        }
+        return parts.ToArray();
+    }
+
+    private static bool HasWork(Node node) => node.Loop is { } loop ? loop.Max > 0 && Array.Exists(node.Body, HasWork) : node.To > node.From;
+
+    private void RunParts(Part[] parts)
+    {
+        foreach (var part in parts)
+        {
+            if (part.Loop is not { } loop)
+            {
+                if (part.Exec.Value == 0) part.Exec = Instantiate(part.Graph);
+                Check(cuGraphLaunch(part.Exec, _device.Queue));
+                continue;
+            }
+            int count = CountOf(loop);
+            for (int i = 0; i < count; i++)
+            {
+                WriteIndex(loop, i, _device.Queue);
+                RunParts(part.Body);
+            }
+        }
+    }
+
+    private CudaGraphExec Instantiate(Node[] nodes)
+    {
+        var graph = Build(nodes);
+        try
+        {
+            Check(cuGraphInstantiate(out var exec, graph, 0));
+            return exec;
+        }
+        finally
+        {
+            _ = cuGraphDestroy(graph);
+        }
+    }
+
+    private CudaGraph Build(Node[] nodes)
+    {
+        var steps = Array.FindAll(nodes, HasWork);
+        var before = _device.Concurrent ? Dependencies.Of(Array.ConvertAll(steps, Touches)) : InOrder(steps.Length);
+        var runs = Runs(steps, before);
+        if (runs.Count == 1 && runs[0][0] is var only && steps[only].Loop is null) return Capture(Array.ConvertAll(runs[0].ToArray(), s => steps[s]));
+        Check(cuGraphCreate(out var graph, 0));
+        try
+        {
+            var done = new CudaGraphNode[steps.Length]; // the graph's node that ends a step
+            foreach (var run in runs)
+            {
+                var waits = Array.ConvertAll(before[run[0]], b => done[b]).Distinct().ToArray();
+                var end = steps[run[0]].Loop is { } loop ? AppendSteps(graph, waits, loop, steps[run[0]].Body) : Append(graph, waits, Capture(run.ConvertAll(s => steps[s]).ToArray()), destroy: true);
+                foreach (int step in run) done[step] = end;
+            }
+            return graph;
+        }
+        catch
+        {
+            _ = cuGraphDestroy(graph);
+            throw;
+        }
+    }
+
+    private static int[][] InOrder(int count) => Enumerable.Range(0, count).Select(i => i == 0 ? Array.Empty<int>() : [i - 1]).ToArray();
+
+    /// <summary>Kernels that follow one another with nothing beside them are captured together.</summary>
+    private static List<List<int>> Runs(Node[] steps, int[][] before)
+    {
+        var followers = new int[steps.Length];
+        foreach (int b in before.SelectMany(b => b)) followers[b]++;
+        var runs = new List<List<int>>();
+        var ends = new Dictionary<int, List<int>>(); // by the last step of a run
+        for (int step = 0; step < steps.Length; step++)
+        {
+            bool follows = steps[step].Loop is null && before[step] is [var one] && steps[one].Loop is null && followers[one] == 1;
+            if (!follows || !ends.Remove(before[step][0], out var run)) runs.Add(run = []);
+            run.Add(step);
+            ends[step] = run;
+        }
+        return runs;
+    }
+
+    private (MemoryRange[] Reads, MemoryRange[] Writes) Touches(Node node)
+    {
+        if (node.Loop is { } loop)
+        {
+            var body = Array.ConvertAll(Array.FindAll(node.Body, HasWork), Touches);
+            return (body.SelectMany(b => b.Reads).Distinct().ToArray(), body.SelectMany(b => b.Writes).Append(MemoryRange.Of(loop.Index)).Distinct().ToArray());
+        }
+        var writes = Array.ConvertAll(node.Call!.Outputs, MemoryRange.Of);
+        return (Array.ConvertAll(node.Call.Inputs, MemoryRange.Of), node.ScratchBytes == 0 ? writes : [.. writes, new MemoryRange(_scratchSlot, node.ScratchStart, node.ScratchStart + node.ScratchBytes)]);
+    }
+
+    private CudaGraphNode AppendSteps(CudaGraph graph, CudaGraphNode[] waits, Loop loop, Node[] body)
+    {
+        var step = Build(body);
+        try
+        {
+            for (int i = 0; i < loop.Max; i++)
+            {
+                BeginCapture();
+                WriteIndex(loop, i, _device.CaptureStream);
+                waits = [Append(graph, waits, EndCapture(), destroy: true)];
+                waits = [Append(graph, waits, step, destroy: false)];
+            }
+            return waits[0];
+        }
+        finally
+        {
+            _ = cuGraphDestroy(step);
+        }
+    }
+
+    /// <summary>Adds a graph (the driver makes a copy of it) after some nodes.</summary>
+    private static CudaGraphNode Append(CudaGraph graph, CudaGraphNode[] waits, CudaGraph child, bool destroy)
+    {
+        CudaStatus status;
+        CudaGraphNode node;
+        fixed (CudaGraphNode* before = waits) status = cuGraphAddChildGraphNode(out node, graph, before, (nuint)waits.Length, child);
+        if (destroy) _ = cuGraphDestroy(child);
+        Check(status, nameof(cuGraphAddChildGraphNode));
+        return node;
+    }
+
+    private CudaGraph Capture(Node[] kernels)
+    {
+        BeginCapture();
+        try
+        {
+            foreach (var node in kernels)
+                for (int i = node.From; i < node.To; i++) Send(i, node, _device.CaptureStream);
+        }
+        catch
+        {
+            if (cuStreamEndCapture(_device.CaptureStream, out var broken) == CudaStatus.Success) _ = cuGraphDestroy(broken);
+            throw;
+        }
+        return EndCapture();
+    }
+
+    private void BeginCapture() => Check(cuStreamBeginCapture(_device.CaptureStream, Relaxed));
+
+    private CudaGraph EndCapture()
+    {
+        Check(cuStreamEndCapture(_device.CaptureStream, out var graph));
+        return graph;
+    }
+
+    private void DiscardGraphs(Part[] parts)
+    {
+        foreach (var part in parts)
+        {
+            DiscardGraphs(part.Body);
+            if (part.Exec.Value == 0) continue;
+            _device.Discard(0, part.Exec);
+            part.Exec = default;
+        }
+    }
+
+    // Launches.
+
+    private void RunPlain(Node[] nodes, Clock? clock)
+    {
+        foreach (var node in nodes)
+        {
+            if (node.Loop is { } loop)
+            {
+                int count = CountOf(loop);
+                for (int i = 0; i < count; i++)
+                {
+                    WriteIndex(loop, i, _device.Queue);
+                    RunPlain(node.Body, clock);
+                }
+                continue;
+            }
+            clock?.Start(node);
+            for (int i = node.From; i < node.To; i++)
+            {
+                Send(i, node, _device.Queue);
+                if (_device.Synchronous && cuStreamSynchronize(_device.Queue) is not CudaStatus.Success and var status) Throw(status, nameof(cuLaunchKernel), About(i, node));
+            }
+            clock?.Stop();
+        }
+    }
+
+    private void Send(int index, Node node, CudaStream stream)
+    {
+        var launch = _launches[index];
+        if (StandIn.IsLoaded)
+            for (int i = launch.FirstExtent, end = index + 1 < _launches.Count ? _launches[index + 1].FirstExtent : _extents.Count; i < end; i++)
+                StandIn.Annotate(_slots[_extents[i].Slot] + (nint)_extents[i].Offset, _extents[i].Bytes);
+        var status = cuLaunchKernel(launch.Function, (uint)launch.Grid.X, (uint)launch.Grid.Y, (uint)launch.Grid.Z, (uint)launch.Block.X, (uint)launch.Block.Y, (uint)launch.Block.Z,
+            launch.SharedBytes, stream, _arguments + launch.FirstArgument, null);
+        if (status != CudaStatus.Success) Throw(status, nameof(cuLaunchKernel), About(index, node));
+    }
+
+    private string About(int index, Node node)
+    {
+        var launch = _launches[index];
+        return $"{launch.Name} for {node.Call!.Op.Name}({string.Join(", ", node.Call.InputTypes)}), {launch.Grid.X}x{launch.Grid.Y}x{launch.Grid.Z} blocks of {launch.Block.X}x{launch.Block.Y}x{launch.Block.Z} threads, {launch.SharedBytes} bytes of shared memory";
+    }
+
+    private void WriteIndex(Loop loop, int step, CudaStream stream) => Check(cuMemsetD32Async(AddressOf(loop.Index), (uint)step, 1, stream));
+
+    private int CountOf(Loop loop)
+    {
+        if (loop.Count is not { } operand) return loop.Max;
+        int count = 0;
+        _device.Staging.Read(AddressOf(operand), MemoryMarshal.AsBytes(new Span<int>(ref count)));
+        if ((uint)count > (uint)loop.Max) throw new ArgumentOutOfRangeException(nameof(loop), string.Create(CultureInfo.InvariantCulture, $"repeat: count {count} is outside 0..{loop.Max}"));
+        return count;
+    }
+
+    private nint AddressOf(Operand operand) => _slots[operand.Slot] + (nint)operand.Offset;
+
+    private static IEnumerable<Node> Kernels(Node[] nodes) => nodes.SelectMany(n => n.Loop is null ? [n] : Kernels(n.Body));
+
+    /// <param name="Function">What.</param>
+    /// <param name="Grid">Blocks.</param>
+    /// <param name="Block">Threads.</param>
+    /// <param name="SharedBytes">Dynamic shared memory.</param>
+    /// <param name="FirstArgument">Where its arguments begin.</param>
+    /// <param name="Name">For messages.</param>
+    /// <param name="FirstExtent">Where its extents begin.</param>
+    private readonly record struct Launch(CudaFunction Function, Dim3 Grid, Dim3 Block, uint SharedBytes, int FirstArgument, string Name, int FirstExtent);
+
+    /// <summary>Memory that a launch may touch.</summary>
+    private readonly record struct Extent(int Slot, long Offset, long Bytes);
+
+    /// <summary>An argument that is an address.</summary>
+    private readonly record struct Patch(int Value, int Slot, long Offset);
+
+    /// <summary>An instruction of the plan: a kernel call, or a loop.</summary>
+    private sealed class Node
+    {
+        public KernelCall? Call;
+        public string Variant = "";
+        public int From, To, Depth, Calls; // launches [From, To)
+        public long ScratchStart, ScratchBytes;
+        public double Seconds;
+        public Loop? Loop;
+        public Node[] Body = [];
+        public bool OnHost; // the host must act while it runs
+    }
+
+    /// <summary>What the host does at once: launch a graph, or drive a loop.</summary>
+    private sealed class Part
+    {
+        public Node[] Graph = [];
+        public CudaGraphExec Exec;
+        public Loop? Loop;
+        public Part[] Body = [];
+    }
+
+    /// <summary>Times kernels with pairs of events; many are queued before the first is waited for, so that the GPU does not wait for the host.</summary>
+    private sealed class Clock(CudaStream stream) : IDisposable
+    {
+        private readonly List<(CudaEvent Start, CudaEvent Stop)> _events = [];
+        private readonly List<Node> _timed = [];
+
+        public void Start(Node node)
+        {
+            if (_timed.Count == TimedAtOnce) Collect();
+            if (_events.Count == _timed.Count)
+            {
+                Check(cuEventCreate(out var start, 0));
+                Check(cuEventCreate(out var stop, 0));
+                _events.Add((start, stop));
+            }
+            _timed.Add(node);
+            Check(cuEventRecord(_events[_timed.Count - 1].Start, stream));
+        }
+
+        public void Stop() => Check(cuEventRecord(_events[_timed.Count - 1].Stop, stream));
+
+        public void Collect()
+        {
+            if (_timed.Count == 0) return;
+            Check(cuEventSynchronize(_events[_timed.Count - 1].Stop));
+            for (int i = 0; i < _timed.Count; i++)
+            {
+                Check(cuEventElapsedTime(out float milliseconds, _events[i].Start, _events[i].Stop));
+                _timed[i].Seconds += milliseconds / 1000.0;
+                _timed[i].Calls++;
+            }
+            _timed.Clear();
+        }
+
+        public void Dispose()
+        {
+            foreach (var (start, stop) in _events)
+            {
+                _ = cuEventDestroy(start);
+                _ = cuEventDestroy(stop);
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+using System.Diagnostics;
+using Engine.Kernels.Cuda.Driver;
+
+namespace Engine.Kernels.Cuda.Tests;
+
+/// <summary>Where CUDA tests run: on a GPU, or on the stand-in that ENGINE_CUDA_DRIVER names.</summary>
+internal static class Cuda
+{
+    public static readonly string? Absent = CudaDevice.Unavailable is { } why ? $"needs a GPU or the stand-in driver ({why})" : null;
+
+    /// <summary>Whether the device is the stand-in, whose speed is a processor's.</summary>
+    public static bool IsStandIn => StandIn.IsLoaded;
+
+    /// <summary>Orders in which the stand-in runs threads and blocks: ascending, descending, at random. On a GPU the order is its own, and this does nothing.</summary>
+    public static void Order(ulong seed)
+    {
+        if (IsStandIn) StandIn.Seed(seed);
+    }
+}
+
+/// <summary>A test that needs a GPU or the stand-in, and says so where there is neither.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class CudaFactAttribute : FactAttribute
+{
+    public CudaFactAttribute() => Skip = Cuda.Absent;
+}
+
+/// <summary>A test with several inputs that needs a GPU or the stand-in, and says so where there is neither.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class CudaTheoryAttribute : TheoryAttribute
+{
+    public CudaTheoryAttribute() => Skip = Cuda.Absent;
+}
+
+/// <summary>NVIDIA's assembler, where it can be had.</summary>
+internal static class Ptxas
+{
+    public static readonly string? Path = Find();
+
+    public const string Absent = "needs ptxas: put it on the PATH or name it in ENGINE_PTXAS";
+
+    private static string? Find()
+    {
+        if (Environment.GetEnvironmentVariable("ENGINE_PTXAS") is { Length: > 0 } named) return File.Exists(named) ? named : null;
+        return (Environment.GetEnvironmentVariable("PATH") ?? "").Split(System.IO.Path.PathSeparator).Select(f => System.IO.Path.Combine(f, "ptxas")).FirstOrDefault(File.Exists);
+    }
+
+    /// <summary>Assembles a module; what it printed, or null if it was accepted without spills.</summary>
+    public static string? Fails(string text, string architecture)
+    {
+        string folder = Directory.CreateTempSubdirectory("engine-ptx").FullName;
+        try
+        {
+            string file = System.IO.Path.Combine(folder, "module.ptx");
+            File.WriteAllText(file, text);
+            using var process = Process.Start(new ProcessStartInfo(Path!, ["-arch", architecture, "--warn-on-spills", "-Werror", file, "-o", file + ".cubin"]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            string output = process.StandardOutput.ReadToEnd() + process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            return process.ExitCode == 0 ? null : output;
+        }
+        finally
+        {
+            Directory.Delete(folder, true);
+        }
+    }
+}
+
+/// <summary>A test that needs ptxas, and says so where it is absent.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class PtxasFactAttribute : FactAttribute
+{
+    public PtxasFactAttribute() => Skip = Ptxas.Path is null ? Ptxas.Absent : null;
+}
+
+/// <summary>A test with several inputs that needs a GPU or the stand-in and shared data, and says so where one is absent.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class CudaDataTheoryAttribute : TheoryAttribute
+{
+    public CudaDataTheoryAttribute() => Skip = Cuda.Absent ?? (SharedData.Root is null ? SharedData.Absent : null);
+}
+
+/// <summary>A test of what settings of the stand-in make happen, and says so on a GPU.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class StandInFactAttribute : FactAttribute
+{
+    public StandInFactAttribute() => Skip = Cuda.Absent ?? (Cuda.IsStandIn ? null : "needs the stand-in driver, whose GPUs, memory and version can be set");
+}

@@ -1,0 +1,114 @@
+using Engine.Autodiff;
+using Engine.Kernels.Cpu;
+using Engine.Kernels.Cuda.Elementwise;
+using Xunit.Abstractions;
+
+namespace Engine.Kernels.Cuda.Tests;
+
+/// <summary>Every op of the op table on the device, against the float64 reference and against the processor.</summary>
+public sealed class OpTableTests(ITestOutputHelper output)
+{
+    private static TheoryData<int> Rows(Func<OpCase, bool> which)
+    {
+        var rows = new TheoryData<int>();
+        for (int i = 0; i < OpTable.Cases.Count; i++)
+            if (!OpTable.Cases[i].Op.IsAlias && which(OpTable.Cases[i])) rows.Add(i);
+        return rows;
+    }
+
+    private static bool IsElementwise(OpCase c) => PtxElementwise.Has(c.Op, SampleData.Types(c));
+
+    private static bool HasKernel(OpCase c) => CudaDevice.HasKernel(c.Op, SampleData.Types(c), c.Op.Infer(SampleData.Types(c)));
+
+    public static TheoryData<int> Computed => Rows(c => c.Op is not Composite && HasKernel(c));
+
+    public static TheoryData<int> Elementwise => Rows(IsElementwise);
+
+    public static TheoryData<int> Composites => Rows(c => c.Op is Composite && HasKernel(c));
+
+    [CudaTheory, MemberData(nameof(Computed))]
+    public void Kernel_agrees_with_the_reference(int row)
+    {
+        var c = OpTable.Cases[row];
+        using var device = new CudaDevice();
+        for (ulong seed = 0; seed < 3; seed++)
+        {
+            var exact = SampleData.Reference(c, SampleData.Inputs<double>(c, seed));
+            var naive = SampleData.Reference(c, SampleData.Inputs<float>(c, seed));
+            Cuda.Order(seed);
+            var actual = Run(device, c, seed);
+            for (int o = 0; o < actual.Length; o++) Forward.Compare(c, exact[o], naive[o], Single.Tensor(exact[o].Type, actual[o]));
+        }
+        // No bit depends on the order of threads and blocks.
+        var expected = Run(device, c, 2);
+        foreach (ulong order in new ulong[] { 0, 1, 5 })
+        {
+            Cuda.Order(order);
+            Assert.Equal(expected, Run(device, c, 2));
+        }
+        Cuda.Order(0);
+    }
+
+    /// <summary>The functions are written once for both, so an element has the same bits.</summary>
+    [CudaTheory, MemberData(nameof(Elementwise))]
+    public void Elementwise_kernels_give_the_processors_bits(int row)
+    {
+        var c = OpTable.Cases[row];
+        // The processor's own function, which float64 agrees with to the last place.
+        if (c.Op is Binary { Kind: BinaryKind.Power }) return;
+        using CudaDevice device = new();
+        using CpuDevice processor = new();
+        byte[][] expected = Run(processor, c, 0), actual = Run(device, c, 0);
+        Single.SameBits(c.Op.Infer(SampleData.Types(c))[0], expected[0], actual[0], c.ToString());
+    }
+
+    /// <summary>Where an op may write over an input, the result is that of writing elsewhere.</summary>
+    [CudaTheory, MemberData(nameof(Computed))]
+    public void Outputs_may_lie_on_the_inputs_they_may_overwrite(int row)
+    {
+        var c = OpTable.Cases[row];
+        var types = SampleData.Types(c);
+        var outputs = c.Op.Infer(types);
+        using var device = new CudaDevice();
+        for (int i = 0; i < types.Length; i++)
+            if (types[i] == outputs[0] && c.Op.CanOverwrite(i, 0, types, outputs))
+            {
+                var inputs = Array.ConvertAll(SampleData.Inputs<float>(c, 1), Single.Bytes);
+                Assert.Equal(Single.Run(device, c.Op, types, inputs), Single.Run(device, c.Op, types, inputs, overwritten: i));
+            }
+    }
+
+    [CudaTheory, MemberData(nameof(Composites))]
+    public void Fused_kernel_agrees_with_its_definition(int row)
+    {
+        var c = OpTable.Cases[row];
+        var graph = new Graph();
+        var outputs = graph.Add(c.Op, c.Inputs.Select((x, i) => graph.Input($"x{i}", x.Type)).ToArray());
+        for (int i = 0; i < outputs.Length; i++) graph.Output($"y{i}", outputs[i]);
+        var inputs = SampleData.Inputs<float>(c, 5);
+        var exact = new Interpreter<double>(graph);
+        var naive = new Interpreter<float>(graph);
+        for (int i = 0; i < inputs.Length; i++)
+        {
+            SampleData.Inputs<double>(c, 5)[i].Floats.CopyTo(exact.Input($"x{i}").Floats, 0);
+            inputs[i].Floats.CopyTo(naive.Input($"x{i}").Floats, 0);
+        }
+        exact.Run();
+        naive.Run();
+        using var device = new CudaDevice();
+        var actual = Run(device, c, 5);
+        for (int o = 0; o < actual.Length; o++) Forward.Compare(c, exact.Output($"y{o}"), naive.Output($"y{o}"), Single.Tensor(outputs[o].Type, actual[o]));
+    }
+
+    /// <summary>Everything the processor runs, CUDA runs.</summary>
+    [Fact]
+    public void Every_op_of_the_processor_has_a_kernel()
+    {
+        using var processor = new CpuDevice();
+        string[] holes = OpTable.Cases.Where(c => !c.Op.IsAlias && c.Op is not FusedReduce && processor.Implements(c.Op, SampleData.Types(c), c.Op.Infer(SampleData.Types(c))) && !HasKernel(c)).Select(c => c.Op.GetType().Name).Distinct().ToArray();
+        output.WriteLine($"without a kernel: {string.Join(", ", holes)}");
+        Assert.Empty(holes);
+    }
+
+    private static byte[][] Run(Device device, OpCase c, ulong seed) => Single.Run(device, c.Op, SampleData.Types(c), Array.ConvertAll(SampleData.Inputs<float>(c, seed), Single.Bytes));
+}

@@ -1,0 +1,186 @@
+using Engine.Algorithms;
+using Engine.Algorithms.Data;
+using Engine.Algorithms.Parity;
+using Engine.Algorithms.Training;
+using Engine.Autodiff;
+using Engine.Kernels.Cpu;
+using Xunit.Abstractions;
+
+namespace Engine.Kernels.Cuda.Tests;
+
+/// <summary>A small run of any algorithm.</summary>
+internal static class Training
+{
+    private static readonly Dictionary<string, TransitionDataset> Data = [];
+
+    /// <param name="algorithm">Its name.</param>
+    /// <param name="steps">Updates.</param>
+    /// <param name="defaults">The paper's sizes, not small ones.</param>
+    public static (RunConfig Config, TransitionDataset Data) Of(string algorithm, int steps = 1, bool defaults = false)
+    {
+        var entry = AlgorithmCatalogue.Find(algorithm);
+        string dataset = entry.Discrete ? "builtin:cartpole" : "builtin:pendulum";
+        if (!Data.TryGetValue(dataset, out var data)) Data[dataset] = data = TransitionDataset.From(Dataset.Load(dataset), null);
+        string[][] small = defaults ? [] : [["hidden_sizes", "[16,16]"], ["batch_size", "32"]];
+        return (new RunConfig
+        {
+            Algorithm = algorithm,
+            Dataset = dataset,
+            Environment = entry.Discrete ? "CartPole-v1" : "Pendulum-v1",
+            Steps = steps,
+            Seed = 3,
+            EvaluationEpisodes = 3,
+            LogEvery = 7,
+            CheckpointEvery = 10,
+            EvaluateEvery = 0,
+            Settings = SettingsJson.With(entry.Defaults, small.Select(s => KeyValuePair.Create(s[0], SettingsJson.ParseValue(s[1])))),
+        }, data);
+    }
+}
+
+/// <summary>Whole training steps of every algorithm on the device.</summary>
+public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("engine-cuda").FullName;
+
+    public static TheoryData<string> Algorithms => [.. AlgorithmCatalogue.All.Select(a => a.Name)];
+
+    public void Dispose() => Directory.Delete(_folder, true);
+
+    private static Dictionary<string, byte[]> Train(string algorithm, int steps, Device device, string? folder = null, bool resume = false)
+    {
+        var (config, data) = Training.Of(algorithm, steps);
+        using var trainer = new Trainer(config, data, device, folder, resume);
+        trainer.Run(null, CancellationToken.None);
+        return trainer.State.Variables.Where(v => v.Kind != VariableKind.Data).ToDictionary(v => v.Name, v => trainer.State.ReadBytes(v.Name));
+    }
+
+    private static void Same(Dictionary<string, byte[]> expected, Dictionary<string, byte[]> actual, string what)
+    {
+        Assert.Equal(expected.Keys, actual.Keys);
+        foreach (var (name, bytes) in expected) Assert.True(bytes.AsSpan().SequenceEqual(actual[name]), $"{what}: {name} differs");
+    }
+
+    /// <summary>After one update every variable agrees with the processor's, as far as sums in another order can differ; integers are equal.</summary>
+    [CudaTheory, MemberData(nameof(Algorithms))]
+    public void One_update_agrees_with_the_processor(string algorithm)
+    {
+        using CpuDevice processor = new();
+        using CudaDevice device = new();
+        Dictionary<string, byte[]> expected = Train(algorithm, 1, processor), actual = Train(algorithm, 1, device);
+        Assert.Equal(expected.Keys, actual.Keys);
+        double worst = 0;
+        foreach (var (name, bytes) in expected)
+        {
+            if (name is "random.state" or "guard.step" || name.StartsWith("adam.step", StringComparison.Ordinal))
+            {
+                Assert.True(bytes.AsSpan().SequenceEqual(actual[name]), name);
+                continue;
+            }
+            float[] e = Floats(bytes), a = Floats(actual[name]);
+            double difference = 0, norm = 0;
+            for (int i = 0; i < e.Length; i++)
+            {
+                if (float.IsNaN(e[i]) && float.IsNaN(a[i])) continue; // a metric that was not computed yet
+                difference += ((double)a[i] - e[i]) * ((double)a[i] - e[i]);
+                norm += (double)e[i] * e[i];
+            }
+            double error = norm == 0 ? Math.Sqrt(difference) : Math.Sqrt(difference / norm);
+            worst = Math.Max(worst, error);
+            Assert.True(error <= 2e-5, $"{algorithm}: {name} differs by {error:E2}");
+        }
+        output.WriteLine($"{algorithm}: largest relative difference {worst:E2}");
+
+        static float[] Floats(byte[] bytes) => System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(bytes).ToArray();
+    }
+
+    [CudaTheory, MemberData(nameof(Algorithms))]
+    public void Repeats_and_plain_launches_give_the_same_bytes(string algorithm)
+    {
+        using CudaDevice graphs = new(), plain = new() { UseGraphs = false };
+        var expected = Train(algorithm, 5, graphs);
+        foreach (ulong order in new ulong[] { 1, 2, 3 })
+        {
+            Cuda.Order(order);
+            Same(expected, Train(algorithm, 5, graphs), $"order {order}");
+        }
+        Cuda.Order(0);
+        Same(expected, Train(algorithm, 5, plain), "kernel by kernel");
+    }
+
+    [CudaTheory]
+    [InlineData("sac-n")]
+    [InlineData("td3-bc")]
+    public void Resuming_continues_byte_for_byte(string algorithm)
+    {
+        using var device = new CudaDevice();
+        var whole = Train(algorithm, 20, device);
+        string folder = Path.Combine(_folder, algorithm);
+        Train(algorithm, 10, device, folder);
+        Same(whole, Train(algorithm, 20, device, folder, resume: true), "resumed");
+    }
+
+    [StandInFact]
+    public void An_update_is_one_graph_launch_and_the_host_waits_for_none()
+    {
+        foreach (string algorithm in new[] { "sac-n", "edac", "td3-bc", "dqn" })
+        {
+            using var device = new CudaDevice();
+            var (config, data) = Training.Of(algorithm, 10);
+            using var trainer = new Trainer(config, data, device, null);
+            foreach (var program in trainer.UpdatePrograms)
+            {
+                program.Run(2);
+                var before = Driver.StandIn.Counts();
+                program.Run(20);
+                var after = Driver.StandIn.Counts();
+                Assert.Equal((20ul, 0ul), (after.Graphs - before.Graphs, after.Waits - before.Waits));
+                output.WriteLine($"{algorithm}: {(after.Launches - before.Launches) / 20} launches an update");
+            }
+        }
+    }
+
+    [CudaFact]
+    public void Updates_allocate_nothing()
+    {
+        using var device = new CudaDevice();
+        var (config, data) = Training.Of("edac", 10);
+        using var trainer = new Trainer(config, data, device, null);
+        var program = trainer.UpdatePrograms[0];
+        program.Run(5);
+        _ = program.ReadScalar("actor_loss");
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 100; i++)
+        {
+            program.Run();
+            if (i % 10 == 0) _ = program.ReadScalar("actor_loss");
+        }
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    private static void Verify(string folder, ITestOutputHelper output)
+    {
+        using var device = new CudaDevice();
+        var result = FixtureVerifier.Run(Fixture.Read(folder), device);
+        output.WriteLine($"{Path.GetFileName(folder)}: largest error in float32 {result.Comparisons.Max(c => c.Error32):E2}");
+        Assert.True(result.Holds, string.Join("; ", result.Comparisons.Where(c => !c.Holds).Select(c => $"{c.Name} {c.Error64:E1} {c.Error32:E1}")));
+        Assert.NotEmpty(result.Comparisons);
+    }
+
+    [CudaTheory]
+    [InlineData("bc")]
+    [InlineData("sac-n-hopper")]
+    public void Recorded_updates_are_reproduced(string name) => Verify(Path.Combine(AppContext.BaseDirectory, "fixtures", name), output);
+
+    [CudaDataTheory]
+    [InlineData("sac-n")]
+    [InlineData("edac")]
+    [InlineData("lb-sac")]
+    [InlineData("lb-sac-layernorm")]
+    [InlineData("td3-bc")]
+    [InlineData("td3-bc-normalised")]
+    [InlineData("iql")]
+    [InlineData("awac")]
+    [InlineData("awac-pendulum")]
+    public void Shared_recorded_updates_are_reproduced(string name) => Verify(SharedData.Path("fixtures/" + name), output);
+}
