@@ -1,5 +1,6 @@
 // Bad addresses and divisions by zero inside kernels become errors of the launch instead of the end of the process.
 #include "block.h"
+#include <cstdio>
 #include <mutex>
 #include <signal.h>
 #include <ucontext.h>
