@@ -42,6 +42,17 @@ step "restore" dotnet restore Engine.sln
 step "format" dotnet format whitespace Engine.sln --verify-no-changes --no-restore
 step "build (warnings are errors)" dotnet build Engine.sln -c Release --no-restore -p:UseSharedCompilation=false
 if [ "$failed" -gt 0 ]; then finish; fi
+
+# CUDA without a GPU: the kernels of src/ on the processor, behind a library that looks like the driver's (docs/cuda.md).
+if [ -n "${ENGINE_CUDA_DRIVER:-}" ]; then echo "CUDA driver: $ENGINE_CUDA_DRIVER"
+elif command -v g++ >/dev/null; then
+  standin=$PWD/.scratch/standin
+  step "stand-in for the CUDA driver" kernels/Engine.Kernels.Cuda/cpu-shim/build.sh "$standin"
+  step "self-test of the stand-in" kernels/Engine.Kernels.Cuda/cpu-shim/selftest.sh "$standin/selftest"
+  if [ -e "$standin/libcuda_standin.so" ]; then export ENGINE_CUDA_DRIVER=$standin/libcuda_standin.so; fi
+else echo "CUDA driver: no g++ to build the stand-in with: tests of the CUDA device run on a GPU if there is one, else they are skipped"
+fi
+
 for sample in samples/*/; do step "sample $(basename "$sample")" dotnet run --project "$sample" -c Release --no-build; done
 
 for project in tests/*.Tests; do
