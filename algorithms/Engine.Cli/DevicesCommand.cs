@@ -17,10 +17,10 @@ internal static class DevicesCommand
         command.SetAction(parse =>
         {
             using var device = new CpuDevice(Environment.ProcessorCount);
-            var (gflops, gigabytes) = CpuRoofline.Measure();
+            var roof = CpuRoofline.Measure();
             if (parse.GetValue(json))
             {
-                Shared.Write(new JsonObject { ["device"] = "cpu", ["description"] = device.Description, ["threads"] = device.Threads, ["gflops_per_thread"] = gflops, ["memory_gigabytes_per_second"] = gigabytes });
+                Shared.Write(new JsonObject { ["device"] = "cpu", ["description"] = device.Description, ["threads"] = device.Threads, ["one_thread"] = BenchOutput.ToJson(roof) });
                 if (CudaDevice.Unavailable is { } reason) Shared.Write(new JsonObject { ["device"] = "cuda", ["unavailable"] = reason });
                 foreach (var gpu in CudaDevice.All())
                     Shared.Write(new JsonObject
@@ -34,7 +34,8 @@ internal static class DevicesCommand
                     });
                 return 0;
             }
-            Console.WriteLine($"cpu    {device.Description}; one thread: {gflops:F0} GFLOP/s float32 multiply-add, {gigabytes:F0} GB/s read from memory");
+            Console.WriteLine($"cpu    {device.Description}; one thread: {roof.GflopsPerSecond:F0} GFLOP/s float32 multiply-add, {roof.RootDivisionsPerSecond:F1} G/s square roots and divisions");
+            foreach (var level in roof.Levels) Console.WriteLine("       " + BenchOutput.Text(level));
             if (CudaDevice.Unavailable is { } why) Console.WriteLine($"cuda   {why}");
             foreach (var gpu in CudaDevice.All())
                 Console.WriteLine($"{Name(gpu),-6} {gpu.Name}, compute capability {Capability(gpu)}, {gpu.Limits.Multiprocessors} multiprocessors, {gpu.MemoryBytes / 1e9:F1} GB; the driver supports CUDA {CudaDevice.DriverVersion}");

@@ -84,6 +84,11 @@ public sealed class Program : IDisposable
     /// <summary>Number of kernel calls, a loop's body counted once.</summary>
     public int KernelCount => Kernels(_memory.Plan.Instructions);
 
+    /// <summary>What one run computes and moves.</summary>
+    public ProgramCost Cost => _cost ??= ProgramCost.Of(Source, _memory.Plan);
+
+    private ProgramCost? _cost;
+
     /// <summary>The number of dynamic rows for the next runs; the maximum unless set. 0 if the program has none.</summary>
     public int Rows
     {
@@ -151,7 +156,7 @@ public sealed class Program : IDisposable
     private void WriteInput(string name, DType type, ReadOnlySpan<byte> bytes)
     {
         if (!_memory.Inputs.TryGetValue(name, out var operand)) throw new KeyNotFoundException($"no input {name}; there are {string.Join(", ", _memory.Inputs.Keys)}");
-        long expected = operand.Type.BytesAtRows(_rows);
+        long expected = operand.Type.BytesAt(_rows);
         if (operand.Type.DType != type || bytes.Length != expected) throw new ShapeException($"input {name} is {operand.Type} ({expected} bytes now); got {bytes.Length} bytes of {type}");
         _host.Write(bytes, operand.Offset);
     }
@@ -185,7 +190,7 @@ public sealed class Program : IDisposable
     private void ReadOutput(string name, DType type, Span<byte> destination)
     {
         var full = OutputType(name);
-        long expected = full.BytesAtRows(_rows);
+        long expected = full.BytesAt(_rows);
         if (full.DType != type || destination.Length != expected) throw new ShapeException($"output {name} is {full} ({expected} bytes now); the destination has {destination.Length} bytes of {type}");
         _host.Read(destination, _memory.Outputs[name].Offset);
     }
@@ -234,8 +239,3 @@ public sealed class Program : IDisposable
         _host.Dispose();
     }
 }
-
-/// <summary>A device's measured limits.</summary>
-/// <param name="GflopsPerSecond">Multiply-adds in registers, 2 FLOP each.</param>
-/// <param name="GigabytesPerSecond">Streaming memory.</param>
-public sealed record Roofline(double GflopsPerSecond, double GigabytesPerSecond);

@@ -26,8 +26,8 @@ internal static class Report
             text.Append($"{(new string(' ', kernel.Depth * 2) + call.Op.Name).PadRight(opWidth)} {kernel.Variant.PadRight(variantWidth)} {shapes,-44} {kernel.Calls,5} {kernel.Seconds * 1e6,9:F1} {flops / 1e6,9:F3} {bytes / 1e6,8:F3} {flops / seconds / 1e9,8:F1} {bytes / seconds / 1e9,7:F1}");
             if (peak is not null)
             {
-                // The roof is whichever limit binds at this intensity.
-                double least = Math.Max(flops / (peak.GflopsPerSecond * 1e9), bytes / (peak.GigabytesPerSecond * 1e9));
+                int calls = Math.Max(1, kernel.Calls);
+                double least = calls * peak.Seconds(flops / calls, Traffic.Of(call));
                 text.Append($" {100 * least / seconds,6:F0}");
             }
             text.AppendLine();

@@ -118,8 +118,21 @@ public sealed unsafe class CudaDevice : Device
     /// <summary>The CUstream that everything is queued on.</summary>
     public nint Stream { get; }
 
-    /// <summary>What the GPU can do.</summary>
-    public CudaLimits Limits { get; }
+    /// <summary>What the GPU can do, and the precision that was chosen for it.</summary>
+    public CudaLimits Limits { get; private set; }
+
+    /// <summary>How precisely products of matrices are computed by what is loaded from now on. Default: float32.</summary>
+    /// <exception cref="DeviceException">The GPU has no tensor cores for it.</exception>
+    public Precision Precision
+    {
+        get => Limits.Precision;
+        set
+        {
+            if (value != Precision.Float32 && Limits.Architecture < 80)
+                throw new DeviceException($"precision {value} needs a GPU of compute capability 8.0 or above; {Description}");
+            Limits = Limits with { Precision = value };
+        }
+    }
 
     /// <summary>Whether executables run as CUDA graphs: one launch a run. Off: kernel by kernel, with the same bits. ENGINE_NO_CUDA_GRAPH=1 turns it off from outside.</summary>
     public bool UseGraphs { get; set; } = Environment.GetEnvironmentVariable("ENGINE_NO_CUDA_GRAPH") is null or "" or "0";

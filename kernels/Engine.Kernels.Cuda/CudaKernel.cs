@@ -7,7 +7,8 @@ public readonly record struct Dim3(int X, int Y = 1, int Z = 1);
 /// <param name="Architecture">Compute capability, 10 major + minor: 90 for an H200.</param>
 /// <param name="Multiprocessors">Number of multiprocessors.</param>
 /// <param name="SharedBytes">Largest shared memory of a block that a kernel may ask for.</param>
-public sealed record CudaLimits(int Architecture, int Multiprocessors, int SharedBytes);
+/// <param name="Precision">How precisely products of matrices are computed: chosen for the device (<see cref="CudaDevice.Precision"/>).</param>
+public sealed record CudaLimits(int Architecture, int Multiprocessors, int SharedBytes, Precision Precision = Precision.Float32);
 
 /// <summary>One argument of a kernel: an operand's address, scratch memory, or a number known when the plan is loaded.</summary>
 public readonly struct KernelArgument

@@ -141,7 +141,7 @@ internal sealed unsafe partial class CudaSchedule
     {
         foreach (var argument in launch.Arguments)
             if (argument.Kind == ArgumentKind.Operand && operands[argument.Bits] is var operand)
-                _extents.Add(new Extent(operand.Slot, operand.Offset, rows > 0 ? operand.Type.BytesAtRows(rows) : operand.Type.Bytes));
+                _extents.Add(new Extent(operand.Slot, operand.Offset, rows > 0 ? operand.Type.BytesAt(rows) : operand.Type.Bytes));
             else if (argument.Kind == ArgumentKind.Scratch) _extents.Add(new Extent(_scratchSlot, argument.Bits, scratchBytes - argument.Bits));
     }
 

@@ -52,8 +52,8 @@ public readonly record struct TensorType(DType DType, Shape Shape, bool Rows = f
     /// <summary>The type when <paramref name="rows"/> rows are set: unchanged unless its rows are dynamic.</summary>
     public TensorType AtRows(int rows) => Rows ? new TensorType(DType, Shape.With(0, rows)) : this;
 
-    /// <summary>Number of bytes when <paramref name="rows"/> rows are set.</summary>
-    public long BytesAtRows(int rows) => Rows ? Bytes / Shape[0] * rows : Bytes;
+    /// <summary>Bytes when <paramref name="rows"/> rows are set; nothing is allocated.</summary>
+    public long BytesAt(int rows) => Rows ? Bytes / Shape[0] * rows : Bytes;
 
     /// <inheritdoc/>
     public override string ToString() => $"{DType}{(Rows ? "[rows<=" + Shape.ToString()[1..] : Shape.ToString())}";

@@ -15,16 +15,46 @@ public sealed class GemmTests
         }
     }
 
+    /// <summary>A device of that precision; null where its GPU does not have it, and says so.</summary>
+    private static CudaDevice? Device(Precision precision)
+    {
+        var device = new CudaDevice();
+        if (precision == Precision.Float32 || device.Limits.Architecture >= 80)
+        {
+            device.Precision = precision;
+            return device;
+        }
+        Assert.Contains("compute capability 8.0", Assert.Throws<DeviceException>(() => device.Precision = precision).Message);
+        device.Dispose();
+        return null;
+    }
+
     private static SampleInput F(Shape shape) => new(TensorType.Float(shape), -2, 2);
 
-    /// <summary>The op by one tile (null: the one that the device chooses), compared with float64.</summary>
-    private static byte[] Check(CudaDevice device, Op op, SampleInput[] inputs, int? tile, ulong seed = 1)
+    /// <summary>The op by one tile (null: the one that the device chooses), compared with float64 where the factors are rounded as the tile rounds them.</summary>
+    private static void Check(CudaDevice device, Op op, SampleInput[] inputs, int? tile, ulong seed = 1)
     {
+        var (product, a, b) = (op as MatMul ?? (op as FusedMatMul)?.Product, inputs[0].Type.Shape, inputs[1].Type.Shape);
+        if (tile is { } number)
+        {
+            // What it does not take goes to another, which has a test of its own.
+            var chosen = Gemm.Tiles[number];
+            if ((chosen.Whole && (a[^1] % 4 != 0 || b[^1] % 4 != 0)) || chosen.SharedBytes(product!.TransposeA, product.TransposeB) > device.Limits.SharedBytes) return;
+        }
         var c = new OpCase(op, inputs, Tolerance.Rounded, false);
-        byte[] actual = Run(device, c, tile, seed);
-        Forward.Compare(c, SampleData.Reference(c, SampleData.Inputs<double>(c, seed))[0], SampleData.Reference(c, SampleData.Inputs<float>(c, seed))[0], Single.Tensor(op.Infer(SampleData.Types(c))[0], actual));
-        return actual;
+        var exact = SampleData.Inputs<double>(c, seed);
+        var naive = SampleData.Inputs<float>(c, seed);
+        // Products without tiles keep float32.
+        bool rounds = product is null ? a[^1] > 4 : tile is not null || ((product.TransposeA ? a[^2] : a[^1]) > 4 && op.Infer(SampleData.Types(c))[0].Shape.Span[^2..].ToArray().Min() > 8);
+        for (int i = 0; i < 2 && rounds; i++)
+            for (int k = 0; k < naive[i].Floats.Length; k++)
+                if (device.Precision != Precision.Float32) exact[i].Floats[k] = naive[i].Floats[k] = Round(naive[i].Floats[k], device.Precision);
+        Forward.Compare(c, SampleData.Reference(c, exact)[0], SampleData.Reference(c, naive)[0], Single.Tensor(op.Infer(SampleData.Types(c))[0], Run(device, c, tile, seed)));
     }
+
+    /// <summary>The nearest number of 11 bits, halves away from zero, or of 8 bits, halves to even.</summary>
+    private static float Round(float x, Precision precision) =>
+        precision == Precision.BFloat16 ? Bfloat16.Round(x) : BitConverter.UInt32BitsToSingle((BitConverter.SingleToUInt32Bits(x) + 0x1000) & 0xFFFFE000);
 
     private static byte[] Run(CudaDevice device, OpCase c, int? tile, ulong seed)
     {
@@ -49,7 +79,8 @@ public sealed class GemmTests
     [CudaTheory, MemberData(nameof(Tiles))]
     public void Tile_agrees_with_the_reference_at_all_edges(int tile)
     {
-        using var device = new CudaDevice();
+        using var device = Device(Gemm.Tiles[tile].Precision);
+        if (device is null) return;
         // With whole lines and without; within a tile, at its edge and beyond; fewer terms than a tile has, as many, and more than there are stages.
         foreach (var (m, n, k) in new[] { (4, 4, 4), (64, 32, 32), (132, 68, 36), (40, 136, 160), (3, 5, 7), (65, 33, 31), (33, 129, 66), (1, 1, 0), (8, 20, 0) })
             foreach (var (op, a, b) in Products(m, n, k))
@@ -59,7 +90,8 @@ public sealed class GemmTests
     [CudaTheory, MemberData(nameof(Tiles))]
     public void Tile_does_what_follows_a_product(int tile)
     {
-        using var device = new CudaDevice();
+        using var device = Device(Gemm.Tiles[tile].Precision);
+        if (device is null) return;
         foreach (var (m, n, k) in new[] { (36, 40, 44), (17, 35, 9) })
         {
             foreach (var (residual, mask) in new[] { (false, true), (true, false), (true, true) })
@@ -129,10 +161,11 @@ public sealed class GemmTests
     }
 
     /// <summary>Long sums are cut into parts that are added in order, with every kind of product.</summary>
-    [CudaFact]
-    public void Long_sums_are_cut_into_parts()
+    [CudaTheory, InlineData(Precision.Float32), InlineData(Precision.TF32)]
+    public void Long_sums_are_cut_into_parts(Precision precision)
     {
-        using var device = new CudaDevice();
+        using var device = Device(precision);
+        if (device is null) return;
         foreach (var (m, n, k) in new[] { (36, 40, 1100), (17, 35, 1501), (1, 6, 2100), (7, 1, 2100), (70, 70, 1030) })
             foreach (var (op, a, b) in Products(m, n, k))
             {
@@ -150,8 +183,9 @@ public sealed class GemmTests
             foreach (var (op, a, b) in Products(m, n, k))
             {
                 var c = new OpCase(op, [F([2, .. a]), F([2, .. b])], Tolerance.Rounded, false);
-                foreach (var family in Enumerable.Range(0, Gemm.Tiles.Length).GroupBy(i => Gemm.Tiles[i].Slices))
+                foreach (var family in Enumerable.Range(0, Gemm.Tiles.Length).Where(i => Gemm.Tiles[i].Precision == Precision.Float32 || device.Limits.Architecture >= 80).GroupBy(i => (Gemm.Tiles[i].Slices, Gemm.Tiles[i].Precision)))
                 {
+                    device.Precision = family.Key.Precision;
                     byte[][] results = family.Select(i => Run(device, c, i, 2)).ToArray();
                     Assert.All(results, r => Assert.Equal(results[0], r));
                 }
@@ -159,10 +193,11 @@ public sealed class GemmTests
     }
 
     /// <summary>Rows with a matrix each: found by looking, or sorted first; by both kinds of tiles; with members that have no row.</summary>
-    [CudaFact]
-    public void Rows_find_their_members()
+    [CudaTheory, InlineData(Precision.Float32), InlineData(Precision.TF32), InlineData(Precision.BFloat16)]
+    public void Rows_find_their_members(Precision precision)
     {
-        using var device = new CudaDevice();
+        using var device = Device(precision);
+        if (device is null) return;
         foreach (bool transpose in new[] { false, true })
             foreach (var (members, m, n, k) in new[] { (10, 256, 36, 20), (10, 100, 23, 33), (300, 40, 8, 8), (700, 200, 12, 12), (3, 1100, 6, 9), (1500, 1030, 4, 8), (20, 1100, 104, 8), (21, 1025, 103, 7), (4, 70, 9, 2), (1, 64, 40, 16) })
             {
@@ -193,14 +228,16 @@ public sealed class GemmTests
     [CudaTheory, MemberData(nameof(Tiles))]
     public void Special_values_stay_in_their_rows_and_columns(int tile)
     {
-        using var device = new CudaDevice();
+        using var device = Device(Gemm.Tiles[tile].Precision);
+        if (device is null) return;
         var (m, n, k) = (37, 36, 33);
         foreach (var (op, shapeA, shapeB) in Products(m, n, k))
         {
             float[] a = new float[m * k], b = new float[k * n];
             Array.Fill(a, 1);
             Array.Fill(b, 1);
-            a[op.TransposeA ? 32 * m + 36 : 36 * k + 32] = float.NaN;
+            // As a GPU writes it: all bits set but the sign.
+            a[op.TransposeA ? 32 * m + 36 : 36 * k + 32] = BitConverter.Int32BitsToSingle(0x7FFFFFFF);
             b[op.TransposeB ? 35 * k + 32 : 32 * n + 35] = float.PositiveInfinity;
             Gemm.Choice = tile;
             byte[] bytes = Single.Run(device, op, [TensorType.Float(shapeA), TensorType.Float(shapeB)], [Bytes(a), Bytes(b)])[0];

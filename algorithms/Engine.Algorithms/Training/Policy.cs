@@ -39,6 +39,9 @@ public sealed class Policy : IDisposable
         return policy;
     }
 
+    /// <summary>The compiled policy, to explain or to count.</summary>
+    public Program Program => _program;
+
     /// <summary>S.</summary>
     public int ObservationSize { get; }
 

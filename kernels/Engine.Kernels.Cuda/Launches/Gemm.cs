@@ -4,15 +4,31 @@ namespace Engine.Kernels.Cuda.Launches;
 
 /// <summary>A kernel that computes a product tile by tile.</summary>
 /// <param name="Name">Of the function; _nn, _nt, _tn or _tt follows.</param>
+/// <param name="Precision">Of the factors.</param>
 /// <param name="Rows">Rows of its tile.</param>
 /// <param name="Columns">Columns of its tile.</param>
 /// <param name="Threads">Threads of a block.</param>
-/// <param name="SharedBytes">Dynamic shared memory.</param>
+/// <param name="Stages">Tiles of the operands that are in shared memory at once.</param>
 /// <param name="Slices">Chains that a sum is made of.</param>
 /// <param name="Whole">Whether it takes only matrices whose lines have a multiple of four elements.</param>
 /// <param name="Architecture">What it needs.</param>
-/// <param name="Rate">Share of the multiprocessor's multiply-adds that it reaches when enough warps run: instructions of the inner loop that are multiply-adds.</param>
-internal sealed record GemmTile(string Name, int Rows, int Columns, int Threads, int SharedBytes, int Slices, bool Whole, int Architecture, double Rate);
+/// <param name="Rate">Multiply-adds a cycle of a multiprocessor where enough warps run: what its units do, times the share of instructions or of cycles that its loop leaves to them.</param>
+internal sealed record GemmTile(string Name, Precision Precision, int Rows, int Columns, int Threads, int Stages, int Slices, bool Whole, int Architecture, double Rate)
+{
+    /// <summary>Dynamic shared memory: the operands' tiles, padded as gemm_ffma.cuh and gemm_tensor.cuh say, or the sums on their way out.</summary>
+    public int SharedBytes(bool transposeA, bool transposeB)
+    {
+        int sums = Precision != Precision.Float32 ? Rows * (Columns + 8) : Slices > 1 ? Slices * Rows * Columns : 0;
+        return sizeof(float) * Math.Max(Stages * (Side(Rows, transposeA) + Side(Columns, !transposeB)), sums);
+    }
+
+    private int Side(int size, bool rowsInner) => Precision switch
+    {
+        Precision.Float32 => size * Gemm.Depth,
+        Precision.TF32 => rowsInner ? Gemm.Depth * (size + 8) : size * Gemm.Depth,
+        _ => rowsInner ? Gemm.Depth * (size + 4) : size * (Gemm.Depth + 8),
+    };
+}
 
 /// <summary>
 /// How a batched matrix product is computed: which kernel, how its sums are cut, and the launches.
@@ -46,6 +62,8 @@ internal sealed class Gemm
         Float32("matmul_ffma_32x32_sliced", 32, 32, 128, 4, 4, true, 80, 0.65),
         Float32("matmul_ffma_64x32_sliced_any", 64, 32, 128, 3, 4, false, 80, 0.60),
         Float32("matmul_ffma_32x32_sliced_any", 32, 32, 128, 4, 4, false, 80, 0.55),
+        .. Tensor(Precision.TF32, "matmul_tf32", 500),
+        .. Tensor(Precision.BFloat16, "matmul_bf16", 700),
     ];
 
     private static readonly int? FromOutside = Environment.GetEnvironmentVariable("ENGINE_CUDA_GEMM") is { Length: > 0 } number
@@ -104,24 +122,40 @@ internal sealed class Gemm
         var forced = Choice is { } number && CanRun(Tiles[number]) ? Tiles[number] : null;
         if (_k <= FewTerms && forced is null) return Finish("outer product", Outer(), 1, 0);
         if (Math.Min(_m, _n) <= NarrowRows && forced is null) return Narrow();
-        bool big = IsBig(_m, _n, _k, _batches);
-        var candidates = Array.FindAll(Tiles, t => CanRun(t) && (t.Slices == 1) == big);
+        bool single = _limits.Precision != Precision.Float32 || IsBig(_m, _n, _k, _batches);
+        var candidates = Array.FindAll(Tiles, t => CanRun(t) && (t.Slices == 1) == single);
         // Before asynchronous copies there is one tile for all.
         if (candidates.Length == 0) candidates = [Tiles[0]];
         if (forced is not null) candidates = [forced];
         int parts = Parts(candidates[0].Slices == 1), depth = Round(_k, parts);
         parts = Math.Max(1, (_k + depth - 1) / depth);
         var best = candidates.MinBy(t => Cycles(t, depth, parts, _limits.Multiprocessors))!;
-        var launch = new KernelLaunch(best.Name + Suffix, new Dim3(checked((int)TilesOf(best)), 1, parts), new Dim3(best.Threads), [], best.SharedBytes);
+        var launch = new KernelLaunch(best.Name + Suffix, new Dim3(checked((int)TilesOf(best)), 1, parts), new Dim3(best.Threads), [], SharedBytes(best));
         return Finish(parts == 1 ? best.Name : string.Create(CultureInfo.InvariantCulture, $"{best.Name} x {parts}"), launch, parts, depth);
     }
 
     private string Suffix => (_transposeA ? "_t" : "_n") + (_transposeB ? "t" : "n");
 
-    private static GemmTile Float32(string name, int rows, int columns, int threads, int stages, int slices, bool whole, int architecture, double rate) =>
-        new(name, rows, columns, threads, sizeof(float) * Math.Max(stages * (rows + columns) * Depth, slices > 1 ? slices * rows * columns : 0), slices, whole, architecture, rate);
+    private static GemmTile Float32(string name, int rows, int columns, int threads, int stages, int slices, bool whole, int architecture, double share) =>
+        new(name, Precision.Float32, rows, columns, threads, stages, slices, whole, architecture, 128 * share);
 
-    private bool CanRun(GemmTile t) => t.Architecture <= _limits.Architecture && t.SharedBytes <= _limits.SharedBytes && (!t.Whole || IsWhole);
+    private static GemmTile[] Tensor(Precision precision, string name, double rate)
+    {
+        GemmTile Of(string size, int rows, int columns, int stages, bool whole, double share) => new($"{name}_{size}", precision, rows, columns, 128, stages, 1, whole, 80, rate * share);
+        return
+        [
+            Of("128x128", 128, 128, 3, true, 1),
+            Of("128x64", 128, 64, 3, true, 0.9),
+            Of("64x64", 64, 64, 4, true, 0.75),
+            Of("32x32", 32, 32, 4, true, 0.45),
+            Of("64x64_any", 64, 64, 4, false, 0.6),
+            Of("32x32_any", 32, 32, 4, false, 0.35),
+        ];
+    }
+
+    private int SharedBytes(GemmTile t) => t.SharedBytes(_transposeA, _transposeB);
+
+    private bool CanRun(GemmTile t) => t.Precision == _limits.Precision && t.Architecture <= _limits.Architecture && SharedBytes(t) <= _limits.SharedBytes && (!t.Whole || IsWhole);
 
     /// <summary>Lines of both operands begin at multiples of 16 bytes.</summary>
     private bool IsWhole => (_transposeA ? _m : _k) % 4 == 0 && (_transposeB ? _k : _n) % 4 == 0;
@@ -156,13 +190,17 @@ internal sealed class Gemm
 
     // ---- Which tile: by the device too
 
-    /// <summary>Predicted cycles: the multiprocessor with most tiles does them at the tile's rate, less if few warps run on it, and every tile begins and ends.</summary>
+    /// <summary>
+    /// Predicted cycles: the multiprocessor with most tiles does them at the tile's rate, less if few warps run on it, or at the rate of the second-level cache, 40 bytes a cycle;
+    /// and every tile begins and ends.
+    /// </summary>
     private double Cycles(GemmTile t, int depth, int parts, int multiprocessors)
     {
         double each = Math.Ceiling((double)TilesOf(t) * _batches * parts / multiprocessors);
-        int resident = Math.Max(1, Math.Min(228 * 1024 / (t.SharedBytes + 1024), 384 / t.Threads)), warps = (int)Math.Min(each, resident) * t.Threads / 32;
+        int resident = Math.Max(1, Math.Min(228 * 1024 / (SharedBytes(t) + 1024), 384 / t.Threads)), warps = (int)Math.Min(each, resident) * t.Threads / 32;
         double busy = Math.Min(1, 0.45 + 0.055 * warps);
-        return each * t.Rows * t.Columns * Math.Min(depth, _k) / (128 * t.Rate * busy) + 1200 * Math.Ceiling(each / resident) + 300 * each;
+        double multiply = t.Rows * t.Columns / (t.Rate * busy), fetch = (t.Rows + t.Columns) * sizeof(float) / 40.0;
+        return each * Math.Min(depth, _k) * Math.Max(multiply, fetch) + 1200 * Math.Ceiling(each / resident) + 300 * each;
     }
 
     // ---- Products without tiles

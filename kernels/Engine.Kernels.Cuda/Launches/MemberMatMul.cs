@@ -20,11 +20,21 @@ internal static class MemberMatMulLaunches
             return new CudaKernel("outer product", [new KernelLaunch("member_matmul_outer" + transpose, new Dim3(blocks), new Dim3(256), [a, b, member, mask, output, m, n, k, members])]);
         }
 
-        // As the product of the whole ensemble would be summed, so that the bits are those of its rows.
-        bool big = Gemm.IsBig(m, n, k, members), whole = k % 4 == 0 && (op.TransposeB ? k : n) % 4 == 0;
-        var (name, tile, threads, stages) = big ? ("member_matmul_64x64", 64, 64, 3) : ("member_matmul_32x32_sliced", 32, 128, 4);
+        // As the product of the whole ensemble would be summed, so that in float32 the bits are those of its rows.
+        bool big = Gemm.IsBig(m, n, k, members) || limits.Architecture < 80, whole = k % 4 == 0 && (op.TransposeB ? k : n) % 4 == 0;
+        var precision = limits.Precision;
+        var (name, tile, threads, shared) = (precision == Precision.Float32, big) switch
+        {
+            (true, true) => ("member_matmul_64x64", 64, 64, 3 * 2 * 64 * Gemm.Depth),
+            (true, false) => ("member_matmul_32x32_sliced", 32, 128, 4 * 2 * 32 * Gemm.Depth),
+            // At most 8 floats of padding a line.
+            (false, true) => ("member_matmul_64x64", 64, 128, 4 * 2 * 64 * (Gemm.Depth + 8)),
+            (false, false) => ("member_matmul_32x32", 32, 128, 4 * 2 * 32 * (Gemm.Depth + 8)),
+        };
+        if (precision != Precision.Float32) name = name.Replace("matmul", precision == Precision.TF32 ? "matmul_tf32" : "matmul_bf16", StringComparison.Ordinal);
         name += (whole ? "" : "_any") + transpose;
-        int stretches = (m + tile - 1) / tile, columns = (n + tile - 1) / tile, shared = sizeof(float) * (stages * 2 * tile * Gemm.Depth + tile + 1);
+        shared = sizeof(float) * (shared + tile + 1);
+        int stretches = (m + tile - 1) / tile, columns = (n + tile - 1) / tile;
         KernelLaunch Product(long tiles, KernelArgument list, KernelArgument order) =>
             new(name, new Dim3(checked((int)tiles), columns), new Dim3(threads), [a, b, member, mask, output, m, n, k, list, order], shared);
         if (m <= MostLookedThrough && (long)members * stretches <= MostTilesLookedThrough) return new CudaKernel(name, [Product((long)members * stretches, 0L, 0L)]);

@@ -282,7 +282,7 @@ DEVICE void mma_bf16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[
 #include "shim.h"
 #define UNROLL_BY(times)
 typedef unsigned char* SharedPlace;
-DEVICE SharedPlace shared_place(void* shared) { return static_cast<unsigned char*>(shared); }
+DEVICE SharedPlace shared_place(const void* shared) { return static_cast<unsigned char*>(const_cast<void*>(shared)); }
 #endif
 
 // ---- From here on the same text for the GPU and the processor
@@ -377,6 +377,18 @@ DEVICE float bf16_to_float(unsigned short x) { return as_float((int)((unsigned)x
 // Two as one word, the first in the lower half.
 DEVICE unsigned pack_bf16(float low, float high) { return (unsigned)float_to_bf16(low) | (unsigned)float_to_bf16(high) << 16; }
 
+// The same for mma_bf16: a NaN is any NaN.
+DEVICE unsigned to_bf16_pair(float low, float high)
+{
+#if defined(ENGINE_GPU) && __CUDA_ARCH__ >= 800
+    unsigned result;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(result) : "f"(high), "f"(low));
+    return result;
+#else
+    return pack_bf16(low, high);
+#endif
+}
+
 // The nearest float with 10 bits of fraction, halves away from zero (cvt.rna.tf32): what mma_tf32 takes. x - as_float(to_tf32(x)) is exact.
 DEVICE unsigned to_tf32(float x)
 {
@@ -388,6 +400,18 @@ DEVICE unsigned to_tf32(float x)
     unsigned bits = (unsigned)as_int(x);
     if ((bits & 0x7F800000u) == 0x7F800000u) return bits & 0x7FFFFFu ? 0x7FFFFFFFu : bits;
     return (bits + 0x1000u) & 0xFFFFE000u;
+#endif
+}
+
+// The same for mma_tf32, cheaper: the lower bits, which it ignores, are left as they come out.
+DEVICE unsigned to_tf32_operand(float x)
+{
+    unsigned bits = (unsigned)as_int(x);
+#ifdef ENGINE_GPU
+    asm("{ .reg .pred finite; .reg .f32 size; abs.f32 size, %1; setp.lt.f32 finite, size, 0f7F800000; @finite add.u32 %0, %0, 4096; }" : "+r"(bits) : "f"(x));
+    return bits;
+#else
+    return (bits & 0x7F800000u) == 0x7F800000u ? bits : bits + 0x1000u;
 #endif
 }
 

@@ -149,7 +149,7 @@ DEVICE GemmOperand gemm_operand(const float* x, int rows, int line, const int* i
 
 DEVICE const float* gemm_lines(const float* x, int lines, int bytes)
 {
-    return reinterpret_cast<const float*>(reinterpret_cast<const char*>(x) + (long long)lines * bytes);
+    return reinterpret_cast<const float*>(reinterpret_cast<const char*>(x) + (unsigned long long)(unsigned)lines * (unsigned)bytes);
 }
 
 // How a tile lies in shared memory, in lines, and how it is copied.

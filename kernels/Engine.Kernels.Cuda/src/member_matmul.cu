@@ -1,76 +1,13 @@
 // Products in which every row has a matrix of its own, one of an ensemble's: c[i] = a[i] b[member[i]], kept where mask[member[i], i] is above 0.
-// Rows of one member are gathered into tiles (gemm_ffma.cuh). A row's sums do not depend on the rows beside it.
+// A row's sums do not depend on the rows beside it. The entries _n take b [members, k, n], _t take [members, n, k].
 #include "gemm_ffma.cuh"
+#include "member_matmul.cuh"
 
-DEVICE int count_bits(unsigned x)
-{
-    x = x - (x >> 1 & 0x55555555u);
-    x = (x & 0x33333333u) + (x >> 2 & 0x33333333u);
-    return (int)(((x + (x >> 4)) & 0x0F0F0F0Fu) * 0x01010101u >> 24);
-}
-
-// The rows of tile `tile`, into index [Rows + 1]; returns how many there are. Without a list tile / stretches is a member and tile % stretches a stretch of Rows
-// of its rows, found by looking through all members; a list has for every tile its member, where it begins in `order`, and how many rows it has.
-template <int Rows> DEVICE int member_rows(int* index, const int* member, int m, int tile, const int* tiles, const int* order, int& e)
-{
-    if (tiles)
-    {
-        e = tiles[3 * tile];
-        int begin = tiles[3 * tile + 1], count = tiles[3 * tile + 2];
-        for (int i = thread_rank(); i < count; i += block_threads()) index[i] = order[begin + i];
-        syncthreads();
-        return count;
-    }
-    int stretches = (m + Rows - 1) / Rows, first;
-    e = tile / stretches;
-    first = (tile - e * stretches) * Rows;
-    if (warp_index() == 0)
-    {
-        int found = 0, lane = lane_index();
-        UNROLL_BY(8)
-        for (int begin = 0; begin < m; begin += 32)
-        {
-            int i = begin + lane;
-            bool is = i < m && member[i] == e;
-            unsigned votes = ballot(is);
-            int place = found + count_bits(votes & ((1u << lane) - 1u)) - first;
-            if (is && place >= 0 && place < Rows) index[place] = i;
-            found += count_bits(votes);
-        }
-        if (lane == 0) index[Rows] = max(0, min(Rows, found - first));
-    }
-    syncthreads();
-    return index[Rows];
-}
-
-#define MEMBER_PARAMETERS                                                                                                          \
-    (const float* a, const float* b, const int* member, const float* mask, float* c, int m, int n, int k, const int* tiles, const int* order)
-
-// Grid: tiles of rows; tiles of columns.
-template <typename F, bool TransposeB> DEVICE void member_matmul MEMBER_PARAMETERS
-{
-    DYNAMIC_SHARED(float, shared);
-    int* index = reinterpret_cast<int*>(shared + F::Floats); // with what lies before it, so that all of it is asked for at the launch
-    int e, rows = member_rows<F::BM>(index, member, m, (int)blockIdx.x, tiles, order, e);
-    if (rows == 0) return;
-    int column = (int)blockIdx.y * F::BN;
-    typename F::Sums sums;
-    typename F::Place place = gemm_place(typename F::Method());
-    gemm_sum<F>(sums, place, shared, gemm_operand(a, rows, k, index), gemm_operand(b + (long long)e * k * n, n, TransposeB ? k : n), 0, column, 0, k);
-    GemmOutput out;
-    out.bias = out.residual = nullptr;
-    out.mask = mask ? mask + (long long)e * m * n : mask;
-    out.c = c;
-    out.m = rows;
-    out.n = n;
-    out.relu = false;
-    out.vector = n % 4 == 0 && aligned16(c) && aligned16(out.mask);
-    gemm_write(typename F::Method(), sums, place, shared, out, 0, column, index);
-}
-
-#define MEMBER_MATMUL(name, threads, blocks, bm, bn, tm, tn, slices, stages, whole)                                                                                       \
-    KERNEL_BOUNDED(name##_n, threads, blocks, MEMBER_PARAMETERS) { member_matmul<Ffma<bm, bn, tm, tn, slices, stages, false, false, true, whole, true>, false>(a, b, member, mask, c, m, n, k, tiles, order); } \
-    KERNEL_BOUNDED(name##_t, threads, blocks, MEMBER_PARAMETERS) { member_matmul<Ffma<bm, bn, tm, tn, slices, stages, false, true, true, whole, true>, true>(a, b, member, mask, c, m, n, k, tiles, order); }
+#define MEMBER_MATMUL_ONE(name, threads, blocks, tb, bm, bn, tm, tn, slices, stages, whole) \
+    KERNEL_BOUNDED(name, threads, blocks, MEMBER_PARAMETERS) { member_matmul<Ffma<bm, bn, tm, tn, slices, stages, false, tb, true, whole, true>, tb> MEMBER_ARGUMENTS; }
+#define MEMBER_MATMUL(name, threads, blocks, ...)                        \
+    MEMBER_MATMUL_ONE(name##_n, threads, blocks, false, __VA_ARGS__)     \
+    MEMBER_MATMUL_ONE(name##_t, threads, blocks, true, __VA_ARGS__)
 
 MEMBER_MATMUL(member_matmul_32x32_sliced, 128, 4, 32, 32, 8, 4, 4, 4, true)
 MEMBER_MATMUL(member_matmul_32x32_sliced_any, 128, 4, 32, 32, 8, 4, 4, 4, false)
@@ -98,15 +35,7 @@ template <bool TransposeB> DEVICE void member_outer(const float* a, const float*
             sums[i] = fmaf(x, matrix[TransposeB ? (long long)j * k + term : (long long)term * n + j], sums[i]);
         }
     }
-    GemmOutput out;
-    out.bias = out.residual = nullptr;
-    out.mask = mask ? mask + (long long)e * m * n : mask;
-    out.c = c;
-    out.m = m;
-    out.n = n;
-    out.relu = false;
-    out.vector = n % 4 == 0 && aligned16(c) && aligned16(out.mask);
-    gemm_store(out, row, column, make_float4(sums[0], sums[1], sums[2], sums[3]));
+    gemm_store(member_output(mask, c, e, m, n, m), row, column, make_float4(sums[0], sums[1], sums[2], sums[3]));
 }
 
 KERNEL(member_matmul_outer_n, (const float* a, const float* b, const int* member, const float* mask, float* c, int m, int n, int k, int members)) { member_outer<false>(a, b, member, mask, c, m, n, k, members); }

@@ -38,7 +38,7 @@ public sealed class EndToEndTests : EngineProcess
         { "train edac --dataset builtin:pendulum --steps zero", "zero" },
         { "train edac --dataset builtin:pendulum --steps 0", "at least 1" },
         { "train edac --dataset builtin:pendulum --env Pendulum-v2", "Pendulum-v1" },
-        { "train edac --dataset builtin:pendulum --device cuda", "cpu" },
+        { "train edac --dataset builtin:pendulum --device tpu", "cpu" },
         { "train edac --dataset builtin:pendulum --threads 0", "1 to 1024" },
         { "train edac --dataset builtin:pendulum --bogus", "--bogus is not an option of train" },
         { "train edac --datset builtin:pendulum", "near it: --dataset" },
@@ -60,6 +60,11 @@ public sealed class EndToEndTests : EngineProcess
         { "datasets convert builtin:pendulum x.parquet", ".hdf5" },
         { "report nowhere", "no such folder" },
         { "export nowhere --output policy.onnx", ".safetensors" },
+        { "bench sacn", "near it: sac-n" },
+        { "bench sac-n 3x4x5", "--set" },
+        { "bench gemm 3x4", "MxKxN" },
+        { "bench gemm --policy", "no algorithm" },
+        { "bench bc --rounds 0", "at least 1" },
         { "completion tcsh", "bash" },
         { "nonsense", "nonsense" },
     };
@@ -125,6 +130,35 @@ public sealed class EndToEndTests : EngineProcess
         string engine = Path.Combine(AppContext.BaseDirectory, "engine.dll");
         using var bash = Process.Start(new ProcessStartInfo("/bin/bash", ["-c", $"engine() {{ dotnet '{engine}' \"$@\"; }}; source completion.sh; COMP_LINE='engine st'; COMP_POINT=9; _engine_complete; echo \"${{COMPREPLY[@]}}\""]) { RedirectStandardOutput = true, WorkingDirectory = Folder })!;
         Assert.Contains("study", bash.StandardOutput.ReadToEnd(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Bench_says_what_it_measured_as_json()
+    {
+        JsonObject[] Bench(params string[] arguments)
+        {
+            var (code, output, error) = Run(["bench", .. arguments, "--rounds", "2", "--json"]);
+            Assert.True(code == 0, error);
+            return output.TrimEnd('\n').Split('\n').Select(l => JsonNode.Parse(l)!.AsObject()).ToArray();
+        }
+        var update = Assert.Single(Bench("iql", "--set", "hidden_sizes=16", "--set", "batch_size=8"));
+        foreach (string number in new[] { "seconds", "seconds_10", "seconds_90", "nominal_gflop", "executed_gflop", "nominal_gflops", "executed_gflops", "gigabytes_per_second", "nominal_share_of_peak", "share_of_roofline", "arena_bytes", "peak_memory_bytes" })
+            Assert.True((double)update[number]! > 0, number);
+        Assert.Equal(16, ((string)update["digest"]!).Length);
+        Assert.Null(update["level"]);
+        var roofline = update["roofline"]!;
+        Assert.True((double)roofline["gflops"]! > 0);
+        Assert.Equal(["L1", "L2", "L3", "memory"], roofline["levels"]!.AsArray().Select(l => (string)l!["name"]!));
+        Assert.All(roofline["levels"]!.AsArray(), l => Assert.True((double)l!["read"]! > 0 && (double)l["copy"]! > 0 && (double)l["write"]! > 0 && (double)l["update"]! > 0));
+
+        var policy = Assert.Single(Bench("bc", "--policy", "--set", "hidden_sizes=16"))["latency"]!;
+        Assert.Equal((0, 5000), ((int)policy["allocated_bytes"]!, (int)policy["calls"]!));
+        Assert.True((double)policy["p999"]! >= (double)policy["p50"]! && (double)policy["p50"]! > 0);
+
+        var products = Bench("gemm", "8x4x16", "2x8x8x8", "--transpose-a");
+        Assert.Equal([2 * 8 * 4 * 16 / 1e9, 2 * 2 * 8 * 8 * 8 / 1e9], products.Select(p => (double)p["nominal_gflop"]!));
+        Assert.Equal("L1", (string)products[0]["level"]!);
+        Assert.Contains("multiply-add", Run("bench", "polyak", "64", "--rounds", "1", "--explain").Output, StringComparison.Ordinal);
     }
 
     [Fact]
