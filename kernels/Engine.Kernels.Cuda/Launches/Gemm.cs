@@ -141,9 +141,10 @@ internal sealed class Gemm
 
     private static GemmTile[] Tensor(Precision precision, string name, double rate)
     {
-        GemmTile Of(string size, int rows, int columns, int stages, bool whole, double share) => new($"{name}_{size}", precision, rows, columns, 128, stages, 1, whole, 80, rate * share);
+        GemmTile Of(string size, int rows, int columns, int stages, bool whole, double share) => new($"{name}_{size}", precision, rows, columns, rows == 256 ? 256 : 128, stages, 1, whole, 80, rate * share);
         return
         [
+            Of("256x128", 256, 128, 3, true, 1),
             Of("128x128", 128, 128, 3, true, 1),
             Of("128x64", 128, 64, 3, true, 0.9),
             Of("64x64", 64, 64, 4, true, 0.75),
@@ -169,7 +170,7 @@ internal sealed class Gemm
     /// <summary>Whether there is work for all multiprocessors in tiles whose threads take whole sums: 128 x 128 for each. Long sums can be cut into parts for that.</summary>
     internal static bool IsBig(int m, int n, int k, long batches) => (double)m * n * batches * Math.Max(1, k / 1024.0) >= Yardstick * 128.0 * 128.0 && m > 32 && n > 32;
 
-    /// <summary>Into how many parts the sums are cut: as many as make the yardstick's multiprocessors finish together, where a part has 512 terms at least.</summary>
+    /// <summary>Into how many parts the sums are cut, of 512 terms at least: as many as let the yardstick's multiprocessors finish soonest, with several blocks on each.</summary>
     private int Parts(bool big)
     {
         int rows = big ? (_m > 64 ? 128 : 64) : (_m > 32 ? 64 : 32), columns = big ? 64 : 32;
@@ -179,11 +180,14 @@ internal sealed class Gemm
         for (int parts = 1; parts <= Math.Clamp(_k / 512, 1, 32); parts++)
         {
             // Of every part a tile is written and read again: some 64 terms' time.
-            double time = Math.Ceiling(tiles * parts / Yardstick) * (Round(_k, parts) + (parts > 1 ? 64 : 0));
+            double each = Math.Ceiling(tiles * parts / Yardstick), time = each / Busy(4 * Math.Min(each, 3)) * (Round(_k, parts) + (parts > 1 ? 64 : 0));
             if (time < least * 0.97) (best, least) = (parts, time);
         }
         return best;
     }
+
+    /// <summary>Share of its rate that a multiprocessor reaches with so many warps.</summary>
+    private static double Busy(double warps) => Math.Min(1, 0.45 + 0.055 * warps);
 
     /// <summary>Terms of a part, a multiple of a tile's.</summary>
     private static int Round(int terms, int parts) => Math.Max(1, Blocks(Blocks(terms, parts), Depth)) * Depth;
@@ -191,16 +195,16 @@ internal sealed class Gemm
     // ---- Which tile: by the device too
 
     /// <summary>
-    /// Predicted cycles: the multiprocessor with most tiles does them at the tile's rate, less if few warps run on it, or at the rate of the second-level cache, 40 bytes a cycle;
-    /// and every tile begins and ends.
+    /// Predicted cycles: the multiprocessor with most tiles multiplies at the tile's rate, less if few warps run on it; it reads at most 64 bytes a cycle, and all together at most
+    /// 24 for each from the second-level cache; every tile begins and ends.
     /// </summary>
     private double Cycles(GemmTile t, int depth, int parts, int multiprocessors)
     {
-        double each = Math.Ceiling((double)TilesOf(t) * _batches * parts / multiprocessors);
+        double tiles = (double)TilesOf(t) * _batches * parts, each = Math.Ceiling(tiles / multiprocessors), terms = Math.Min(depth, _k);
         int resident = Math.Max(1, Math.Min(228 * 1024 / (SharedBytes(t) + 1024), 384 / t.Threads)), warps = (int)Math.Min(each, resident) * t.Threads / 32;
-        double busy = Math.Min(1, 0.45 + 0.055 * warps);
-        double multiply = t.Rows * t.Columns / (t.Rate * busy), fetch = (t.Rows + t.Columns) * sizeof(float) / 40.0;
-        return each * Math.Min(depth, _k) * Math.Max(multiply, fetch) + 1200 * Math.Ceiling(each / resident) + 300 * each;
+        double busy = Busy(warps), bytes = (t.Rows + t.Columns) * sizeof(float) * terms;
+        double multiply = each * t.Rows * t.Columns * terms / (t.Rate * busy), fetch = Math.Max(each * bytes / 64, tiles * bytes / (24.0 * multiprocessors));
+        return Math.Max(multiply, fetch) + 1200 * Math.Ceiling(each / resident) + 300 * each;
     }
 
     // ---- Products without tiles

@@ -1,8 +1,8 @@
 // A tile of a matrix product in float32: sums of fused multiply-adds, each thread TM x TN of them, in registers.
 //
-// A sum is one chain of multiply-adds over ascending terms. With Slices > 1 it is that many chains, of which chain s takes the
-// terms of which (term / 4) % Slices is s; they are added in order. So the bits of a product depend on Slices (and on
-// how the terms are cut among blocks), but not on the tile's size.
+// A sum is one chain of multiply-adds over ascending terms, or, with four slices, four chains, of which chain s takes the terms of
+// which term / 4 % 4 is s; they are added as (0 + 1) + (2 + 3). So the bits of a product depend on Slices (and on how the terms are cut
+// among blocks), but not on the tile's size.
 //
 // Per four terms a thread reads TM + TN chunks of 16 bytes from shared memory for 4 TM TN multiply-adds: 16 of them a read at 8x8,
 // what a multiprocessor with 128 lanes needs to be kept busy.
@@ -32,7 +32,7 @@ template <int BM_, int BN_, int TM_, int TN_, int Slices_, int Stages_, bool Tra
     static constexpr int Floats = Stages * StageFloats > (Slices > 1 ? Slices * BM * BN : 0) ? Stages * StageFloats : Slices * BM * BN;
     // Groups of four terms that are unrolled together: two, unless that takes more registers than there are.
     static constexpr int Unroll = !TransposeA && TransposeB && Slices == 1 ? 1 : 2;
-    static_assert(TM % 4 == 0 && TN % 4 == 0 && SliceThreads % 32 == 0 && GemmDepth / 4 % Slices == 0, "a thread's tile is of 4 x 4, a slice of warps");
+    static_assert(TM % 4 == 0 && TN % 4 == 0 && SliceThreads % 32 == 0 && (Slices == 1 || Slices == 4), "a thread's tile is of 4 x 4, a slice of warps");
 };
 
 // The rows of thread t of a side: t * 4 + i % 4 in each of T / 4 stretches of the tile.
@@ -166,6 +166,8 @@ template <typename F> DEVICE void gemm_multiply(FfmaMethod<F>, float (&sums)[F::
         gemm_ffma_group<F>(sums, tile_a, tile_b, place.row, place.column, group + place.slice);
 }
 
+DEVICE float4 add(float4 a, float4 b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
+
 // Adds the slices and writes the tile. `index`: null, or in shared memory the row of c of every row of the tile.
 template <typename F> DEVICE void gemm_write(FfmaMethod<F>, const float (&sums)[F::TM][F::TN], const FfmaPlace& place, float* shared, const GemmOutput& out, int row, int column, const int* index = nullptr)
 {
@@ -197,13 +199,10 @@ template <typename F> DEVICE void gemm_write(FfmaMethod<F>, const float (&sums)[
     UNROLL
     for (int chunk = thread_rank(); chunk < F::BM * F::BN / 4; chunk += F::Threads)
     {
-        float4 sum = *reinterpret_cast<const float4*>(shared + chunk * 4);
+        float4 slices[4];
         UNROLL
-        for (int s = 1; s < F::Slices; s++)
-        {
-            float4 x = *reinterpret_cast<const float4*>(shared + s * F::BM * F::BN + chunk * 4);
-            sum = make_float4(sum.x + x.x, sum.y + x.y, sum.z + x.z, sum.w + x.w);
-        }
+        for (int s = 0; s < 4; s++) slices[s] = *reinterpret_cast<const float4*>(shared + s * F::BM * F::BN + chunk * 4);
+        float4 sum = add(add(slices[0], slices[1]), add(slices[2], slices[3]));
         int r = row + chunk / (F::BN / 4);
         if (r >= out.m) continue;
         gemm_store(out, index ? index[r] : r, column + chunk % (F::BN / 4) * 4, sum);

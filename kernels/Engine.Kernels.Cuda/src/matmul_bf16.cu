@@ -11,6 +11,7 @@
     MATMUL_BF16_ONE(name##_tn, threads, blocks, true, false, __VA_ARGS__)    \
     MATMUL_BF16_ONE(name##_tt, threads, blocks, true, true, __VA_ARGS__)
 
+MATMUL_BF16(matmul_bf16_256x128, 256, 1, 256, 128, 64, 64, 3, true)
 MATMUL_BF16(matmul_bf16_128x128, 128, 2, 128, 128, 64, 64, 3, true)
 MATMUL_BF16(matmul_bf16_128x64, 128, 2, 128, 64, 64, 32, 3, true)
 MATMUL_BF16(matmul_bf16_64x64, 128, 3, 64, 64, 32, 32, 4, true)

@@ -11,6 +11,7 @@
     MATMUL_TF32_ONE(name##_tn, threads, blocks, true, false, __VA_ARGS__)    \
     MATMUL_TF32_ONE(name##_tt, threads, blocks, true, true, __VA_ARGS__)
 
+MATMUL_TF32(matmul_tf32_256x128, 256, 1, 256, 128, 64, 64, 3, true)
 MATMUL_TF32(matmul_tf32_128x128, 128, 2, 128, 128, 64, 64, 3, true)
 MATMUL_TF32(matmul_tf32_128x64, 128, 2, 128, 64, 64, 32, 3, true)
 MATMUL_TF32(matmul_tf32_64x64, 128, 3, 64, 64, 32, 32, 4, true)
