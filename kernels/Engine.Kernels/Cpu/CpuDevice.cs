@@ -6,6 +6,9 @@ namespace Engine.Kernels.Cpu;
 /// <summary>The processor: SIMD kernels on a fixed pool of threads. Results do not depend on the number of threads.</summary>
 public sealed class CpuDevice : Device
 {
+    // More than lies in a cache.
+    private const long LargeProduct = 32 << 20;
+
     /// <summary>A device with a pool of its own.</summary>
     /// <param name="threads">Threads that compute, the caller's included; 1 starts none.</param>
     public CpuDevice(int threads = 1)
@@ -40,11 +43,11 @@ public sealed class CpuDevice : Device
 
     /// <inheritdoc/>
     /// <remarks>A product is limited by arithmetic, and what is read beside it is not hidden behind that: measured, a mask or a sum by itself, streaming through memory, takes
-    /// less time, though more bytes. Products of one term are limited by memory already.</remarks>
+    /// less time, though more bytes. Products of one term are limited by memory already; and a large product may be written over its mask, which saves memory.</remarks>
     public override bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) =>
         Implements(op, inputs, outputs) && op switch
         {
-            FusedMatMul fused => inputs[0].Shape[fused.Product.TransposeA ? ^2 : ^1] == 1,
+            FusedMatMul fused => inputs[0].Shape[fused.Product.TransposeA ? ^2 : ^1] == 1 || outputs[0].Bytes >= LargeProduct,
             FusedReduce fused => ReduceKernel.KeepsThreadsBusy(fused, inputs),
             _ => true,
         };
@@ -68,7 +71,7 @@ internal sealed unsafe class CpuBuffer : Buffer
     public CpuBuffer(long bytes)
     {
         Bytes = bytes;
-        _memory = (byte*)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 64), 64);
+        _memory = CpuMemory.Allocate(bytes);
         NativeMemory.Clear(_memory, (nuint)Math.Max(bytes, 64));
     }
 
@@ -104,7 +107,7 @@ internal sealed unsafe class CpuBuffer : Buffer
 
     private void Free()
     {
-        NativeMemory.AlignedFree(_memory);
+        CpuMemory.Free(_memory);
         _memory = null;
     }
 }

@@ -155,8 +155,8 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
 
     private void GrowScratch()
     {
-        NativeMemory.AlignedFree(_scratch);
-        _scratch = (byte*)NativeMemory.AlignedAlloc((nuint)Math.Max(64, _scratchPerWorker * _threads), 64);
+        CpuMemory.Free(_scratch);
+        _scratch = CpuMemory.Allocate(_scratchPerWorker * _threads);
     }
 
     private static void Reset(Step[] steps)
@@ -183,7 +183,7 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
 
     private void Free()
     {
-        NativeMemory.AlignedFree(_scratch);
+        CpuMemory.Free(_scratch);
         NativeMemory.AlignedFree(_addresses);
         _scratch = null;
         _addresses = null;

@@ -46,7 +46,7 @@ public static unsafe class CpuRoofline
             {
                 long bytes = levels[i].Bytes / 4096 * 4096, n = bytes / sizeof(float);
                 int passes = (int)Math.Max(1, BytesARun / bytes);
-                float* memory = (float*)NativeMemory.AlignedAlloc((nuint)bytes, 4096);
+                float* memory = (float*)CpuMemory.Allocate(bytes);
                 NativeMemory.Fill(memory, (nuint)bytes, 1);
                 foreach (bool streams in new[] { false, true })
                 {
@@ -55,7 +55,7 @@ public static unsafe class CpuRoofline
                     Best(4 * i + 3, () => { for (int p = 0; p < passes; p++) Copy<L>(memory, memory + n / 2, n / 2, streams); return (double)bytes * passes; });
                     Best(4 * i + 4, () => { for (int p = 0; p < passes; p++) Update<L>(memory, n, streams); return 2.0 * bytes * passes; });
                 }
-                NativeMemory.AlignedFree(memory);
+                CpuMemory.Free(memory);
             }
         })).ToArray();
         foreach (var worker in workers) worker.Start();

@@ -34,5 +34,8 @@ public sealed record FusedMatMul(MatMul Product, bool Residual, bool Mask) : Op
     }
 
     /// <inheritdoc/>
+    public override bool CanOverwrite(int input, int output, ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => input >= 2;
+
+    /// <inheritdoc/>
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => Product.Flops(inputs[..2], outputs);
 }

@@ -13,7 +13,7 @@ public enum GemmEpilogue
     Bias = 2,
     /// <summary>x where x > 0, else +0; NaN stays NaN.</summary>
     Relu = 4,
-    /// <summary>Adds to what a matrix of C's layout holds, which must not overlap C.</summary>
+    /// <summary>Adds to what a matrix of C's layout holds, which may be C itself.</summary>
     Residual = 8,
     /// <summary>Keeps what lies where another matrix of C's layout is above 0; +0 elsewhere, and where that is NaN: what a rectifier does to a gradient.</summary>
     Mask = 16,

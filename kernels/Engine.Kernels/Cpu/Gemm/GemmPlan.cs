@@ -11,7 +11,7 @@ namespace Engine.Kernels.Cpu;
 /// The work is cut into <see cref="Chunks"/>, each a block of C over the whole of K. The cut and the order of every sum are
 /// functions of shape alone: results are bit-equal whoever runs the chunks, in any order. K is summed in blocks of at most
 /// 1024 (320 where A is transposed), each one chain of multiply-adds, which bounds the rounding error of long sums.
-/// C must not overlap A, B or bias.
+/// C must not overlap A, B or bias; it may be the residual or the mask.
 /// </remarks>
 public sealed unsafe class GemmPlan
 {
@@ -25,7 +25,13 @@ public sealed unsafe class GemmPlan
     // Elements of C in a chunk of a product with one term: it takes as long as writing them.
     private const int OuterChunk = 1 << 16;
 
-    private const int MaxChunkColumns = 256, MaxChunkRows = 1024;
+    // And those that are made before what lies beside them is read: they stay in the first-level cache.
+    private const int OuterStep = 1 << 12, MaxTileRows = 16;
+
+    private const int MinChunkColumns = 64, MaxChunkColumns = 128, MaxChunkRows = 1024, ManyChunks = 32, FewChunks = 8;
+
+    // Floats of B in a chunk: a part of a second-level cache of 1 MiB.
+    private const int MaxPacked = 96 << 10;
 
     private enum Path
     {
@@ -38,8 +44,8 @@ public sealed unsafe class GemmPlan
     private readonly SimdWidth width;
     private readonly Path path;
     private readonly int depth, depthBlocks, chunkRows, chunkColumns, columnChunks;
-    private readonly bool packWholePanels;
-    private readonly int packedFloats;
+    private readonly bool packWholePanels, besides;
+    private readonly int packedFloats, blockFloats;
 
     /// <summary>Plans for the widest vectors of this machine.</summary>
     /// <param name="m">Rows of C; 0 is allowed, as for n and k (k = 0 gives the epilogue of zero).</param>
@@ -51,13 +57,14 @@ public sealed unsafe class GemmPlan
     /// <param name="ldb">Distance of B's rows, as stored, in floats.</param>
     /// <param name="ldc">Distance of C's rows in floats.</param>
     /// <param name="epilogue">What is done to the product before it is written.</param>
+    /// <param name="batches">How many such products there are: of many, each need not be cut as small.</param>
     /// <exception cref="ArgumentOutOfRangeException">A size is negative or a distance less than its row's length.</exception>
-    public GemmPlan(int m, int n, int k, bool transposeA, bool transposeB, int lda, int ldb, int ldc, GemmEpilogue epilogue)
-        : this(m, n, k, transposeA, transposeB, lda, ldb, ldc, epilogue, Simd.Best)
+    public GemmPlan(int m, int n, int k, bool transposeA, bool transposeB, int lda, int ldb, int ldc, GemmEpilogue epilogue, int batches = 1)
+        : this(m, n, k, transposeA, transposeB, lda, ldb, ldc, epilogue, Simd.Best, batches)
     {
     }
 
-    internal GemmPlan(int m, int n, int k, bool transposeA, bool transposeB, int lda, int ldb, int ldc, GemmEpilogue epilogue, SimdWidth width)
+    internal GemmPlan(int m, int n, int k, bool transposeA, bool transposeB, int lda, int ldb, int ldc, GemmEpilogue epilogue, SimdWidth width, int batches = 1)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(m);
         ArgumentOutOfRangeException.ThrowIfNegative(n);
@@ -68,6 +75,7 @@ public sealed unsafe class GemmPlan
         (this.m, this.n, this.k, this.lda, this.ldb, this.ldc) = (m, n, k, lda, ldb, ldc);
         (this.transposeA, this.transposeB, this.epilogue, this.width) = (transposeA, transposeB, epilogue, width);
 
+        besides = (epilogue & (GemmEpilogue.Residual | GemmEpilogue.Mask)) != 0;
         path = m == 1 ? (transposeB ? Path.Dots : Path.CombineRows)
             : n == 1 ? (transposeA ? Path.CombineRows : Path.Dots)
             : k == 1 ? Path.Outer
@@ -93,20 +101,27 @@ public sealed unsafe class GemmPlan
                 _ => (MicroKernel128.MainRows, MicroKernel128.Columns),
             };
             chunkRows = Cut(m, MaxChunkRows, tileRows);
-            chunkColumns = Cut(n, MaxChunkColumns, tileColumns);
-            // More columns of chunks read A again, from cache; more rows of chunks pack B again, which costs more: a block becomes narrow, not low. Of 64 columns,
-            // two panels share what A costs to read.
-            while (chunkColumns > 64 && (long)chunkRows * chunkColumns > area + area / 2) chunkColumns = Cut(chunkColumns, chunkColumns / 2, tileColumns);
-            // Unless there would be too few chunks for some threads.
-            while (chunkRows > 300 && (long)chunkRows * chunkColumns > area + area / 2 && Parts(m, chunkRows) * Parts(n, chunkColumns) < 8) chunkRows = Cut(chunkRows, chunkRows / 2, tileRows);
+            chunkColumns = Cut(n, Math.Clamp(MaxPacked / Math.Max(1, depth) / tileColumns * tileColumns, MinChunkColumns, MaxChunkColumns), tileColumns);
+            // Unless there would be too few chunks for some threads. More columns of chunks read A again, more rows of chunks pack B again, which costs more: a chunk becomes narrow before it becomes low.
+            long Total() => (long)batches * Parts(m, chunkRows) * Parts(n, chunkColumns);
+            bool Large() => (long)chunkRows * chunkColumns > area + area / 2;
+            while (chunkColumns > MinChunkColumns && Large() && Total() < ManyChunks) chunkColumns = Cut(chunkColumns, chunkColumns / 2, tileColumns);
+            while (chunkRows > 300 && Large() && Total() < FewChunks) chunkRows = Cut(chunkRows, chunkRows / 2, tileRows);
             // Two passes over a panel of B, or more, repay its packing; a transposed B must be packed to be read at all.
             packWholePanels = transposeB || chunkRows > 2 * tileRows;
-            packedFloats = depth * tileColumns;
+            packedFloats = depth * (besides ? chunkColumns : tileColumns);
             ScratchBytes = sizeof(float) * (packedFloats + tileColumns + tileRows * tileColumns) + Alignment;
         }
         if (path == Path.Outer && transposeB) ScratchBytes = sizeof(float) * (long)n + Alignment;
         if (path == Path.Dots) ScratchBytes = sizeof(float) * (long)k + Alignment;
         if (m == 0 || n == 0) return;
+        if (besides)
+        {
+            // What is made before what lies beside it is read: of tiles a row of them, unless sums take several rounds.
+            blockFloats = (int)(ScratchBytes / sizeof(float) + 15) / 16 * 16;
+            int blockRows = path == Path.Outer ? Math.Clamp(OuterStep / n, 1, m) : path == Path.Tiles && depthBlocks == 1 ? Math.Min(m, MaxTileRows) : Math.Min(m, chunkRows);
+            ScratchBytes = sizeof(float) * (blockFloats + (long)blockRows * Math.Min(n, chunkColumns)) + Alignment;
+        }
         columnChunks = Parts(n, chunkColumns);
         Chunks = checked(Parts(m, chunkRows) * columnChunks);
     }
@@ -145,35 +160,62 @@ public sealed unsafe class GemmPlan
     internal void RunRows(int rows, float* a, float* b, float* c, float* mask, byte* scratch)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, m);
-        Run(0, rows, 0, n, a, b, c, null, null, mask, (float*)(((nint)scratch + Alignment - 1) & -Alignment));
+        float* aligned = (float*)(((nint)scratch + Alignment - 1) & -Alignment);
+        for (int row = 0; row < rows; row += chunkRows)
+            for (int column = 0; column < n; column += chunkColumns) Run(row, Math.Min(chunkRows, rows - row), column, Math.Min(chunkColumns, n - column), a, b, c, null, null, mask, aligned);
     }
 
-    private void Run(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, float* residual, float* mask, float* aligned)
+    private void Run(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, float* residual, float* mask, float* scratch)
+    {
+        if ((epilogue & GemmEpilogue.Residual) == 0) residual = null;
+        if ((epilogue & GemmEpilogue.Mask) == 0) mask = null;
+        if (path == Path.Tiles)
+        {
+            if (width == SimdWidth.V512) Tiles<MicroKernel512>(row, rows, column, columns, a, b, c, bias, residual, mask, scratch);
+            else if (width == SimdWidth.V256) Tiles<MicroKernel256>(row, rows, column, columns, a, b, c, bias, residual, mask, scratch);
+            else Tiles<MicroKernel128>(row, rows, column, columns, a, b, c, bias, residual, mask, scratch);
+            return;
+        }
+        if (!besides)
+        {
+            Product(row, rows, column, columns, a, b, c, ldc, bias, scratch);
+            return;
+        }
+        float* block = scratch + blockFloats;
+        int step = path == Path.Outer ? Math.Clamp(OuterStep / n, 1, rows) : rows;
+        for (int end = row + rows; row < end; row += step)
+        {
+            rows = Math.Min(step, end - row);
+            if ((epilogue & GemmEpilogue.Accumulate) != 0) Copy(c + (nint)row * ldc + column, ldc, block, columns, rows, columns);
+            Product(row, rows, column, columns, a, b, block - ((nint)row * columns + column), columns, bias, scratch);
+            Beside(row, rows, column, columns, block, c, residual, mask);
+        }
+    }
+
+    private void Product(int row, int rows, int column, int columns, float* a, float* b, float* c, int ldc, float* bias, float* scratch)
     {
         switch (path, width)
         {
-            case (Path.Tiles, SimdWidth.V512): Tiles<MicroKernel512>(row, rows, column, columns, a, b, c, bias, aligned); break;
-            case (Path.Tiles, SimdWidth.V256): Tiles<MicroKernel256>(row, rows, column, columns, a, b, c, bias, aligned); break;
-            case (Path.Tiles, _): Tiles<MicroKernel128>(row, rows, column, columns, a, b, c, bias, aligned); break;
-            case (Path.Outer, SimdWidth.V512): Outer<Lanes512>(row, rows, a, b, c, bias, aligned); break;
-            case (Path.Outer, SimdWidth.V256): Outer<Lanes256>(row, rows, a, b, c, bias, aligned); break;
-            case (Path.Outer, _): Outer<Lanes128>(row, rows, a, b, c, bias, aligned); break;
-            case (_, SimdWidth.V512): Vectors<Lanes512>(row + column, rows * columns, a, b, c, bias, aligned); break;
-            case (_, SimdWidth.V256): Vectors<Lanes256>(row + column, rows * columns, a, b, c, bias, aligned); break;
-            default: Vectors<Lanes128>(row + column, rows * columns, a, b, c, bias, aligned); break;
+            case (Path.Outer, SimdWidth.V512): Outer<Lanes512>(row, rows, a, b, c, ldc, bias, scratch); break;
+            case (Path.Outer, SimdWidth.V256): Outer<Lanes256>(row, rows, a, b, c, ldc, bias, scratch); break;
+            case (Path.Outer, _): Outer<Lanes128>(row, rows, a, b, c, ldc, bias, scratch); break;
+            case (_, SimdWidth.V512): Vectors<Lanes512>(row + column, rows * columns, a, b, c, ldc, bias, scratch); break;
+            case (_, SimdWidth.V256): Vectors<Lanes256>(row + column, rows * columns, a, b, c, ldc, bias, scratch); break;
+            default: Vectors<Lanes128>(row + column, rows * columns, a, b, c, ldc, bias, scratch); break;
         }
-        if ((epilogue & GemmEpilogue.Residual) == 0) residual = null;
-        if ((epilogue & GemmEpilogue.Mask) == 0) mask = null;
-        if (residual is null && mask is null) return;
-        // The block is in the second-level cache, and what lies beside it is read row by row, as the memory likes it. Reading both in the tiles, in pieces too short
-        // for the hardware to foresee, took longer than an operation of its own.
-        for (int i = row; i < row + rows; i++)
+    }
+
+    /// <summary>Takes a block [rows, columns] to its place in C with what lies beside it there, read row by row, as the memory likes it; null leaves either out. Reading that in the tiles, in pieces too short
+    /// for the hardware to foresee, took longer than an operation of its own. C may be what lies beside it.</summary>
+    private void Beside(int row, int rows, int column, int columns, float* block, float* c, float* residual, float* mask)
+    {
+        for (int i = 0; i < rows; i++, block += columns)
         {
-            nint at = (nint)i * ldc + column;
+            nint at = (nint)(row + i) * ldc + column;
             float* add = residual is null ? null : residual + at, keep = mask is null ? null : mask + at;
-            if (width == SimdWidth.V512) GemmBeside<Lanes512>.Apply(c + at, add, keep, columns);
-            else if (width == SimdWidth.V256) GemmBeside<Lanes256>.Apply(c + at, add, keep, columns);
-            else GemmBeside<Lanes128>.Apply(c + at, add, keep, columns);
+            if (width == SimdWidth.V512) GemmBeside<Lanes512>.Apply(block, c + at, add, keep, columns);
+            else if (width == SimdWidth.V256) GemmBeside<Lanes256>.Apply(block, c + at, add, keep, columns);
+            else GemmBeside<Lanes128>.Apply(block, c + at, add, keep, columns);
         }
     }
 
@@ -186,69 +228,73 @@ public sealed unsafe class GemmPlan
         return Math.Max(unit, (part + unit - 1) / unit * unit);
     }
 
-    private void Tiles<TKernel>(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, float* scratch)
+    private void Tiles<TKernel>(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, float* residual, float* mask, float* scratch)
         where TKernel : IMicroKernel
     {
-        int tileColumns = TKernel.Columns;
+        int tileColumns = TKernel.Columns, full = columns / tileColumns * tileColumns;
         float* packed = scratch, tile = packed + packedFloats, paddedBias = tile + TKernel.MainRows * tileColumns;
         (nint aRow, nint aStep) = transposeA ? (1, lda) : (lda, 1);
         a += row * aRow;
-        c += (nint)row * ldc + column;
-        int full = columns / tileColumns * tileColumns;
+        float* corner = c + (nint)row * ldc + column;
         if ((epilogue & GemmEpilogue.Bias) != 0)
         {
             bias += column;
             for (int j = 0; j < tileColumns; j++) paddedBias[j] = full + j < columns ? bias[full + j] : 0;
         }
-        for (int block = 0; block < depthBlocks; block++)
+        // A panel of B goes over all rows of A. With something beside C all panels go over a row of tiles, whose block is then in the first-level cache; where sums take several rounds the block
+        // holds all rows.
+        int together = besides ? columns : tileColumns;
+        float* sums = besides ? scratch + blockFloats : corner;
+        int ldSums = besides ? columns : ldc;
+        for (int round = 0; round < depthBlocks; round++)
         {
-            // Later blocks add to what the first left in C; the bias and the rectifier wait for the last.
-            int p = block * depth, terms = Math.Min(depth, k - p);
+            // Later rounds add to what the first left; the bias and the rectifier wait for the last.
+            int p = round * depth, terms = Math.Min(depth, k - p), following = Math.Min(depth, k - p - terms);
+            bool last = round == depthBlocks - 1;
             GemmEpilogue mode = epilogue;
-            if (block > 0) mode |= GemmEpilogue.Accumulate;
-            if (block < depthBlocks - 1) mode &= GemmEpilogue.Accumulate;
-            float* aBlock = a + p * aStep;
-            int following = Math.Min(depth, k - p - terms);
-            bool fetchAhead = transposeA && following > 0;
-            for (int j = 0; j < columns; j += tileColumns)
+            if (round > 0) mode |= GemmEpilogue.Accumulate;
+            if (!last) mode &= GemmEpilogue.Accumulate;
+            for (int first = 0; first < columns; first += together)
             {
-                int present = Math.Min(tileColumns, columns - j);
-                float* panel = packed;
-                nint panelStep = tileColumns;
-                float* source = transposeB ? b + (nint)(column + j) * ldb + p : b + (nint)p * ldb + column + j;
-                if (transposeB) GemmPacking.Columns(source, ldb, terms, present, tileColumns, panel);
-                else if (packWholePanels || present < tileColumns) GemmPacking.Rows(source, ldb, terms, present, tileColumns, panel);
-                else
+                int end = Math.Min(columns, first + together);
+                for (int j = first; j < end; j += tileColumns) Pack(packed + (nint)(j - first) * depth, b, p, terms, column + j, Math.Min(tileColumns, columns - j), tileColumns);
+                float* aTile = a + p * aStep;
+                for (int done = 0, height; done < rows; done += height, aTile += height * aRow)
                 {
-                    panel = source;
-                    panelStep = ldb;
+                    height = TKernel.RowsAt(rows - done);
+                    if (transposeA && following > 0 && first == 0)
+                        FetchAhead(a + p * aStep, depth + (int)((long)done * following / rows), depth + (int)((long)(done + height) * following / rows), rows);
+                    float* target = besides && depthBlocks == 1 ? sums : sums + (nint)done * ldSums;
+                    if (besides && round == 0 && (mode & GemmEpilogue.Accumulate) != 0) Copy(corner + (nint)done * ldc, ldc, target, ldSums, height, columns);
+                    for (int j = first; j < end; j += tileColumns)
+                    {
+                        float* panel = packed + (nint)(j - first) * depth;
+                        nint panelStep = tileColumns;
+                        if (j < full)
+                        {
+                            if (!packWholePanels)
+                            {
+                                panel = b + (nint)p * ldb + column + j;
+                                panelStep = ldb;
+                            }
+                            TKernel.Run(height, terms, aTile, aRow, aStep, panel, panelStep, target + j, ldSums, mode, bias + j);
+                            continue;
+                        }
+                        if ((mode & GemmEpilogue.Accumulate) != 0) Copy(target + j, ldSums, tile, tileColumns, height, columns - j);
+                        TKernel.Run(height, terms, aTile, aRow, aStep, panel, tileColumns, tile, tileColumns, mode, paddedBias);
+                        Copy(tile, tileColumns, target + j, ldSums, height, columns - j);
+                    }
+                    if (besides && last) Beside(row + done, height, column, columns, target, c, residual, mask);
                 }
-
-                float* aTile = aBlock, cTile = c + j;
-                if (present == tileColumns)
-                    for (int left = rows; left > 0;)
-                    {
-                        int height = TKernel.RowsAt(left);
-                        if (fetchAhead && j == 0)
-                            FetchAhead(aBlock, depth + (int)((long)(rows - left) * following / rows), depth + (int)((long)(rows - left + height) * following / rows), rows);
-                        TKernel.Run(height, terms, aTile, aRow, aStep, panel, panelStep, cTile, ldc, mode, bias + j);
-                        aTile += height * aRow;
-                        cTile += (nint)height * ldc;
-                        left -= height;
-                    }
-                else
-                    for (int left = rows; left > 0;)
-                    {
-                        int height = TKernel.RowsAt(left);
-                        if ((mode & GemmEpilogue.Accumulate) != 0) Copy(cTile, ldc, tile, tileColumns, height, present);
-                        TKernel.Run(height, terms, aTile, aRow, aStep, panel, panelStep, tile, tileColumns, mode, paddedBias);
-                        Copy(tile, tileColumns, cTile, ldc, height, present);
-                        aTile += height * aRow;
-                        cTile += (nint)height * ldc;
-                        left -= height;
-                    }
             }
         }
+    }
+
+    /// <summary>A panel of B: terms [p, p + terms) of some columns, if it is worth packing.</summary>
+    private void Pack(float* panel, float* b, int p, int terms, int column, int present, int tileColumns)
+    {
+        if (transposeB) GemmPacking.Columns(b + (nint)column * ldb + p, ldb, terms, present, tileColumns, panel);
+        else if (packWholePanels || present < tileColumns) GemmPacking.Rows(b + (nint)p * ldb + column, ldb, terms, present, tileColumns, panel);
     }
 
     /// <summary>Asks for rows [from, to) of a transposed A. A tile reads them in pieces too short and too far apart for the
@@ -266,7 +312,7 @@ public sealed unsafe class GemmPlan
             Unsafe.CopyBlockUnaligned(target, source, (uint)columns * sizeof(float));
     }
 
-    private void Outer<T>(int row, int rows, float* a, float* b, float* c, float* bias, float* scratch) where T : unmanaged, ILanes<T>
+    private void Outer<T>(int row, int rows, float* a, float* b, float* c, int ldc, float* bias, float* scratch) where T : unmanaged, ILanes<T>
     {
         if (transposeB && ldb != 1)
         {
@@ -276,7 +322,7 @@ public sealed unsafe class GemmPlan
         OuterProduct<T>.Run(row, row + rows, n, a, transposeA ? 1 : lda, b, c, ldc, epilogue, bias);
     }
 
-    private void Vectors<T>(int from, int count, float* a, float* b, float* c, float* bias, float* scratch) where T : unmanaged, ILanes<T>
+    private void Vectors<T>(int from, int count, float* a, float* b, float* c, int ldc, float* bias, float* scratch) where T : unmanaged, ILanes<T>
     {
         // m == 1: A is the vector and C a row; else n == 1: B is the vector and C a column, whose one bias all rows share.
         bool row = m == 1;

@@ -40,7 +40,7 @@ internal sealed unsafe class MatMulKernel : CpuKernel
         }
         _c = (long)m * n;
         _batches = _a.Length;
-        _plan = new GemmPlan(m, n, k, transposeA, transposeB, a[^1], b[^1], n, epilogue);
+        _plan = new GemmPlan(m, n, k, transposeA, transposeB, a[^1], b[^1], n, epilogue, Math.Max(1, _batches));
         Chunks = Math.Max(1, _batches * _plan.Chunks);
         ScratchBytes = _plan.ScratchBytes;
     }

@@ -56,7 +56,7 @@ public sealed unsafe class GemmPlanTests
             return buffer;
         }
 
-        public float[] Run(SimdWidth width, GemmEpilogue epilogue = GemmEpilogue.None, int shuffle = 0, float[]? start = null)
+        public float[] Run(SimdWidth width, GemmEpilogue epilogue = GemmEpilogue.None, int shuffle = 0, float[]? start = null, GemmEpilogue over = GemmEpilogue.None)
         {
             var plan = new GemmPlan(M, N, K, TransposeA, TransposeB, Lda, Ldb, Ldc, epilogue, width);
             using var scratch = new GuardedBuffer<byte>((int)plan.ScratchBytes, 3);
@@ -68,7 +68,7 @@ public sealed unsafe class GemmPlanTests
             foreach (int chunk in order)
             {
                 scratch.Span.Fill((byte)0xFF);
-                plan.RunChunk(chunk, A.Pointer, B.Pointer, C.Pointer, Bias.Pointer, Residual.Pointer, Mask.Pointer, scratch.Pointer);
+                plan.RunChunk(chunk, A.Pointer, B.Pointer, C.Pointer, Bias.Pointer, over == GemmEpilogue.Residual ? C.Pointer : Residual.Pointer, over == GemmEpilogue.Mask ? C.Pointer : Mask.Pointer, scratch.Pointer);
             }
             string what = $"{this} {width} {epilogue}";
             A.Check();
@@ -188,6 +188,24 @@ public sealed unsafe class GemmPlanTests
                         if ((epilogue & GemmEpilogue.Mask) != 0 && !(test.Mask.Span[at] > 0)) expected[i] = 0;
                     }
                     Bits.Equal(expected, test.Run(width, epilogue, start: start), $"{test} {width} {epilogue}");
+                }
+        }
+    }
+
+    [Theory, MemberData(nameof(Transposes))]
+    public void C_may_be_what_lies_beside_it(bool transposeA, bool transposeB)
+    {
+        foreach ((int m, int n, int k) in new[] { (1, 77, 33), (77, 1, 33), (45, 300, 9), (1301, 70, 67), (300, 45, 1), (29, 64, 700), (40, 150, 2100) })
+        {
+            using var test = new Case(m, n, k, transposeA, transposeB, 2);
+            foreach (SimdWidth width in Widths.All)
+                foreach (var over in new[] { GemmEpilogue.Residual, GemmEpilogue.Mask })
+                {
+                    var beside = over == GemmEpilogue.Mask ? test.Mask : test.Residual;
+                    float[] start = new float[m * n];
+                    for (int i = 0; i < start.Length; i++) start[i] = beside.Span[i / n * test.Ldc + i % n];
+                    const GemmEpilogue all = GemmEpilogue.BiasRelu | GemmEpilogue.Residual | GemmEpilogue.Mask;
+                    Bits.Equal(test.Run(width, all), test.Run(width, all, start: start, over: over, shuffle: 1), $"{test} {width} over {over}");
                 }
         }
     }
