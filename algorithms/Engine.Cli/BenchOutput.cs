@@ -42,6 +42,7 @@ internal sealed record Measurement(Workload Workload, double[] Times, Latency? L
         {
             ["work"] = Workload.Name,
             ["device"] = device.Description,
+            ["precision"] = device.Precision.Name(),
             ["seconds"] = Median,
             ["seconds_10"] = Low,
             ["seconds_90"] = High,

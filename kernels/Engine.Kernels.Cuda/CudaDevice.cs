@@ -121,15 +121,15 @@ public sealed unsafe class CudaDevice : Device
     /// <summary>What the GPU can do, and the precision that was chosen for it.</summary>
     public CudaLimits Limits { get; private set; }
 
-    /// <summary>How precisely products of matrices are computed by what is loaded from now on. Default: float32.</summary>
+    /// <inheritdoc/>
     /// <exception cref="DeviceException">The GPU has no tensor cores for it.</exception>
-    public Precision Precision
+    public override Precision Precision
     {
         get => Limits.Precision;
         set
         {
             if (value != Precision.Float32 && Limits.Architecture < 80)
-                throw new DeviceException($"precision {value} needs a GPU of compute capability 8.0 or above; {Description}");
+                throw new DeviceException($"precision {value.Name()} needs a GPU of compute capability 8.0 or above; {Description}");
             Limits = Limits with { Precision = value };
         }
     }
@@ -152,7 +152,7 @@ public sealed unsafe class CudaDevice : Device
 
     /// <inheritdoc/>
     public override string Description =>
-        string.Create(CultureInfo.InvariantCulture, $"{_name}, compute capability {Limits.Architecture / 10}.{Limits.Architecture % 10}, {Limits.Multiprocessors} multiprocessors, CUDA {DriverVersion}");
+        string.Create(CultureInfo.InvariantCulture, $"{_name}, compute capability {Limits.Architecture / 10}.{Limits.Architecture % 10}, {Limits.Multiprocessors} multiprocessors, CUDA {DriverVersion}{(Precision == Precision.Float32 ? "" : $", products in {Precision.Name()}")}");
 
     internal CudaModules Modules { get; }
 
