@@ -50,7 +50,7 @@ internal static class BenchCommand
                 if (parse.GetValue(policy) || parse.GetValue(set)!.Length > 0) throw new SettingsException($"{name} is no algorithm: it takes neither --policy nor --set");
                 workloads = (given.Length > 0 ? given : OpWorkload.Shapes(name)).Select(shape => new OpWorkload(name, shape, device, parse.GetValue(transposeA), parse.GetValue(transposeB)));
             }
-            var results = workloads.Select(workload => Measurement.Of(workload, n)).ToList();
+            var results = workloads.Select(workload => Measurement.Of(workload, n, device)).ToList();
             // The limits of a GPU are not measured.
             var roof = device is CpuDevice cpu ? CpuRoofline.Measure(cpu.Threads) : null;
             foreach (var result in results)

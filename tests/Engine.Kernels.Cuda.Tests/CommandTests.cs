@@ -69,6 +69,8 @@ public sealed class CommandTests : EngineProcess
         Assert.True(benched == 0, benchError);
         Assert.Contains("median", text, StringComparison.Ordinal);
         Assert.Contains("matmul", text, StringComparison.Ordinal);
+        var counts = JsonNode.Parse(Run("bench", "td3-bc", "--set", "hidden_sizes=16,16", "--set", "batch_size=32", "--rounds", "2", "--device", "cuda", "--json").Output)!;
+        Assert.Equal((1.0, 0.0, 0.0), ((double)counts["graph_launches"]!, (double)counts["kernel_launches"]!, (double)counts["host_waits"]!));
 
         Assert.Equal(0, Run("verify", Path.Combine(AppContext.BaseDirectory, "fixtures", "bc"), "--device", "cuda", "--quiet").Code);
 
