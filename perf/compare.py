@@ -64,7 +64,7 @@ class Side:
         if why:
             if not self.peer:
                 sys.exit(f"{typed}\n{why}")
-            print(f"{typed}\n{why}", file=sys.stderr)
+            print("\n".join([typed, *why.splitlines()[-30:]]), file=sys.stderr)
             self.out = True
             failed.append(self.label)
             row(f"{self.label} FAILED", why.splitlines()[-1].replace("|", "/")[:200])
