@@ -29,6 +29,7 @@ ROOT = PERF.parent
 BUILT = PERF / "out" / "engine" / "engine"
 PEERS = PERF / "peers"
 CORES = {"": "unset", "SkylakeX": "SkylakeX"}  # OPENBLAS_CORETYPE: the faster of the two is the peer
+INDUCTOR = {"TORCHINDUCTOR_CACHE_DIR": str(Path(tempfile.gettempdir()) / "engine-inductor")}  # compiled once, not in every round
 
 options = None
 commands = []  # as they could be typed, for the results
@@ -119,7 +120,7 @@ def pytorch(algorithm, *arguments, samples=40, warmup=5):
     command = [options.python, PEERS / "pytorch.py", *shared, "--threads", options.threads]
     sides = [Side(f"PyTorch ({name})", command, environment={"OPENBLAS_CORETYPE": core} if core else {}) for core, name in cores().items()]
     if options.compile and algorithm != "edac":
-        sides.append(Side("PyTorch (compiled)", [*command, "--compile"]))
+        sides.append(Side("PyTorch (compiled)", [*command, "--compile"], environment=INDUCTOR))
     if options.jax and algorithm in ("sac-n", "edac"):
         sides.append(Side("JAX", [options.jax, PEERS / "jax_updates.py", *shared]))
     return sides
@@ -375,7 +376,7 @@ def gpu_peers(algorithm, precision, *arguments):
         if "compiled" in mode and algorithm == "edac":
             continue  # torch.compile does not differentiate twice
         flags = {"eager": [], "graph": ["--graph"], "compiled": ["--compile"], "compiled-graph": ["--compile", "--graph"]}[mode]
-        sides.append(Side(f"PyTorch {mode}", [*command, *flags], environment={"TORCHINDUCTOR_CACHE_DIR": "/tmp/engine-inductor"} if "--compile" in flags else {}))
+        sides.append(Side(f"PyTorch {mode}", [*command, *flags], environment=INDUCTOR if "--compile" in flags else {}))
     for together in (1, 8) if options.jax else ():
         sides.append(Side(f"JAX {together} a call", [options.jax, PEERS / "jax_updates.py", algorithm, *shared, "--together", together]))
     return sides

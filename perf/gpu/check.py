@@ -45,12 +45,16 @@ class Stage:
 
     def __init__(self, name, limit):
         self.name, self.end = name, time.monotonic() + limit
-        self.log = open(options.out / f"{name}.log", "w", buffering=1)
+        self.log = open(options.out / f"{name}.log", "w+")
         self.done, self.failures, self.skipped = 0, [], []
 
     def say(self, text):
         print(f"  {text}", flush=True)
-        self.log.write(text + "\n")
+        self.write(text + "\n")
+
+    def write(self, text):
+        self.log.write(text)
+        self.log.flush()
 
     def run(self, command, environment=None, limit=None, check=True):
         """What a command prints, in the log too. Failed if its exit code is not 0 or it takes too long."""
@@ -61,21 +65,23 @@ class Stage:
         command = [str(c) for c in command]
         typed = " ".join([f"{k}={v}" for k, v in (environment or {}).items()] + command)
         seconds = min(self.end - time.monotonic(), limit or 1e9)
-        self.log.write(f"$ {typed}\n")
+        self.write(f"$ {typed}\n")
         if seconds <= 0:
             raise TimeoutError(f"no time is left for {typed}")
-        start = time.monotonic()
-        with tempfile.TemporaryFile("w+") as output:
-            process = subprocess.Popen(command, env=variables, stdout=output, stderr=subprocess.STDOUT, cwd=KIT, start_new_session=True)
-            try:
-                code = process.wait(seconds)
-            except subprocess.TimeoutExpired:
+        start, at = time.monotonic(), os.fstat(self.log.fileno()).st_size
+        # Straight into the log: what was printed stays even if all of this is killed.
+        process = subprocess.Popen(command, env=variables, stdout=self.log, stderr=subprocess.STDOUT, cwd=options.out, start_new_session=True)
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # its own session, with what it started
                 process.wait()
-                code = None
-            output.seek(0)
-            text = output.read()
-        self.log.write(f"{text}[{'ended after its limit' if code is None else f'exit code {code}'}, {time.monotonic() - start:.1f} s]\n")
+        self.log.seek(at)
+        text = self.log.read()
+        self.write(f"[{'ended after its limit' if code is None else f'exit code {code}'}, {time.monotonic() - start:.1f} s]\n")
         if code is None:
             raise (Failed if limit and seconds == limit else TimeoutError)(f"{typed}: took longer than {seconds:.0f} s")
         if check and code != 0:
@@ -114,11 +120,12 @@ def gpu(stage):
 
 
 def precisions(stage):
-    """Those that the GPU has."""
+    """Those that are wanted and the GPU has."""
+    wanted = options.precisions.split(",")
     if float(gpu(stage)["compute_capability"]) >= 8:
-        return PRECISIONS
+        return wanted
     stage.skip("tf32 and bfloat16: the GPU's compute capability is below 8.0")
-    return PRECISIONS[:1]
+    return [p for p in wanted if p == "float32"]
 
 
 # ---- stages ----
@@ -169,7 +176,7 @@ def fixtures(stage):
 
 def graph(stage):
     """updates as a CUDA graph, again, kernel by kernel, and in the plan's order: the same bits; one launch an update and no wait"""
-    algorithms = ["bc", "td3-bc", "sac-n", "edac"] if options.quick else ["bc", "td3-bc", "iql", "awac", "sac-n", "edac", "lb-sac", "discrete-bc", "dqn"]
+    algorithms = options.algorithms.split(",")
     ways = {"as a graph": {}, "again": {}, "kernel by kernel": {"ENGINE_NO_CUDA_GRAPH": "1"}, "in the plan's order": {"ENGINE_NO_CUDA_CONCURRENCY": "1"}}
 
     def compare(algorithm, precision):
@@ -186,31 +193,32 @@ def graph(stage):
         times = ", ".join(f"{way} {f['seconds'] * 1e6:.0f} us" for way, f in found.items())
         return f"{algorithm} in {precision}: {digests['again']}, {found['again']['kernels_run']:g} kernels in one launch; {times}"
 
+    known = precisions(stage)
     for algorithm in algorithms:
-        for precision in precisions(stage) if algorithm in ("sac-n", "edac") else PRECISIONS[:1]:
+        for precision in known if algorithm in ("sac-n", "edac") else ["float32"]:
             stage.attempt(compare, algorithm, precision)
 
 
 def sanitizer(stage):
     """compute-sanitizer's four tools on all ops and on small updates"""
-    tool = find_sanitizer()
+    tool = options.sanitizer or find_sanitizer()
     if tool is None:
         raise Skipped("no compute-sanitizer on the PATH, under /usr/local/cuda*, /opt/nvidia or in pip's packages")
     stage.say(f"{tool}: {stage.run([tool, '--version'], check=False).strip().splitlines()[-1]}")
     update = ["--device", "cuda", "--rounds", "1", "--json", *SMALL]
-    works = {f"ops in {p}": (["verify", "--ops", "--device", "cuda", "--precision", p, "--json"], {}) for p in precisions(stage)}
+    works = {f"ops in {p}": (["verify", "--ops", "--device", "cuda", "--precision", p, "--json"], {"ENGINE_NO_CUDA_GRAPH": "1"}) for p in precisions(stage)}
     works.update({a: (["bench", a, *update], {"ENGINE_NO_CUDA_GRAPH": "1"}) for a in ("sac-n", "edac", "td3-bc")})
     works["edac as a graph"] = (["bench", "edac", *update], {})
     if options.quick:
-        works = {k: works[k] for k in ("td3-bc",)}
+        works = {"td3-bc": works["td3-bc"]}
 
     def examine(check, what, arguments, environment):
-        text = stage.run([tool, "--tool", check, "--target-processes", "all", "--print-limit", "20", "--error-exitcode", "99", options.engine, *arguments], environment=environment, limit=options.sanitizer_limit)
+        text = stage.run([tool, "--tool", check, "--target-processes", "all", "--print-limit", "20", "--error-exitcode", "99", options.engine, *arguments], environment=environment, limit=options.sanitizer_limit, check=False)
         # Without this line the tool has not looked.
-        summary = re.search(r"(ERROR|RACECHECK) SUMMARY: (\d+) .*", text)
-        if not summary or summary.group(2) != "0":
-            raise Failed(f"{check} of {what}: {summary.group(0) if summary else 'no summary: the tool did not attach'}")
-        return f"{check} of {what}: {summary.group(0)}"
+        summaries = re.findall(r"(?:ERROR|RACECHECK) SUMMARY: \d+ .*", text)
+        if not summaries or any(not re.search("SUMMARY: 0 ", s) for s in summaries):
+            raise Failed(f"{check} of {what}: {'; '.join(summaries) or 'no summary: the tool did not attach'}")
+        return f"{check} of {what}: {summaries[-1]}"
 
     for check in ("memcheck", "racecheck", "initcheck", "synccheck"):
         for what, (arguments, environment) in works.items():
@@ -228,7 +236,7 @@ def cpu(stage):
     peers = peer_options(stage)
     entries = ["sac-n"] if options.quick else ["sac-n", "edac", "gemm", "large-batch"]
     for threads in sorted({1, len(os.sched_getaffinity(0))}):
-        compare(stage, *entries, "--threads", threads, *peers, *([] if options.quick or "--ours" in peers else ["--compile"]))
+        compare(stage, *entries, "--threads", threads, *peers, *(["--compile"] if options.compile else []))
 
 
 STAGES = {"devices": (devices, 60), "ops": (ops, 300), "fixtures": (fixtures, 300), "graph": (graph, 300), "sanitizer": (sanitizer, 540), "bench": (bench, 3000), "cpu": (cpu, 1500)}
@@ -237,10 +245,14 @@ DEFAULT = ["devices", "ops", "fixtures", "graph", "sanitizer"]
 
 def compare(stage, *arguments):
     def measure():
-        text = stage.run([sys.executable, HERE.parent / "compare.py", *arguments, "--engine", options.engine, "--results", options.out, "--rounds", options.rounds, *(["--quick"] if options.quick else [])], environment={"PYTHONUNBUFFERED": "1"})
+        text = stage.run([sys.executable, HERE.parent / "compare.py", *arguments, "--engine", options.engine, "--results", options.out, "--rounds", options.rounds, *(["--quick"] if options.quick else [])], environment={"PYTHONUNBUFFERED": "1"}, check=False)
         for line in text.splitlines():
             print(f"  {line}")
-        return None
+        counts = re.search(r"^(\d+) figures reached, (\d+) not", text, re.M)
+        broken = re.search(r"^peers that failed: .*", text, re.M)
+        if not counts or broken:
+            raise Failed(broken.group(0) if broken else f"compare.py ended early: {text.strip().splitlines()[-1]}")
+        return f"{counts.group(0)}: the table says which"
 
     stage.attempt(measure)
 
@@ -301,15 +313,21 @@ def main():
     parser.add_argument("--fixtures", type=Path, default=KIT / "fixtures", help="a folder of fixtures (%(default)s)")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has PyTorch and JAX (%(default)s)")
     parser.add_argument("--limit", type=float, help="seconds of each stage, in place of its own")
+    parser.add_argument("--sanitizer", help="compute-sanitizer (default: looked for)")
     parser.add_argument("--sanitizer-limit", type=float, default=120, help="seconds of each run of compute-sanitizer (120)")
     parser.add_argument("--rounds", type=int, default=3, help="of bench and cpu (3)")
     parser.add_argument("--entries", default="all", help="of bench, with commas: gemm,sac-n,edac,large-batch,members (all)")
+    parser.add_argument("--compile", action="store_true", help="of cpu: PyTorch's compiled update too (minutes)")
+    parser.add_argument("--algorithms", default="bc,td3-bc,iql,awac,sac-n,edac,lb-sac,discrete-bc,dqn", help="of graph (%(default)s)")
+    parser.add_argument("--precisions", default=",".join(PRECISIONS), help="of ops, graph and sanitizer (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does the kit itself work?")
     options = parser.parse_args()
     chosen = options.stages or DEFAULT
     for name in chosen:
         if name not in STAGES:
             parser.error(f"{name} is no stage; there are {', '.join(STAGES)}")
+    if unknown := [p for p in options.precisions.split(",") if p not in PRECISIONS]:
+        parser.error(f"--precisions {unknown[0]}: expected some of {', '.join(PRECISIONS)}")
     options.engine, options.fixtures, options.out = options.engine.resolve(), options.fixtures.resolve(), options.out.resolve()
     if not options.engine.is_file():
         parser.error(f"{options.engine}: no such file; perf/gpu/pack.sh makes it, on a machine with .NET")
