@@ -68,7 +68,7 @@ class TanhGaussianActor(nn.Module):
         return action, log_prob
 
 
-adam_options = {}  # of a graph: its step counts lie on the device
+adam_options = {}  # of a graph: step counts on the device, and one kernel for all parameters where the compiler does not make it
 
 
 def adam(parameters):
@@ -82,6 +82,8 @@ def step(optimiser, loss):
 
 
 def soft_update(target, source, rate=0.005):
+    if adam_options:  # all parameters in one kernel
+        return torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), rate)
     for t, p in zip(target.parameters(), source.parameters()):
         t.data.copy_((1 - rate) * t.data + rate * p.data)
 
@@ -266,7 +268,7 @@ def updates(options, clock, parser):
     if options.graph:
         if options.algorithm not in ("sac-n", "edac"):
             parser.error("--graph: sac-n and edac; the others change from update to update what they do")
-        adam_options.update(capturable=True)
+        adam_options.update(capturable=True, fused=not options.compile)
     b, s, a = options.batch, options.observations, options.actions
 
     def uniform(*shape):
@@ -283,6 +285,8 @@ def updates(options, clock, parser):
             parser.error("torch.compile does not differentiate twice")
         update = torch.compile(update, mode="reduce-overhead") if cuda and not options.graph else torch.compile(update)
     run = lambda: update(*batch)  # noqa: E731
+    if options.compile and cuda and not options.graph:
+        run = lambda: (torch.compiler.cudagraph_mark_step_begin(), update(*batch))  # noqa: E731
     if options.graph:
         run = captured(run, warmup=max(5, options.warmup))
     cycle = getattr(model, "cycle", 1)
