@@ -22,11 +22,12 @@ internal static class BenchCommand
         var policy = new Option<bool>("--policy") { Description = "instead of updates: the latency of the policy at one observation" };
         var rounds = new Option<int>("--rounds") { Description = "samples to take: updates (20 of an algorithm with phases), as many calls as take 2 ms, or 2500 calls of a policy", DefaultValueFactory = _ => 40 };
         var where = Shared.Device();
+        var precision = Shared.Precision("how products of matrices are computed; tf32 and bfloat16: --device cuda, compute capability 8.0");
         var threads = new Option<int>("--threads") { Description = "threads that compute on the cpu", DefaultValueFactory = _ => 1 };
         var explain = new Option<bool>("--explain") { Description = "every kernel with shapes, FLOPs, bytes, time, rates and share of the measured limit" };
         var json = Shared.Json();
         var command = new Command("bench", "Time an update (batch given; optimisers and targets included), a policy, a matrix product, an ensemble or elementwise work: median, rates, share of what this machine was measured to reach. Examples: engine bench edac; engine bench bc --policy; engine bench gemm 256x23x256; engine bench adam")
-        { work, shapes, transposeA, transposeB, observations, actions, set, policy, rounds, where, threads, explain, json };
+        { work, shapes, transposeA, transposeB, observations, actions, set, policy, rounds, where, precision, threads, explain, json };
         command.SetAction(parse =>
         {
             string name = parse.GetValue(work)!;
@@ -34,7 +35,7 @@ internal static class BenchCommand
             if (parse.GetValue(json) && parse.GetValue(explain)) throw new SettingsException("--explain is a table for people: leave out --json");
             foreach (var (option, value) in new[] { ("--observations", s), ("--actions", a), ("--rounds", n) })
                 if (value < 1) throw new SettingsException($"{option} {value}: expected at least 1");
-            using var device = Shared.Open(parse.GetValue(where)!, parse.GetValue(threads));
+            using var device = Shared.Open(parse.GetValue(where)!, parse.GetValue(threads), Shared.ParsePrecision(parse.GetValue(precision)!));
             var given = parse.GetValue(shapes)!;
             IEnumerable<Workload> workloads;
             if (algorithms.Contains(name))
@@ -49,7 +50,7 @@ internal static class BenchCommand
                 if (parse.GetValue(policy) || parse.GetValue(set)!.Length > 0) throw new SettingsException($"{name} is no algorithm: it takes neither --policy nor --set");
                 workloads = (given.Length > 0 ? given : OpWorkload.Shapes(name)).Select(shape => new OpWorkload(name, shape, device, parse.GetValue(transposeA), parse.GetValue(transposeB)));
             }
-            var results = workloads.Select(workload => Measurement.Of(workload, n)).ToList();
+            var results = workloads.Select(workload => Measurement.Of(workload, n, device)).ToList();
             // The limits of a GPU are not measured.
             var roof = device is CpuDevice cpu ? CpuRoofline.Measure(cpu.Threads) : null;
             foreach (var result in results)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Engine.Algorithms.Benchmarks;
 using Engine.Kernels;
+using Engine.Kernels.Cuda;
 
 namespace Engine.Cli;
 
@@ -11,17 +12,31 @@ namespace Engine.Cli;
 /// <param name="Latency">Of a policy.</param>
 /// <param name="Digest">Of the variables after the calls that warm up.</param>
 /// <param name="PeakBytes">Most memory the process had held when it was warm.</param>
-internal sealed record Measurement(Workload Workload, double[] Times, Latency? Latency, string Digest, long PeakBytes)
+/// <param name="Counts">Of a GPU: what <see cref="CountedCycles"/> cycles of calls launch and wait for.</param>
+internal sealed record Measurement(Workload Workload, double[] Times, Latency? Latency, string Digest, long PeakBytes, CudaCounts? Counts)
 {
-    public static Measurement Of(Workload workload, int rounds)
+    private const int CountedCycles = 10;
+
+    public static Measurement Of(Workload workload, int rounds, Device device)
     {
         workload.Run(workload.WarmUp);
         // Everything the work needs is allocated by now; what follows needs memory of its own.
         using var process = Process.GetCurrentProcess();
         long peak = process.PeakWorkingSet64;
         string digest = workload.Digest();
-        return new(workload, workload.Time(rounds), (workload as PolicyWorkload)?.Measure(rounds * 2500), digest, peak);
+        return new(workload, workload.Time(rounds), (workload as PolicyWorkload)?.Measure(rounds * 2500), digest, peak, Count(workload, device as CudaDevice));
     }
+
+    private static CudaCounts? Count(Workload workload, CudaDevice? device)
+    {
+        if (device is null) return null;
+        var before = device.Counts;
+        workload.Run(CountedCycles * workload.Cycle);
+        var after = device.Counts;
+        return new(after.Kernels - before.Kernels, after.KernelLaunches - before.KernelLaunches, after.GraphLaunches - before.GraphLaunches, after.Waits - before.Waits);
+    }
+
+    private double PerCall(long count) => count / (double)(CountedCycles * Workload.Cycle);
 
     private double Median => Times[Times.Length / 2];
 
@@ -42,6 +57,7 @@ internal sealed record Measurement(Workload Workload, double[] Times, Latency? L
         {
             ["work"] = Workload.Name,
             ["device"] = device.Description,
+            ["precision"] = device.Precision.Name(),
             ["seconds"] = Median,
             ["seconds_10"] = Low,
             ["seconds_90"] = High,
@@ -66,6 +82,13 @@ internal sealed record Measurement(Workload Workload, double[] Times, Latency? L
             json["level"] = Level(roof);
             json["roofline"] = BenchOutput.ToJson(roof);
         }
+        if (Counts is { } counts)
+        {
+            json["kernels_run"] = PerCall(counts.Kernels);
+            json["kernel_launches"] = PerCall(counts.KernelLaunches);
+            json["graph_launches"] = PerCall(counts.GraphLaunches);
+            json["host_waits"] = PerCall(counts.Waits);
+        }
         if (Latency is { } l)
             json["latency"] = new JsonObject { ["calls"] = l.Calls, ["p50"] = l.P50, ["p99"] = l.P99, ["p999"] = l.P999, ["of_hundred"] = l.OfHundred, ["clock"] = l.Clock, ["allocated_bytes"] = l.AllocatedBytes };
         return json;
@@ -80,6 +103,8 @@ internal sealed record Measurement(Workload Workload, double[] Times, Latency? L
         if (Workload.NominalFlops > 0)
             lines.Add($"nominal {Workload.NominalFlops / 1e9:G4} GFLOP, {Workload.NominalFlops / Median / 1e9:F1} GFLOP/s{OfPeak(Workload.NominalFlops, roof)}; executed {Workload.ExecutedFlops / 1e9:G4} GFLOP, {Workload.ExecutedFlops / Median / 1e9:F1} GFLOP/s{OfPeak(Workload.ExecutedFlops, roof)}");
         lines.Add($"operands {Workload.Bytes / 1e6:G4} MB, {Workload.Bytes / Median / 1e9:F1} GB/s{(roof is null ? "" : $"{(Level(roof) is { } level ? $" in {level}" : "")}; {Workload.LimitSeconds(roof) / Median:P1} of the roofline ({BenchOutput.Time(Workload.LimitSeconds(roof))})")}");
+        if (Counts is { } c)
+            lines.Add($"a call runs {PerCall(c.Kernels):0.##} kernels: the host launches {PerCall(c.GraphLaunches):0.##} graphs and {PerCall(c.KernelLaunches):0.##} kernels by themselves, and waits {PerCall(c.Waits):0.##} times");
         return string.Join("\n  ", lines);
     }
 }

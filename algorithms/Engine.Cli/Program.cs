@@ -13,10 +13,12 @@ var root = new RootCommand("Offline reinforcement learning without Python: train
     BenchCommand.Create(), CompletionCommand.Create(),
 };
 var parsed = root.Parse(args);
-if (parsed.Errors.Count > 0)
+// Where a command takes any number of names, an option that it does not know is one of them.
+string? unknown = parsed.CommandResult.Children.OfType<System.CommandLine.Parsing.ArgumentResult>().SelectMany(a => a.Tokens).Select(t => t.Value).FirstOrDefault(t => t.StartsWith("--", StringComparison.Ordinal));
+if (parsed.Errors.Count > 0 || unknown is not null)
 {
     var command = parsed.CommandResult.Command;
-    string? stray = parsed.UnmatchedTokens.Count > 0 ? parsed.UnmatchedTokens[0] : null;
+    string? stray = parsed.UnmatchedTokens.Count > 0 ? parsed.UnmatchedTokens[0] : unknown;
     string message = stray is null ? parsed.Errors[0].Message.Replace('\n', ' ')
         : stray.StartsWith('-') ? $"{stray} is not an option of {command.Name}; {NearNames.Describe(stray, command.Options.Select(o => o.Name))}"
         : command.Subcommands.Count > 0 ? $"{stray} is not a command; {NearNames.Describe(stray, command.Subcommands.Select(c => c.Name))}"

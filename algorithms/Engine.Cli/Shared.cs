@@ -6,6 +6,7 @@ using Engine.Algorithms;
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Environments;
 using Engine.Algorithms.Evaluation;
+using Engine.Algorithms.Training;
 using Engine.Kernels;
 using Engine.Kernels.Cpu;
 using Engine.Kernels.Cuda;
@@ -16,6 +17,13 @@ namespace Engine.Cli;
 internal static class Shared
 {
     public static Option<string> Device() => new("--device") { Description = "where to run: cpu, cuda, or cuda:1 for the second GPU (see engine devices)", DefaultValueFactory = _ => "cpu" };
+
+    public static Option<string> Precision(string description)
+    {
+        var option = new Option<string>("--precision") { HelpName = string.Join("|", Precisions.Names), Description = description, DefaultValueFactory = _ => Kernels.Precision.Float32.Name() };
+        option.CompletionSources.Add(_ => Precisions.Names.Select(n => new System.CommandLine.Completions.CompletionItem(n)));
+        return option;
+    }
 
     public static Option<int> Threads() => new("--threads") { Description = "threads that compute on the cpu", DefaultValueFactory = _ => Environment.ProcessorCount };
 
@@ -39,10 +47,33 @@ internal static class Shared
     public static DatasetOptions DatasetOptions(ParseResult parse, Option<string[]> columns, Option<int?> maxSteps) =>
         new() { Columns = Engine.Algorithms.Data.DatasetOptions.ParseColumns(parse.GetValue(columns)!), MaxEpisodeSteps = parse.GetValue(maxSteps) };
 
-    /// <summary>The device of that name.</summary>
+    /// <summary>The device of that name, with that precision.</summary>
     /// <exception cref="SettingsException">There is no such name, or no so many threads.</exception>
-    /// <exception cref="DeviceException">It cannot be used on this machine; the message says why.</exception>
-    public static Device Open(string name, int threads)
+    /// <exception cref="DeviceException">It cannot be used on this machine or has no such precision; the message says why.</exception>
+    public static Device Open(string name, int threads, Precision precision = Kernels.Precision.Float32)
+    {
+        var device = Open(name, threads);
+        try
+        {
+            device.Precision = precision;
+            return device;
+        }
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The precision of that name.</summary>
+    /// <exception cref="SettingsException">There is none.</exception>
+    public static Precision ParsePrecision(string name)
+    {
+        try { return RunConfig.ParsePrecision(name); }
+        catch (SettingsException e) { throw new SettingsException("--" + e.Message); }
+    }
+
+    private static Device Open(string name, int threads)
     {
         if (threads is < 1 or > 1024) throw new SettingsException($"--threads {threads}: expected 1 to 1024");
         if (name == "cpu") return new CpuDevice(threads);

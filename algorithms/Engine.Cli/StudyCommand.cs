@@ -34,7 +34,7 @@ internal static class StudyCommand
                 foreach (var entry in study.Entries) Console.WriteLine($"{(Study.Result(folder, entry) is null ? "to do   " : "finished")}  {entry.Name}  {entry.Config.Algorithm}, {entry.Config.Steps:N0} updates on {entry.Config.Dataset}");
                 return 0;
             }
-            Shared.Open(where, 1).Dispose(); // a device that cannot be used is an error before the first run
+            foreach (var precision in study.Entries.Select(e => e.Config.Precision).Distinct()) Shared.Open(where, 1, precision).Dispose(); // a device that cannot be used is an error before the first run
             Shared.WithSignals(stop => study.Run(folder, count, line =>
             {
                 if (lines) Shared.Write(new JsonObject { ["event"] = "progress", ["text"] = line });

@@ -35,9 +35,10 @@ internal static class TrainCommand
         var quiet = new Option<bool>("--quiet") { Description = "print only the result" };
         var json = Shared.Json();
         var (device, threads) = (Shared.Device(), Shared.Threads());
+        var precision = Shared.Precision("how products of matrices are computed; tf32 and bfloat16: --device cuda, compute capability 8.0; --resume keeps it");
         var command = new Command("train", "Train an algorithm on a dataset and evaluate it. Example: engine train edac --dataset builtin:pendulum --steps 10000 --set critics=5")
         {
-            algorithm, dataset, environment, steps, seed, output, resume, set, rewards, columns, maxSteps, evaluateEvery, episodes, logEvery, checkpointEvery, shardUpdates, quiet, json, device, threads,
+            algorithm, dataset, environment, steps, seed, output, resume, set, rewards, columns, maxSteps, evaluateEvery, episodes, logEvery, checkpointEvery, shardUpdates, quiet, json, device, precision, threads,
         };
         command.SetAction(parse =>
         {
@@ -46,8 +47,8 @@ internal static class TrainCommand
             string? from = parse.GetValue(resume);
             if (from is not null)
             {
-                if (parse.GetValue(algorithm) is not null || parse.GetValue(dataset) is not null || parse.GetValue(set)!.Length > 0 || parse.GetValue(rewards) is not null)
-                    throw new SettingsException("--resume continues a run as it was configured: give no algorithm, --dataset, --rewards or --set");
+                if (parse.GetValue(algorithm) is not null || parse.GetValue(dataset) is not null || parse.GetValue(set)!.Length > 0 || parse.GetValue(rewards) is not null || parse.GetResult(precision) is { Implicit: false })
+                    throw new SettingsException("--resume continues a run as it was configured: give no algorithm, --dataset, --rewards, --precision or --set");
                 (config, folder) = (RunConfig.Read(from).Config, from);
                 if (parse.GetValue(steps) is { } more) config = config with { Steps = more };
             }
@@ -64,6 +65,7 @@ internal static class TrainCommand
                     Columns = options.Columns,
                     MaxEpisodeSteps = options.MaxEpisodeSteps,
                     Rewards = parse.GetValue(rewards),
+                    Precision = Shared.ParsePrecision(parse.GetValue(precision)!),
                     Environment = parse.GetValue(environment) ?? (BuiltinDatasets.Names(source) ? BuiltinDatasets.Find(source).Environment : null),
                     Steps = parse.GetValue(steps) ?? 20_000,
                     Seed = parse.GetValue(seed),
@@ -76,7 +78,7 @@ internal static class TrainCommand
                 folder = parse.GetValue(output) ?? Path.Combine("runs", $"{name}-seed{config.Seed}");
             }
             config.Validate();
-            using var opened = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
+            using var opened = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads), config.Precision);
             return Run(config, folder, from is not null, opened, parse.GetValue(quiet), parse.GetValue(json));
         });
         return command;

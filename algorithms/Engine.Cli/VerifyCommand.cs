@@ -17,11 +17,14 @@ internal static class VerifyCommand
         var quiet = new Option<bool>("--quiet") { Description = "one line per fixture" };
         var json = Shared.Json();
         var (device, threads) = (Shared.Device(), Shared.Threads());
-        var command = new Command("verify", "Replay an update against an independent implementation: float64 on the interpreter, float32 on the device. Or check the device's kernels one by one.") { folders, ops, quiet, json, device, threads };
+        var precision = Shared.Precision("of --ops: products of matrices are compared with those of rounded factors; tf32 and bfloat16: --device cuda, compute capability 8.0");
+        var command = new Command("verify", "Replay an update against an independent implementation: float64 on the interpreter, float32 on the device. Or check the device's kernels one by one.") { folders, ops, quiet, json, device, precision, threads };
         command.SetAction(parse =>
         {
             if (parse.GetValue(folders)!.Length == 0 && !parse.GetValue(ops)) throw new SettingsException("name a folder with a fixture, or give --ops");
-            using var opened = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
+            var wanted = Shared.ParsePrecision(parse.GetValue(precision)!);
+            if (parse.GetValue(folders)!.Length > 0 && wanted != Precision.Float32) throw new SettingsException($"--precision {wanted.Name()}: fixtures are compared in float32; give it with --ops alone");
+            using var opened = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads), wanted);
             bool all = !parse.GetValue(ops) || Ops(opened, parse.GetValue(json));
             foreach (string folder in parse.GetValue(folders)!)
             {
@@ -74,7 +77,7 @@ internal static class VerifyCommand
             failed++;
             if (!json) Console.WriteLine($"FAILS: {failure}");
         }
-        if (json) Shared.Write(new JsonObject { ["device"] = device.Description, ["ops"] = kinds.Count, ["cases"] = cases, ["failed"] = failed });
+        if (json) Shared.Write(new JsonObject { ["device"] = device.Description, ["precision"] = device.Precision.Name(), ["ops"] = kinds.Count, ["cases"] = cases, ["failed"] = failed });
         else Console.WriteLine($"{device.Description}: {kinds.Count} ops in {cases} cases, {(failed == 0 ? "all agree with float64 and repeat to the bit" : $"{failed} FAIL")}");
         return failed == 0;
     }

@@ -15,6 +15,13 @@ namespace Engine.Kernels.Cuda;
 /// <param name="MemoryBytes">Its memory.</param>
 public sealed record CudaDeviceInfo(int Ordinal, string Name, CudaLimits Limits, long MemoryBytes);
 
+/// <summary>What a device has done since it was opened.</summary>
+/// <param name="Kernels">Kernels that were queued, those of graphs included.</param>
+/// <param name="KernelLaunches">Kernels that the host launched one by one.</param>
+/// <param name="GraphLaunches">Graphs that it launched.</param>
+/// <param name="Waits">How often the host waited for the GPU: reads, loops with a count, <see cref="CudaDevice.Synchronize"/>; not for memory that ran out.</param>
+public readonly record struct CudaCounts(long Kernels, long KernelLaunches, long GraphLaunches, long Waits);
+
 /// <summary>
 /// An NVIDIA GPU, by the driver's library alone. Everything goes to one stream in the order it is called: writes are copied out of the caller's memory before they return, runs return when
 /// they are queued, reads wait. One thread at a time uses a device; buffers and executables may be finalised on any.
@@ -121,15 +128,15 @@ public sealed unsafe class CudaDevice : Device
     /// <summary>What the GPU can do, and the precision that was chosen for it.</summary>
     public CudaLimits Limits { get; private set; }
 
-    /// <summary>How precisely products of matrices are computed by what is loaded from now on. Default: float32.</summary>
+    /// <inheritdoc/>
     /// <exception cref="DeviceException">The GPU has no tensor cores for it.</exception>
-    public Precision Precision
+    public override Precision Precision
     {
         get => Limits.Precision;
         set
         {
             if (value != Precision.Float32 && Limits.Architecture < 80)
-                throw new DeviceException($"precision {value} needs a GPU of compute capability 8.0 or above; {Description}");
+                throw new DeviceException($"precision {value.Name()} needs a GPU of compute capability 8.0 or above; {Description}");
             Limits = Limits with { Precision = value };
         }
     }
@@ -152,7 +159,10 @@ public sealed unsafe class CudaDevice : Device
 
     /// <inheritdoc/>
     public override string Description =>
-        string.Create(CultureInfo.InvariantCulture, $"{_name}, compute capability {Limits.Architecture / 10}.{Limits.Architecture % 10}, {Limits.Multiprocessors} multiprocessors, CUDA {DriverVersion}");
+        string.Create(CultureInfo.InvariantCulture, $"{_name}, compute capability {Limits.Architecture / 10}.{Limits.Architecture % 10}, {Limits.Multiprocessors} multiprocessors, CUDA {DriverVersion}{(Precision == Precision.Float32 ? "" : $", products in {Precision.Name()}")}");
+
+    /// <summary>Launches and waits so far: the difference around a run is what it costs the host.</summary>
+    public CudaCounts Counts { get; private set; }
 
     internal CudaModules Modules { get; }
 
@@ -206,8 +216,15 @@ public sealed unsafe class CudaDevice : Device
     public override void Synchronize()
     {
         using var current = Enter();
+        CountWait();
         Check(cuStreamSynchronize(Queue));
     }
+
+    internal void CountKernel() => Counts = Counts with { Kernels = Counts.Kernels + 1, KernelLaunches = Counts.KernelLaunches + 1 };
+
+    internal void CountGraph(long kernels) => Counts = Counts with { Kernels = Counts.Kernels + kernels, GraphLaunches = Counts.GraphLaunches + 1 };
+
+    internal void CountWait() => Counts = Counts with { Waits = Counts.Waits + 1 };
 
     /// <inheritdoc/>
     public override void Dispose()
@@ -237,7 +254,7 @@ public sealed unsafe class CudaDevice : Device
         return new Current(new CudaContext(Context));
     }
 
-    internal Staging Staging => _staging ??= new Staging(Queue);
+    internal Staging Staging => _staging ??= new Staging(this);
 
     /// <summary>Memory of undefined content.</summary>
     internal nint AllocateRaw(long bytes)

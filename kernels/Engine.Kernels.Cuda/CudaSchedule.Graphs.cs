@@ -24,7 +24,7 @@ internal sealed unsafe partial class CudaSchedule
             int from = i;
             while (i < nodes.Length && !nodes[i].OnHost) i++;
             var graph = nodes[from..i];
-            if (Array.Exists(graph, HasWork)) parts.Add(new Part { Graph = graph });
+            if (Array.Exists(graph, HasWork)) parts.Add(new Part { Graph = graph, Launches = CountLaunches(graph) });
         }
         return parts.ToArray();
     }
@@ -39,6 +39,7 @@ internal sealed unsafe partial class CudaSchedule
             {
                 if (part.Exec.Value == 0) part.Exec = Instantiate(part.Graph);
                 Check(cuGraphLaunch(part.Exec, _device.Queue));
+                _device.CountGraph(part.Launches);
                 continue;
             }
             int count = CountOf(loop);

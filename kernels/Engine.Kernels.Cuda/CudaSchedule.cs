@@ -179,6 +179,8 @@ internal sealed unsafe partial class CudaSchedule
             for (int i = node.From; i < node.To; i++)
             {
                 Send(i, node, _device.Queue);
+                _device.CountKernel();
+                if (_device.Synchronous) _device.CountWait();
                 if (_device.Synchronous && cuStreamSynchronize(_device.Queue) is not CudaStatus.Success and var status) Throw(status, nameof(cuLaunchKernel), About(i, node));
             }
             clock?.Stop();
@@ -215,6 +217,9 @@ internal sealed unsafe partial class CudaSchedule
 
     private nint AddressOf(Operand operand) => _slots[operand.Slot] + (nint)operand.Offset;
 
+    /// <summary>Launches of these steps, of a loop all steps.</summary>
+    private static long CountLaunches(Node[] nodes) => nodes.Sum(n => n.Loop is { } loop ? loop.Max * CountLaunches(n.Body) : n.To - n.From);
+
     private static IEnumerable<Node> Kernels(Node[] nodes) => nodes.SelectMany(n => n.Loop is null ? [n] : Kernels(n.Body));
 
     /// <param name="Function">What.</param>
@@ -250,6 +255,7 @@ internal sealed unsafe partial class CudaSchedule
     {
         public Node[] Graph = [];
         public CudaGraphExec Exec;
+        public long Launches; // of the graph
         public Loop? Loop;
         public Part[] Body = [];
     }

@@ -28,6 +28,17 @@ public abstract class Device : IDisposable
     /// <summary>Whether steps of a plan that do not depend on one another run at the same time. Programs then do not give memory to small values that would have to wait for it.</summary>
     public virtual bool Concurrent => false;
 
+    /// <summary>How precisely products of matrices are computed by what is loaded from now on. Default: float32, the only one that every device knows.</summary>
+    /// <exception cref="DeviceException">The device does not know it.</exception>
+    public virtual Precision Precision
+    {
+        get => Precision.Float32;
+        set
+        {
+            if (value != Precision.Float32) throw new DeviceException($"precision {value.Name()}: device {Name} computes in float32 only; tf32 and bfloat16 need device cuda and a GPU of compute capability 8.0 or above");
+        }
+    }
+
     /// <summary>Waits until what was run is done. Reading a buffer waits by itself.</summary>
     public virtual void Synchronize() { }
 

@@ -1,10 +1,30 @@
 """Times one update of SAC-N or EDAC in JAX: the same work as pytorch.py, the whole update one compiled function whose state is donated.
 
-One JSON object is printed. Not run by default: `perf/compare.py sac-n --jax PYTHON` names an interpreter that has JAX (`pip install jax`).
+One JSON object is printed. Not run by default: `perf/compare.py sac-n --jax PYTHON` names an interpreter that has JAX (`pip install jax`). On a GPU a sample is as many calls as take 2 ms, waited for at their end.
+--together makes one compiled function of several updates (jax.lax.scan), as JAX-CORL does: Python is left once for all of them.
 """
 import argparse
 import json
+import os
 import time
+
+parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+parser.add_argument("algorithm", choices=["sac-n", "edac"])
+parser.add_argument("--batch", type=int, default=256)
+parser.add_argument("--critics", type=int, default=10)
+parser.add_argument("--hidden", default="256,256,256")
+parser.add_argument("--observations", type=int, default=17)
+parser.add_argument("--actions", type=int, default=6)
+parser.add_argument("--samples", type=int, default=40)
+parser.add_argument("--warmup", type=int, default=5, help="calls before timing")
+parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+parser.add_argument("--precision", choices=["float32", "tf32"], default="float32", help="of matrix products; tf32: cuda alone")
+parser.add_argument("--together", type=int, default=1, help="updates in a call")
+options = parser.parse_args()
+if options.device == "cpu":
+    if options.precision != "float32":
+        parser.error("--precision: with --device cuda")
+    os.environ["JAX_PLATFORMS"] = "cpu"  # before it is imported
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +85,7 @@ def moments(parameters):
     return tree_map(jnp.zeros_like, parameters), tree_map(jnp.zeros_like, parameters), jnp.zeros(())
 
 
-def make_update(eta):
+def make_update(eta, together):
     def update(s, batch):
         state, action, reward, next_state, done = batch
         key, k1, k2, k3 = jax.random.split(s["key"], 4)
@@ -94,7 +114,8 @@ def make_update(eta):
         target = tree_map(lambda t, p: 0.995 * t + 0.005 * p, s["target"], new_critic)
         return {"key": key, "actor": new_actor, "actor_adam": actor_adam, "critic": new_critic, "critic_adam": critic_adam, "target": target, "log_alpha": log_alpha, "log_alpha_adam": log_alpha_adam}
 
-    return jax.jit(update, donate_argnums=0)
+    several = lambda s, batch: jax.lax.scan(lambda s, _: (update(s, batch), None), s, None, length=together)[0]  # noqa: E731
+    return jax.jit(update if together == 1 else several, donate_argnums=0)
 
 
 def peak_memory():
@@ -103,16 +124,11 @@ def peak_memory():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("algorithm", choices=["sac-n", "edac"])
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--critics", type=int, default=10)
-    parser.add_argument("--observations", type=int, default=17)
-    parser.add_argument("--actions", type=int, default=6)
-    parser.add_argument("--samples", type=int, default=40)
-    parser.add_argument("--warmup", type=int, default=5, help="updates before timing")
-    options = parser.parse_args()
-    b, s, a, hidden = options.batch, options.observations, options.actions, [256, 256, 256]
+    if options.device == "cuda" and jax.devices()[0].platform not in ("gpu", "cuda"):
+        parser.error(f"JAX {jax.__version__} sees no GPU: {jax.devices()}")
+    # Without this a GPU multiplies in TF32.
+    jax.config.update("jax_default_matmul_precision", "tensorfloat32" if options.precision == "tf32" else "float32")
+    b, s, a, hidden = options.batch, options.observations, options.actions, [int(h) for h in options.hidden.split(",")]
     keys = jax.random.split(jax.random.PRNGKey(0), 8)
     critics = network(keys[0], [s + a, *hidden, 1], (options.critics,))
     policy, log_alpha = network(keys[1], [s, *hidden, 2 * a]), jnp.zeros(1)
@@ -122,19 +138,29 @@ def main():
         return jax.random.uniform(key, shape, minval=-1, maxval=1)
 
     batch = uniform(keys[3], b, s), uniform(keys[4], b, a), uniform(keys[5], b), uniform(keys[6], b, s), jnp.zeros(b)
-    update = make_update(1.0 if options.algorithm == "edac" else 0)
+    update = make_update(1.0 if options.algorithm == "edac" else 0, options.together)
 
-    times = []
-    for _ in range(options.warmup + options.samples):
+    def sample(calls):
+        nonlocal state
         start = time.perf_counter()
-        state = update(state, batch)
+        for _ in range(calls):
+            state = update(state, batch)
         jax.block_until_ready(state)
-        times.append(time.perf_counter() - start)
-    times = sorted(times[options.warmup:])  # the first compiles
+        return (time.perf_counter() - start) / calls
+
+    sample(max(1, options.warmup))  # the first compiles
+    calls = 1
+    if options.device == "cuda":
+        while sample(calls) * calls < 0.002 and calls < 1 << 20:
+            calls *= 2
+        sample(max(1, int(1 / sample(calls))))  # a second, for the clock rises with work
+    times = sorted(sample(calls) / options.together for _ in range(options.samples))
+    if not bool(jnp.isfinite(state["actor"][0][0]).all()):
+        raise SystemExit("the update made the policy infinite")
     n = len(times)
     print(json.dumps({
-        "work": f"{options.algorithm}, batch {b}, {s} observations, {a} actions, hidden 256-256-256", "seconds": times[n // 2], "seconds_10": times[n // 10],
-        "seconds_90": times[min(n - 1, n * 9 // 10)], "samples": n, "peak_memory_bytes": peak_memory(), "version": f"JAX {jax.__version__}",
+        "work": f"{options.algorithm}, batch {b}, {s} observations, {a} actions, hidden {'-'.join(map(str, hidden))}", "seconds": times[n // 2], "seconds_10": times[n // 10],
+        "seconds_90": times[min(n - 1, n * 9 // 10)], "samples": n, "peak_memory_bytes": peak_memory(), "version": f"JAX {jax.__version__}{f', {options.together} updates a call' if options.together > 1 else ''}",
     }))
 
 

@@ -256,6 +256,8 @@ public sealed class TrainingTests : IDisposable
         var (read, fingerprint, space, size) = RunConfig.Read(Path.Combine(_folder, "config"));
         Assert.Equal(SettingsJson.ToJson(config.Settings).ToJsonString(), SettingsJson.ToJson(read.Settings).ToJsonString());
         Assert.Equal((Data.Fingerprint, 3), (fingerprint, size));
+        Assert.Equal(Kernels.Precision.Float32, read.Precision);
+        Assert.Contains("\"precision\": \"bfloat16\"", (config with { Precision = Kernels.Precision.BFloat16 }).ToJson(fingerprint, space, size), StringComparison.Ordinal);
         Assert.Equal(new ActionBounds([-2], [2]), space);
         var scaled = ((LbSacSettings)read.Settings).Scaled();
         Assert.Equal(0.001 * Math.Sqrt(32 / 256.0), scaled.ActorLearningRate, 1e-12);

@@ -69,6 +69,8 @@ public sealed class CommandTests : EngineProcess
         Assert.True(benched == 0, benchError);
         Assert.Contains("median", text, StringComparison.Ordinal);
         Assert.Contains("matmul", text, StringComparison.Ordinal);
+        var counts = JsonNode.Parse(Run("bench", "td3-bc", "--set", "hidden_sizes=16,16", "--set", "batch_size=32", "--rounds", "2", "--device", "cuda", "--json").Output)!;
+        Assert.Equal((1.0, 0.0, 0.0), ((double)counts["graph_launches"]!, (double)counts["kernel_launches"]!, (double)counts["host_waits"]!));
 
         Assert.Equal(0, Run("verify", Path.Combine(AppContext.BaseDirectory, "fixtures", "bc"), "--device", "cuda", "--quiet").Code);
 
@@ -76,6 +78,46 @@ public sealed class CommandTests : EngineProcess
         var (studied, _, studyError) = Run("study", "study.json", "--out", "studied", "--device", "cuda");
         Assert.True(studied == 0, studyError);
         Assert.True(File.Exists(In("studied", "bc-seed0", "final.json")));
+    }
+
+    [CudaFact]
+    public void A_run_keeps_its_precision()
+    {
+        string[] tensor = [.. Train, "--device", "cuda", "--precision", "tf32", "--set", "hidden_sizes=64,64"];
+        if (Cuda.IsStandIn)
+        {
+            Variables["ENGINE_STANDIN_ARCH"] = "75";
+            Refused("compute capability 8.0", tensor);
+            Variables.Clear();
+        }
+        var (code, _, error) = Run(tensor);
+        Assert.True(code == 0, error);
+        Assert.Equal("tf32", (string)JsonNode.Parse(File.ReadAllText(In("run", "config.json")))!["precision"]!);
+        Refused("device cpu computes in float32 only", "train", "--resume", "run", "--steps", "40");
+        Assert.Equal(0, Run("train", "--resume", "run", "--steps", "40", "--quiet", "--device", "cuda").Code);
+        Assert.Equal("tf32", (string)JsonNode.Parse(File.ReadAllText(In("run", "config.json")))!["precision"]!);
+        // 40 steps at once are the same run, in float32 they are another.
+        byte[] Policy(string folder) => File.ReadAllBytes(Directory.GetFiles(In(folder, "checkpoints"), "*40.safetensors").Single());
+        string[] At(string folder, string precision) => [.. tensor.Select(a => a == "run" ? folder : a == "20" ? "40" : a == "tf32" ? precision : a)];
+        Assert.Equal(0, Run(At("whole", "tf32")).Code);
+        Assert.Equal(0, Run(At("single", "float32")).Code);
+        Assert.Equal(Policy("whole"), Policy("run"));
+        Assert.NotEqual(Policy("whole"), Policy("single"));
+
+        File.WriteAllText(In("study.json"), """{ "dataset": "builtin:pendulum,rows=400", "environment": "Pendulum-v1", "steps": 20, "evaluate_every": 10, "evaluation_episodes": 2, "seeds": [0], "algorithms": { "bc": { "precision": "bfloat16", "hidden_sizes": [16], "batch_size": 16 } } }""");
+        Refused("device cpu computes in float32 only", "study", "study.json", "--out", "studied");
+        Assert.Equal(0, Run("study", "study.json", "--out", "studied", "--device", "cuda").Code);
+        Assert.Equal("bfloat16", (string)JsonNode.Parse(File.ReadAllText(In("studied", "bc-seed0", "config.json")))!["precision"]!);
+    }
+
+    [CudaFact]
+    public void Ops_are_verified_in_every_precision()
+    {
+        foreach (string precision in Precisions.Names)
+        {
+            var line = JsonNode.Parse(Run("verify", "--ops", "--device", "cuda", "--precision", precision, "--json").Output)!;
+            Assert.Equal((precision, 0), ((string)line["precision"]!, (int)line["failed"]!));
+        }
     }
 
     [Fact]

@@ -131,10 +131,17 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
             foreach (var program in trainer.UpdatePrograms)
             {
                 program.Run(2);
-                var before = Driver.StandIn.Counts();
+                var (before, counted) = (Driver.StandIn.Counts(), device.Counts);
                 program.Run(20);
                 var after = Driver.StandIn.Counts();
                 Assert.Equal((20ul, 0ul), (after.Graphs - before.Graphs, after.Waits - before.Waits));
+                // What the device says of itself is what the driver saw.
+                Assert.Equal(new CudaCounts(counted.Kernels + (long)(after.Launches - before.Launches), counted.KernelLaunches, counted.GraphLaunches + 20, counted.Waits), device.Counts);
+                device.UseGraphs = false;
+                counted = device.Counts;
+                program.Run();
+                Assert.Equal(new CudaCounts(counted.Kernels + (long)(after.Launches - before.Launches) / 20, counted.KernelLaunches + (long)(after.Launches - before.Launches) / 20, counted.GraphLaunches, counted.Waits), device.Counts);
+                device.UseGraphs = true;
                 output.WriteLine($"{algorithm}: {(after.Launches - before.Launches) / 20} launches an update");
             }
         }

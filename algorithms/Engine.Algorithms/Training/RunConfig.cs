@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Environments;
 using Engine.Interop;
+using Engine.Kernels;
 
 namespace Engine.Algorithms.Training;
 
@@ -32,6 +33,14 @@ public sealed record RunConfig
 
     /// <summary>Environment for evaluation; null for none.</summary>
     public string? Environment { get; init; }
+
+    /// <summary>How precisely products of matrices are computed: the device's <see cref="Device.Precision"/> while it trains.</summary>
+    public Precision Precision { get; init; }
+
+    /// <summary>The precision of that name.</summary>
+    /// <exception cref="SettingsException">There is none.</exception>
+    public static Precision ParsePrecision(string name) => Precisions.Names.Contains(name) ? Enum.Parse<Precision>(name, ignoreCase: true)
+        : throw new SettingsException($"precision {name} is unknown; {NearNames.Describe(name, Precisions.Names)}");
 
     /// <summary>Updates.</summary>
     public int Steps { get; init; } = 20_000;
@@ -94,6 +103,7 @@ public sealed record RunConfig
         ["action_low"] = Numbers((space as ActionBounds)?.Low),
         ["action_high"] = Numbers((space as ActionBounds)?.High),
         ["action_count"] = (space as DiscreteActions)?.Count,
+        ["precision"] = Precision.Name(),
         ["steps"] = Steps,
         ["seed"] = Seed,
         ["evaluate_every"] = EvaluateEvery,
@@ -127,6 +137,7 @@ public sealed record RunConfig
                 MaxEpisodeSteps = (int?)json["max_episode_steps"],
                 Rewards = (string?)json["rewards"],
                 Environment = (string?)json["environment"],
+                Precision = json["precision"] is { } precision ? ParsePrecision((string)precision!) : Precision.Float32,
                 Steps = (int)json["steps"]!,
                 Seed = (ulong)json["seed"]!,
                 EvaluateEvery = (int)json["evaluate_every"]!,

@@ -74,6 +74,7 @@ public sealed class Study
                     string algorithm = Take("algorithm", label)!;
                     int steps = Take("steps", (int)Required("steps")!), every = Take("evaluate_every", (int)Required("evaluate_every")!);
                     string? rewards = Take<string>("rewards", null);
+                    var precision = RunConfig.ParsePrecision(Take("precision", Precision.Float32.Name())!);
                     foreach (var seed in Required("seeds").AsArray())
                     {
                         var config = new RunConfig
@@ -82,6 +83,7 @@ public sealed class Study
                             Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, settings),
                             Dataset = BuiltinDatasets.Names(dataset) || Path.IsPathRooted(dataset) ? dataset : Path.Combine(DataRoot(), dataset),
                             Rewards = rewards,
+                            Precision = precision,
                             Environment = environment,
                             Steps = steps,
                             Seed = (ulong)(int)seed!,
@@ -150,7 +152,7 @@ public sealed class Study
         foreach (var thread in threads) thread.Start();
         foreach (var thread in threads) thread.Join();
         stop.ThrowIfCancellationRequested();
-        if (failures.Count > 0) throw failures[0].InnerException is { } cause and (SettingsException or DatasetException or InteropFormatException or IOException) ? new SettingsException(failures[0].Message) : failures[0];
+        if (failures.Count > 0) throw failures[0].InnerException is { } cause and (SettingsException or DatasetException or DeviceException or InteropFormatException or IOException) ? new SettingsException(failures[0].Message) : failures[0];
     }
 
     private StudyResult RunOne(string folder, StudyEntry entry, TrainingData dataset, Func<Device>? open, CancellationToken stop)

@@ -44,7 +44,7 @@ public sealed class Trainer : IDisposable
     /// <summary>Builds networks and programs.</summary>
     /// <param name="config">What to train.</param>
     /// <param name="dataset">On what.</param>
-    /// <param name="device">Where.</param>
+    /// <param name="device">Where. Its precision becomes the configuration's.</param>
     /// <param name="run">Folder for config.json, metrics.csv and checkpoints; null keeps nothing.</param>
     /// <param name="resume">Continue the newest checkpoint of that folder.</param>
     public Trainer(RunConfig config, TrainingData dataset, Device device, string? run, bool resume = false)
@@ -55,6 +55,7 @@ public sealed class Trainer : IDisposable
         if (_environment?.Create(1) is { } probe && (probe.ObservationSize != dataset.ObservationSize || !Policy.Fits(probe.ActionSpace, dataset.ActionSpace)))
             throw new DatasetException($"{dataset.Source}: observations of {dataset.ObservationSize} and {dataset.ActionSpace}, environment {config.Environment} has {probe.ObservationSize} and {probe.ActionSpace}");
 
+        device.Precision = config.Precision;
         _state = new State(device);
         var generator = RandomDraws.AddState(_state, config.Seed);
         _state.Add(GuardName, [1], new[] { -1 });

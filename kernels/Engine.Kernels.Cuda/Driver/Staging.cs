@@ -12,6 +12,7 @@ internal sealed unsafe class Staging : IDisposable
     private const int Pieces = 4;
     private const uint NoTiming = 2;
 
+    private readonly CudaDevice _device;
     private readonly CudaStream _stream;
     private readonly long _pieceBytes;
     private readonly byte* _memory;
@@ -20,9 +21,9 @@ internal sealed unsafe class Staging : IDisposable
     private int _piece;
     private long _used;
 
-    public Staging(CudaStream stream, long pieceBytes = 4 << 20)
+    public Staging(CudaDevice device, long pieceBytes = 4 << 20)
     {
-        (_stream, _pieceBytes) = (stream, pieceBytes);
+        (_device, _stream, _pieceBytes) = (device, device.Queue, pieceBytes);
         Check(cuMemHostAlloc(out nint memory, (nuint)(Pieces * pieceBytes), 0));
         _memory = (byte*)memory;
         for (int i = 0; i < Pieces; i++) Check(cuEventCreate(out _copied[i], NoTiming));
@@ -54,6 +55,7 @@ internal sealed unsafe class Staging : IDisposable
             int n = (int)Math.Min(destination.Length, _pieceBytes);
             byte* to = _memory + _piece * _pieceBytes;
             Check(cuMemcpyDtoHAsync(to, source, (nuint)n, _stream));
+            _device.CountWait();
             Check(cuStreamSynchronize(_stream));
             Array.Clear(_pending); // all that was queued is done
             new ReadOnlySpan<byte>(to, n).CopyTo(destination);
@@ -72,7 +74,11 @@ internal sealed unsafe class Staging : IDisposable
             _pending[_piece] = true;
         }
         _piece = (_piece + 1) % Pieces;
-        if (_pending[_piece]) Check(cuEventSynchronize(_copied[_piece]));
+        if (_pending[_piece])
+        {
+            _device.CountWait();
+            Check(cuEventSynchronize(_copied[_piece]));
+        }
         _pending[_piece] = false;
         _used = 0;
     }
