@@ -42,6 +42,8 @@ public sealed class CpuDevice : Device
         {
             FusedMatMul fused => inputs[0].Shape[fused.Product.TransposeA ? ^2 : ^1] == 1,
             FusedReduce fused => ReduceKernel.KeepsThreadsBusy(fused, inputs),
+            // Rows between two products stay in the cache as it is.
+            MatMulChain => false,
             _ => true,
         };
 
