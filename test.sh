@@ -42,6 +42,27 @@ step "restore" dotnet restore Engine.sln
 step "format" dotnet format whitespace Engine.sln --verify-no-changes --no-restore
 step "build (warnings are errors)" dotnet build Engine.sln -c Release --no-restore -p:UseSharedCompilation=false
 if [ "$failed" -gt 0 ]; then finish; fi
+# Every kernel of the op table and a training step are recorded and run again where each buffer has its exact size.
+replay() {
+  local engine=algorithms/Engine.Cli/bin/Release/net10.0/engine.dll
+  kernels/Engine.Kernels.Cuda/cpu-shim/build.sh --replay "$standin" || return
+  ENGINE_STANDIN_RECORD=$results/ops.record dotnet $engine verify --ops --device cuda || return
+  ENGINE_STANDIN_RECORD=$results/update.record ENGINE_NO_CUDA_GRAPH=1 dotnet $engine bench edac --device cuda --rounds 1 --set batch_size=20 --set hidden_sizes=33,20 --set critics=3 || return
+  "$standin/replay" "$results/ops.record" && "$standin/replay" "$results/update.record"
+}
+
+# Without a GPU, CUDA is tested on a library that looks like NVIDIA's driver and runs the same kernels on the processor.
+standin=$PWD/.scratch/standin
+if [ -n "${ENGINE_CUDA_DRIVER:-}" ]; then echo "CUDA: the driver is $ENGINE_CUDA_DRIVER"
+elif nvidia-smi -L >/dev/null 2>&1; then echo "CUDA: tested on $(nvidia-smi -L | head -n 1)"
+elif command -v g++ >/dev/null; then
+  step "CUDA stand-in (g++)" kernels/Engine.Kernels.Cuda/cpu-shim/build.sh "$standin"
+  step "CUDA stand-in: self-test" kernels/Engine.Kernels.Cuda/cpu-shim/selftest.sh "$standin/selftest"
+  if [ -f "$standin/libcuda_standin.so" ]; then
+    export ENGINE_CUDA_DRIVER=$standin/libcuda_standin.so
+    step "CUDA kernels under AddressSanitizer" replay
+  fi
+else echo "CUDA: no GPU and no g++: its tests are skipped"; fi
 for sample in samples/*/; do step "sample $(basename "$sample")" dotnet run --project "$sample" -c Release --no-build; done
 
 for project in tests/*.Tests; do

@@ -323,7 +323,7 @@ def machine():
 def roofline():
     """What this machine can do now, one thread."""
     done = subprocess.run(["taskset", "-c", options.cpus.split(",")[0], ENGINE, "devices", "--json"], stdout=subprocess.PIPE, text=True, check=True)
-    r = json.loads(done.stdout)["one_thread"]
+    r = json.loads(done.stdout.splitlines()[0])["one_thread"]  # a line a device, the processor first
     levels = "; ".join(f"{l['name']} {l['read']:.0f} read, {l['write']:.0f} write, {l['copy']:.0f} copy, {l['update']:.0f} in place" for l in r["levels"])
     return f"{r['gflops']:.0f} GFLOP/s, {r['root_divisions']:.1f} G/s roots and divisions, GB/s: {levels}"
 

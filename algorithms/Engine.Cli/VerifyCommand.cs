@@ -1,6 +1,9 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Engine.Algorithms;
 using Engine.Algorithms.Parity;
+using Engine.Autodiff;
+using Engine.Kernels;
 
 namespace Engine.Cli;
 
@@ -9,15 +12,17 @@ internal static class VerifyCommand
 {
     public static Command Create()
     {
-        var folders = new Argument<string[]>("fixture") { Description = "folders with fixture.json and four .safetensors files", Arity = ArgumentArity.OneOrMore };
+        var folders = new Argument<string[]>("fixture") { Description = "folders with fixture.json and four .safetensors files", Arity = ArgumentArity.ZeroOrMore };
+        var ops = new Option<bool>("--ops") { Description = "every op of the op table on the device, against float64" };
         var quiet = new Option<bool>("--quiet") { Description = "one line per fixture" };
         var json = Shared.Json();
         var (device, threads) = (Shared.Device(), Shared.Threads());
-        var command = new Command("verify", "Replay an update against an independent implementation: float64 on the interpreter, float32 on the device.") { folders, quiet, json, device, threads };
+        var command = new Command("verify", "Replay an update against an independent implementation: float64 on the interpreter, float32 on the device. Or check the device's kernels one by one.") { folders, ops, quiet, json, device, threads };
         command.SetAction(parse =>
         {
+            if (parse.GetValue(folders)!.Length == 0 && !parse.GetValue(ops)) throw new SettingsException("name a folder with a fixture, or give --ops");
             using var opened = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
-            bool all = true;
+            bool all = !parse.GetValue(ops) || Ops(opened, parse.GetValue(json));
             foreach (string folder in parse.GetValue(folders)!)
             {
                 var fixture = Fixture.Read(folder);
@@ -55,5 +60,22 @@ internal static class VerifyCommand
             return all ? 0 : 1;
         });
         return command;
+    }
+
+    private static bool Ops(Device device, bool json)
+    {
+        int cases = 0, failed = 0;
+        var kinds = new HashSet<Type>();
+        foreach (var (c, failure) in DeviceCheck.Run(device))
+        {
+            cases++;
+            kinds.Add(c.Op.GetType());
+            if (failure is null) continue;
+            failed++;
+            if (!json) Console.WriteLine($"FAILS: {failure}");
+        }
+        if (json) Shared.Write(new JsonObject { ["device"] = device.Description, ["ops"] = kinds.Count, ["cases"] = cases, ["failed"] = failed });
+        else Console.WriteLine($"{device.Description}: {kinds.Count} ops in {cases} cases, {(failed == 0 ? "all agree with float64 and repeat to the bit" : $"{failed} FAIL")}");
+        return failed == 0;
     }
 }

@@ -35,6 +35,7 @@ public static partial class CudaKernels
 
         // Reductions.
         [typeof(Reduce)] = Reductions.Reduce,
+        [typeof(FusedReduce)] = Reductions.FusedReduce,
         [typeof(ArgReduce)] = Reductions.ArgReduce,
         [typeof(CumulativeSum)] = Reductions.CumulativeSum,
 
@@ -82,6 +83,7 @@ public static partial class CudaKernels
     private static readonly Dictionary<Type, Func<Op, TensorType[], TensorType[], bool>> Preferences = new()
     {
         // Reductions.
+        [typeof(FusedReduce)] = Reductions.PrefersFused,
 
         // Matrix products.
 

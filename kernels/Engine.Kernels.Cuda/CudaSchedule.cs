@@ -11,7 +11,8 @@ namespace Engine.Kernels.Cuda;
 /// </summary>
 /// <remarks>
 /// <para>With graphs, everything up to a loop whose number of steps is known only at run time is one CUDA graph, captured when it first runs with its addresses, and captured again
-/// when an address changes. A loop of a fixed number of steps is in it: its body is captured once and becomes a child graph for every step, after a node that writes the step's number.</para>
+/// when an address changes. Its nodes wait only for those they depend on (<see cref="Dependencies"/>), so that small kernels run beside one another. A loop of a fixed number of steps is in it: its body
+/// is captured once and becomes a child graph for every step, after a node that writes the step's number.</para>
 /// <para>A loop with a count is driven by the host, which waits for the count and then launches the body's graph that many times, so the steps beyond it do not run. That costs one wait a
 /// loop: no hot path has one.</para>
 /// </remarks>
@@ -19,6 +20,10 @@ internal sealed unsafe class CudaSchedule
 {
     private const int Relaxed = 2; // other threads may call the driver while this one captures
     private const int TimedAtOnce = 512;
+
+    // Up to here every kernel has scratch memory of its own, so that they need not wait for one another.
+    private const long LargestSeparateScratch = 64 << 20;
+    private const long ScratchAlignment = 256;
 
     private readonly CudaDevice _device;
     private readonly Node[] _nodes;
@@ -40,6 +45,7 @@ internal sealed unsafe class CudaSchedule
         (_device, _scratchSlot, _slots) = (device, plan.Slots, new nint[plan.Slots + 1]);
         var arguments = new List<(KernelArgument Argument, Operand[] Operands)>();
         _nodes = Array.ConvertAll(plan.Instructions, i => Prepare(i, rows, 0, arguments));
+        PlaceScratch(arguments);
         _parts = Divide(_nodes);
         LayOut(arguments);
     }
@@ -98,7 +104,6 @@ internal sealed unsafe class CudaSchedule
         TensorType[] inputs = call.InputTypes, outputs = call.OutputTypes;
         if (rows > 0) (inputs, outputs) = (Array.ConvertAll(inputs, t => t.AtRows(rows)), Array.ConvertAll(outputs, t => t.AtRows(rows)));
         var kernel = CudaDevice.Kernel(call.Op, inputs, outputs, _device.Limits);
-        ScratchBytes = Math.Max(ScratchBytes, kernel.ScratchBytes);
         Operand[] operands = [.. call.Inputs, .. call.Outputs];
         int from = _launches.Count;
         foreach (var launch in kernel.Launches)
@@ -109,7 +114,27 @@ internal sealed unsafe class CudaSchedule
             foreach (var argument in launch.Arguments) arguments.Add((argument, operands));
             if (StandIn.IsLoaded) AddExtents(launch, operands, rows, kernel.ScratchBytes);
         }
-        return new Node { Call = call, Variant = kernel.Variant, From = from, To = _launches.Count, Depth = depth };
+        return new Node { Call = call, Variant = kernel.Variant, From = from, To = _launches.Count, Depth = depth, ScratchBytes = kernel.ScratchBytes };
+    }
+
+    /// <summary>Gives the kernels scratch memory, each its own unless that is too much.</summary>
+    private void PlaceScratch(List<(KernelArgument Argument, Operand[] Operands)> arguments)
+    {
+        static long Aligned(long bytes) => (bytes + ScratchAlignment - 1) / ScratchAlignment * ScratchAlignment;
+        var kernels = Kernels(_nodes).ToArray();
+        bool separate = kernels.Sum(k => Aligned(k.ScratchBytes)) <= LargestSeparateScratch;
+        foreach (var kernel in kernels)
+        {
+            kernel.ScratchStart = separate ? ScratchBytes : 0;
+            ScratchBytes = Math.Max(ScratchBytes, kernel.ScratchStart + Aligned(kernel.ScratchBytes));
+            if (kernel.ScratchStart == 0 || kernel.From == kernel.To) continue;
+            int end = kernel.To < _launches.Count ? _launches[kernel.To].FirstArgument : arguments.Count;
+            for (int i = _launches[kernel.From].FirstArgument; i < end; i++)
+                if (arguments[i].Argument is { Kind: ArgumentKind.Scratch } scratch) arguments[i] = (KernelArgument.Scratch(scratch.Bits + kernel.ScratchStart), arguments[i].Operands);
+            int endExtent = kernel.To < _launches.Count ? _launches[kernel.To].FirstExtent : _extents.Count;
+            for (int i = _launches[kernel.From].FirstExtent; i < endExtent; i++)
+                if (_extents[i].Slot == _scratchSlot) _extents[i] = _extents[i] with { Offset = _extents[i].Offset + kernel.ScratchStart };
+        }
     }
 
     /// <summary>How far the memory reaches that a launch may touch.</summary>
@@ -194,23 +219,19 @@ internal sealed unsafe class CudaSchedule
 
     private CudaGraph Build(Node[] nodes)
     {
-        if (!Array.Exists(nodes, n => n.Loop is not null)) return Capture(nodes);
+        var steps = Array.FindAll(nodes, HasWork);
+        var before = _device.Concurrent ? Dependencies.Of(Array.ConvertAll(steps, Touches)) : InOrder(steps.Length);
+        var runs = Runs(steps, before);
+        if (runs.Count == 1 && runs[0][0] is var only && steps[only].Loop is null) return Capture(Array.ConvertAll(runs[0].ToArray(), s => steps[s]));
         Check(cuGraphCreate(out var graph, 0));
         try
         {
-            CudaGraphNode last = default;
-            for (int i = 0; i < nodes.Length;)
+            var done = new CudaGraphNode[steps.Length]; // the graph's node that ends a step
+            foreach (var run in runs)
             {
-                if (nodes[i].Loop is { } loop)
-                {
-                    if (HasWork(nodes[i])) AppendSteps(graph, ref last, loop, nodes[i].Body);
-                    i++;
-                    continue;
-                }
-                int from = i;
-                while (i < nodes.Length && nodes[i].Loop is null) i++;
-                var run = nodes[from..i];
-                if (Array.Exists(run, HasWork)) Append(graph, ref last, Capture(run), destroy: true);
+                var waits = Array.ConvertAll(before[run[0]], b => done[b]).Distinct().ToArray();
+                var end = steps[run[0]].Loop is { } loop ? AppendSteps(graph, waits, loop, steps[run[0]].Body) : Append(graph, waits, Capture(run.ConvertAll(s => steps[s]).ToArray()), destroy: true);
+                foreach (int step in run) done[step] = end;
             }
             return graph;
         }
@@ -221,7 +242,37 @@ internal sealed unsafe class CudaSchedule
         }
     }
 
-    private void AppendSteps(CudaGraph graph, ref CudaGraphNode last, Loop loop, Node[] body)
+    private static int[][] InOrder(int count) => Enumerable.Range(0, count).Select(i => i == 0 ? Array.Empty<int>() : [i - 1]).ToArray();
+
+    /// <summary>Kernels that follow one another with nothing beside them are captured together.</summary>
+    private static List<List<int>> Runs(Node[] steps, int[][] before)
+    {
+        var followers = new int[steps.Length];
+        foreach (int b in before.SelectMany(b => b)) followers[b]++;
+        var runs = new List<List<int>>();
+        var ends = new Dictionary<int, List<int>>(); // by the last step of a run
+        for (int step = 0; step < steps.Length; step++)
+        {
+            bool follows = steps[step].Loop is null && before[step] is [var one] && steps[one].Loop is null && followers[one] == 1;
+            if (!follows || !ends.Remove(before[step][0], out var run)) runs.Add(run = []);
+            run.Add(step);
+            ends[step] = run;
+        }
+        return runs;
+    }
+
+    private (MemoryRange[] Reads, MemoryRange[] Writes) Touches(Node node)
+    {
+        if (node.Loop is { } loop)
+        {
+            var body = Array.ConvertAll(Array.FindAll(node.Body, HasWork), Touches);
+            return (body.SelectMany(b => b.Reads).Distinct().ToArray(), body.SelectMany(b => b.Writes).Append(MemoryRange.Of(loop.Index)).Distinct().ToArray());
+        }
+        var writes = Array.ConvertAll(node.Call!.Outputs, MemoryRange.Of);
+        return (Array.ConvertAll(node.Call.Inputs, MemoryRange.Of), node.ScratchBytes == 0 ? writes : [.. writes, new MemoryRange(_scratchSlot, node.ScratchStart, node.ScratchStart + node.ScratchBytes)]);
+    }
+
+    private CudaGraphNode AppendSteps(CudaGraph graph, CudaGraphNode[] waits, Loop loop, Node[] body)
     {
         var step = Build(body);
         try
@@ -230,9 +281,10 @@ internal sealed unsafe class CudaSchedule
             {
                 BeginCapture();
                 WriteIndex(loop, i, _device.CaptureStream);
-                Append(graph, ref last, EndCapture(), destroy: true);
-                Append(graph, ref last, step, destroy: false);
+                waits = [Append(graph, waits, EndCapture(), destroy: true)];
+                waits = [Append(graph, waits, step, destroy: false)];
             }
+            return waits[0];
         }
         finally
         {
@@ -240,13 +292,15 @@ internal sealed unsafe class CudaSchedule
         }
     }
 
-    /// <summary>Adds a graph (the driver makes a copy of it) after what is there.</summary>
-    private static void Append(CudaGraph graph, ref CudaGraphNode last, CudaGraph child, bool destroy)
+    /// <summary>Adds a graph (the driver makes a copy of it) after some nodes.</summary>
+    private static CudaGraphNode Append(CudaGraph graph, CudaGraphNode[] waits, CudaGraph child, bool destroy)
     {
-        var before = last;
-        var status = cuGraphAddChildGraphNode(out last, graph, &before, before.Value == 0 ? 0u : 1u, child);
+        CudaStatus status;
+        CudaGraphNode node;
+        fixed (CudaGraphNode* before = waits) status = cuGraphAddChildGraphNode(out node, graph, before, (nuint)waits.Length, child);
         if (destroy) _ = cuGraphDestroy(child);
         Check(status, nameof(cuGraphAddChildGraphNode));
+        return node;
     }
 
     private CudaGraph Capture(Node[] kernels)
@@ -363,6 +417,7 @@ internal sealed unsafe class CudaSchedule
         public KernelCall? Call;
         public string Variant = "";
         public int From, To, Depth, Calls; // launches [From, To)
+        public long ScratchStart, ScratchBytes;
         public double Seconds;
         public Loop? Loop;
         public Node[] Body = [];

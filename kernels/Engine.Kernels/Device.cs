@@ -25,6 +25,9 @@ public abstract class Device : IDisposable
     /// <summary>Threads of the host that may work for a program of this device: those that compute, or all where another processor computes.</summary>
     public virtual int Threads => Environment.ProcessorCount;
 
+    /// <summary>Whether steps of a plan that do not depend on one another run at the same time. Programs then do not give memory to small values that would have to wait for it.</summary>
+    public virtual bool Concurrent => false;
+
     /// <summary>Waits until what was run is done. Reading a buffer waits by itself.</summary>
     public virtual void Synchronize() { }
 

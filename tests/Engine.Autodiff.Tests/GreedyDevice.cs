@@ -9,6 +9,11 @@ internal sealed class GreedyDevice(int threads = 1) : Device
 {
     private readonly CpuDevice _cpu = new(threads);
 
+    /// <summary>Plans as for a device that runs at once what does not depend on one another.</summary>
+    public bool PlansConcurrently { get; init; }
+
+    public override bool Concurrent => PlansConcurrently;
+
     public override string Name => _cpu.Name;
 
     public override string Description => _cpu.Description;

@@ -18,11 +18,16 @@ public sealed class HotPathTests(ITestOutputHelper output)
         foreach (var limits in new[] { new CudaLimits(75, 40, 64 * 1024), new CudaLimits(80, 108, 163 * 1024), new CudaLimits(89, 128, 99 * 1024), new CudaLimits(90, 132, 227 * 1024) })
         {
             using var device = new Compiler(limits);
+            using var serial = new Compiler(limits) { Serial = true };
             var (config, data) = Training.Of(algorithm, defaults: true);
             using var trainer = new Trainer(config, data, device, null);
             Assert.NotEmpty(trainer.UpdatePrograms);
-            output.WriteLine($"{algorithm}, compute capability {limits.Architecture}: {trainer.UpdatePrograms[0].KernelCount} kernels an update, {device.Launches} launches in all programs; {string.Join(", ", device.Ops.OrderBy(o => o))}");
+            using var other = new Trainer(config, data, serial, null);
+            output.WriteLine($"{algorithm}, compute capability {limits.Architecture}: {trainer.UpdatePrograms[0].KernelCount} kernels an update, {device.Launches} launches in all programs; on the longest way {string.Join(" ", device.Depths)}, {trainer.State.ArenaBytes / 1e6:F1} MB of arena (planned for one after the other {string.Join(" ", serial.Depths)}, {other.State.ArenaBytes / 1e6:F1} MB); {string.Join(", ", device.Ops.OrderBy(o => o))}");
             Assert.Empty(device.Holes);
+            // Small kernels run beside one another, and memory does not stand in their way.
+            Assert.True(device.Depths[0] < serial.Depths[0] && serial.Depths[0] < trainer.UpdatePrograms[0].KernelCount);
+            Assert.True(trainer.State.ArenaBytes < 4 * other.State.ArenaBytes);
         }
     }
 
@@ -37,6 +42,10 @@ public sealed class HotPathTests(ITestOutputHelper output)
 
         public int Launches { get; private set; }
 
+        public bool Serial { get; init; }
+
+        public override bool Concurrent => !Serial;
+
         public override string Name => "cuda";
 
         public override string Description => $"compute capability {limits.Architecture}";
@@ -48,8 +57,12 @@ public sealed class HotPathTests(ITestOutputHelper output)
 
         public override bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Prefers(op, inputs, outputs);
 
+        /// <summary>Of every program loaded, the kernels on the longest way through it.</summary>
+        public List<int> Depths { get; } = [];
+
         public override Executable Load(Plan plan)
         {
+            Depths.Add(Dependencies.Depth(Dependencies.Of(plan.Instructions.Select(Steps).ToArray())));
             foreach (var call in Calls(plan.Instructions))
                 foreach (int rows in new[] { 0, 3 })
                 {
@@ -61,6 +74,8 @@ public sealed class HotPathTests(ITestOutputHelper output)
                 }
             return new Nothing();
         }
+
+        private static (MemoryRange[], MemoryRange[]) Steps(Instruction step) => step is KernelCall call ? (Array.ConvertAll(call.Inputs, MemoryRange.Of), Array.ConvertAll(call.Outputs, MemoryRange.Of)) : throw new InvalidOperationException("no update has a loop");
 
         private static IEnumerable<KernelCall> Calls(Instruction[] instructions) => instructions.SelectMany(i => i is Loop loop ? Calls(loop.Body) : [(KernelCall)i]);
 

@@ -106,12 +106,12 @@ public sealed class KernelTests
     public void Rows_are_stored_where_the_index_says()
     {
         foreach (var type in new[] { DType.F32, DType.BF16, DType.Bool })
-            foreach (int row in new[] { 0, 2 })
+            foreach (int row in new[] { 0, 2, 3, -1, int.MaxValue })
             {
                 var value = new TensorType(type, [3, 5]);
                 byte[] content = Content(value, "value");
                 using var device = new CudaDevice();
-                // Outside the row there is what was there before: the guard's pattern.
+                // Outside the row there is what was there before: the guard's pattern. A row that does not exist is not written.
                 byte[] result = Single.Run(device, new StoreRow(3), [value, TensorType.Int([])], [content, Bytes([row])])[0];
                 for (int i = 0; i < result.Length; i++)
                     Assert.Equal(i / content.Length == row ? content[i % content.Length] : (byte)0xA5, result[i]);
@@ -200,6 +200,7 @@ public sealed class KernelTests
             SameAsProcessor(new RandomInteger("i", [n]), [TensorType.Int([3]), TensorType.Int([])], [.. inputs, Bytes([1_000_000])]);
             SameAsProcessor(new RandomInteger("i", [n]), [TensorType.Int([3]), TensorType.Int([]), TensorType.Int([])], [.. inputs, Bytes([3]), Bytes([2])]);
             SameAsProcessor(new RandomNormal("n", [n]), [TensorType.Int([3])], inputs);
+            SameAsProcessor(new RandomNormal("n", [n]), [TensorType.Int([3]), TensorType.Int([])], [.. inputs, Bytes([4])]);
         }
     }
 
@@ -272,6 +273,40 @@ public sealed class KernelTests
             ForAll(Reductions.ColumnKernels, name => results[name] = Single.Run(device, new Reduce(ReduceKind.Sum, [1], false), [type], [content])[0]);
             Assert.Equal(results["block"], results["vectors"]);
         }
+    }
+
+    /// <summary>A fused reduction has the bits of its two ops, whether a thread computes what it combines or not.</summary>
+    [CudaFact]
+    public void Reductions_of_expressions_have_the_bits_of_both_ops()
+    {
+        using var device = new CudaDevice();
+        FusedElementwise expression = new(3, [new(new Binary(BinaryKind.Subtract), [0, 1]), new(new Unary(UnaryKind.Tanh), [3]), new(new Binary(BinaryKind.Multiply), [4, 2])]);
+        int combined = 0;
+        foreach (var (shape, axes, other) in new (Shape, int[], Shape)[]
+        {
+            ([300, 6], [1], [6]), ([300, 16], [1], [300, 1]), ([300, 17], [1], [17]), ([9, 1], [1], [1]), ([40, 2, 3], [1, 2], [3]), ([10, 256], [0], [256]), ([2, 10, 33], [1], [10, 1]), ([2, 3, 5, 7], [1, 2], [5, 1]),
+            ([17, 30], [0], [30]), ([5, 3, 40], [0, 2], [40]), ([13], [0], []), ([4, 0], [1], [4, 1]), ([0, 4], [1], [4]), ([6, 5], [], [5]), ([3, 2000], [1], [3, 1]),
+        })
+            foreach (var kind in Enum.GetValues<ReduceKind>())
+                foreach (bool special in new[] { false, true })
+                {
+                    TensorType[] types = [TensorType.Float(shape), TensorType.Float(other), TensorType.Float([])];
+                    byte[][] inputs = types.Select((t, i) => Bytes(Numbers(t.Elements, $"{i}", special))).ToArray();
+                    var values = Single.Run(device, expression, types, inputs)[0];
+                    var reduction = new Reduce(kind, axes, false);
+                    var expected = Single.Run(device, reduction, [types[0]], [values])[0];
+                    foreach (bool store in new[] { false, true })
+                    {
+                        var op = new FusedReduce(expression, reduction, store);
+                        if (device.Prefers(op, types, op.Infer(types))) combined++;
+                        var actual = Single.Run(device, op, types, inputs);
+                        Single.SameBits(reduction.Infer([types[0]])[0], expected, actual[^1], $"{op} of {shape}");
+                        if (!store) continue;
+                        Single.SameBits(types[0], values, actual[0], $"{op} of {shape}");
+                        if (shape.Elements > 0) Assert.Equal(actual, Single.Run(device, op, types, inputs, overwritten: 0));
+                    }
+                }
+        Assert.Equal(10 * 3 * 2 * 2, combined);
     }
 
     [CudaFact]

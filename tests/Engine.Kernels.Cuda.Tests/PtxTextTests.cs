@@ -27,7 +27,10 @@ public sealed class PtxTextTests
                 Add(PtxElementwise.Text(new Binary(BinaryKind.Add), [big, TensorType.Float([1 << 30])], big, lanes, 256));
                 Add(PtxElementwise.Text(new Binary(BinaryKind.Add), [TensorType.Float([3, 1]), big], big, lanes, 256));
             }
-        Assert.True(names.Count > 200, $"only {names.Count} texts");
+        int elementwise = names.Count;
+        foreach (var c in OpTable.Cases)
+            if (c.Op is FusedReduce op && PtxElementwise.Combines(op, SampleData.Types(c)) && PtxElementwise.Make(op, SampleData.Types(c)).Launches is [{ } launch]) Add((launch.Function, launch.Ptx!));
+        Assert.True(elementwise > 200 && names.Count > elementwise, $"only {elementwise} texts, and {names.Count - elementwise} of reductions");
         foreach (string architecture in new[] { "sm_75", "sm_90" })
             Assert.Null(Ptxas.Fails(module.ToString(), architecture));
 

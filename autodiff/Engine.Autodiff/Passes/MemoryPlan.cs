@@ -114,6 +114,8 @@ internal sealed class MemoryPlan
         private readonly Dictionary<Tensor, Operand> _wanted = []; // root -> where its user would like it
         private readonly HashSet<Tensor> _inArena = [];
         private readonly Allocator _allocator = new();
+        private readonly Dictionary<Tensor, Tensor> _old = []; // root of a cell's new content -> root of the old
+        private readonly Waits? _waits = owner._device.Concurrent ? new Waits(graph.Nodes.Count) : null;
 
         public List<Instruction> Instructions { get; } = [];
 
@@ -178,6 +180,7 @@ internal sealed class MemoryPlan
                     if (last > written || (last == written && !MayOverwrite(root.Node, root.Index, before))) continue;
                 }
                 _wanted[root] = cell.Storage;
+                if (cell.Before is { } old) _old[root] = _root[old];
             }
             if (!stacked)
                 foreach (var (value, storage) in outputs)
@@ -203,6 +206,8 @@ internal sealed class MemoryPlan
 
         private void Emit(Node node)
         {
+            foreach (var input in node.Inputs) _waits?.Read(node, _root[input]);
+            foreach (var output in node.Outputs) _waits?.Write(node, _root[output]);
             switch (node.Op)
             {
                 case Constant constant:
@@ -212,6 +217,7 @@ internal sealed class MemoryPlan
                     if (!_storage.ContainsKey(node.Outputs[0])) throw new InvalidOperationException($"leaf {node} has no storage");
                     return;
                 case Repeat repeat:
+                    _waits?.WaitForAll(node);
                     EmitLoop(node, repeat);
                     break;
                 default:
@@ -231,6 +237,7 @@ internal sealed class MemoryPlan
         {
             if (_wanted.TryGetValue(output, out var wanted))
             {
+                if (_old.TryGetValue(output, out var old)) _waits?.WaitForUsers(node, old);
                 Place(output, wanted with { Type = output.Type });
                 return;
             }
@@ -239,31 +246,34 @@ internal sealed class MemoryPlan
                 {
                     var root = _root[input];
                     if (!_inArena.Contains(root) || _lastUse[root] != node.Id || taken.Contains(root) || root.Type.Bytes != output.Type.Bytes || !MayOverwrite(node, output.Index, root)) continue;
+                    if (_waits?.Allows(node, output.Type.Bytes, _waits.Users(root)) == false) continue;
                     taken.Add(root);
+                    _waits?.WaitForUsers(node, root);
                     Place(output, _storage[root] with { Type = output.Type });
                     _inArena.Remove(root); // the memory now belongs to the output
                     _inArena.Add(output);
                     return;
                 }
-            Allocate(output);
+            Allocate(node, output);
         }
 
-        private void Allocate(Tensor output)
+        private void Allocate(Node node, Tensor output)
         {
-            Place(output, new Operand(arena, _allocator.Allocate(Align(output.Type.Bytes)), output.Type));
+            long bytes = Align(output.Type.Bytes);
+            Place(output, new Operand(arena, _allocator.Allocate(bytes, _waits is null ? null : users => _waits.Allows(node, bytes, users)), output.Type));
             _inArena.Add(output);
         }
 
         private void ReleaseIfDead(Tensor root, int now)
         {
             if (_lastUse.GetValueOrDefault(root, now) > now || !_inArena.Remove(root)) return;
-            _allocator.Free(_storage[root].Offset, Align(root.Type.Bytes));
+            _allocator.Free(_storage[root].Offset, Align(root.Type.Bytes), _waits?.Users(root));
         }
 
         private void EmitLoop(Node node, Repeat repeat)
         {
             int at = repeat.Counted ? 1 : 0;
-            foreach (var output in node.Outputs) Allocate(output);
+            foreach (var output in node.Outputs) Allocate(node, output);
             for (int i = 0; i < repeat.CarriedCount; i++) Move(At(node.Inputs[at + i]), At(node.Outputs[i]));
             if (repeat.Counted)
                 for (int s = repeat.CarriedCount; s < node.Outputs.Length; s++)
@@ -295,7 +305,7 @@ internal sealed class MemoryPlan
             long place = _allocator.Allocate(Align(block.Bytes));
             var moved = block.Instructions.Select(i => Relocate(i, inner, place)).ToArray();
             Instructions.Add(new Loop(repeat.Max, repeat.Counted ? At(node.Inputs[0]) : null, Relocate(index, inner, place), moved));
-            if (owner._options.ReuseMemory) _allocator.Free(place, Align(block.Bytes));
+            if (owner._options.ReuseMemory) _allocator.Free(place, Align(block.Bytes), _waits?.Only(node));
         }
 
         private Instruction Relocate(Instruction instruction, int from, long place) => instruction switch
@@ -339,58 +349,70 @@ internal sealed class MemoryPlan
     /// <summary>Offsets in an arena: the smallest free gap that fits, else the end.</summary>
     private sealed class Allocator
     {
-        private readonly SortedList<long, long> _gaps = []; // offset -> size
+        private readonly List<Gap> _gaps = []; // by offset; neighbours differ in their users
         private long _end;
+
+        /// <param name="Offset">Where it begins.</param>
+        /// <param name="Size">How long it is.</param>
+        /// <param name="Users">Who used the memory last; null: it does not matter.</param>
+        private readonly record struct Gap(long Offset, long Size, ulong[]? Users)
+        {
+            public long End => Offset + Size;
+        }
 
         public long Peak { get; private set; }
 
-        public long Allocate(long size)
+        /// <param name="size">Bytes.</param>
+        /// <param name="allows">Whether memory with these last users will do; null: any.</param>
+        public long Allocate(long size, Func<ulong[]?, bool>? allows = null)
         {
-            int best = -1;
-            for (int i = 0; i < _gaps.Count; i++)
-                if (_gaps.Values[i] >= size && (best < 0 || _gaps.Values[i] < _gaps.Values[best])) best = i;
-            if (best >= 0)
+            // Runs of neighbouring gaps that will do; the smallest that is long enough.
+            int best = -1, bestCount = 0;
+            long bestSize = long.MaxValue;
+            for (int i = 0; i < _gaps.Count;)
             {
-                long at = _gaps.Keys[best], gap = _gaps.Values[best];
-                _gaps.RemoveAt(best);
-                if (gap > size) _gaps.Add(at + size, gap - size);
-                return at;
+                int from = i;
+                long total = 0;
+                while (i < _gaps.Count && (i == from || _gaps[i].Offset == _gaps[i - 1].End) && (allows is null || allows(_gaps[i].Users))) total += _gaps[i++].Size;
+                if (total >= size && total < bestSize) (best, bestCount, bestSize) = (from, i - from, total);
+                if (i == from) i++;
             }
-            long offset = _end;
-            _end += size;
-            Peak = Math.Max(Peak, _end);
-            return offset;
+            if (best < 0)
+            {
+                long offset = _end;
+                _end += size;
+                Peak = Math.Max(Peak, _end);
+                return offset;
+            }
+            var (at, left) = (_gaps[best].Offset, size);
+            for (int k = 0; k < bestCount && left > 0; k++)
+            {
+                var gap = _gaps[best];
+                if (gap.Size <= left) _gaps.RemoveAt(best);
+                else _gaps[best] = new Gap(gap.Offset + left, gap.Size - left, gap.Users);
+                left -= Math.Min(left, gap.Size);
+            }
+            return at;
         }
 
-        public void Free(long offset, long size)
+        public void Free(long offset, long size, ulong[]? users = null)
         {
-            int i = ~BinarySearch(offset);
-            if (i < _gaps.Count && offset + size == _gaps.Keys[i])
+            int i = _gaps.FindIndex(g => g.Offset > offset);
+            if (i < 0) i = _gaps.Count;
+            if (i < _gaps.Count && offset + size == _gaps[i].Offset && Same(users, _gaps[i].Users))
             {
-                size += _gaps.Values[i];
+                size += _gaps[i].Size;
                 _gaps.RemoveAt(i);
             }
-            if (i > 0 && _gaps.Keys[i - 1] + _gaps.Values[i - 1] == offset)
+            if (i > 0 && _gaps[i - 1].End == offset && Same(users, _gaps[i - 1].Users))
             {
-                offset = _gaps.Keys[i - 1];
-                size += _gaps.Values[i - 1];
-                _gaps.RemoveAt(i - 1);
+                (offset, size) = (_gaps[i - 1].Offset, size + _gaps[i - 1].Size);
+                _gaps.RemoveAt(--i);
             }
-            if (offset + size == _end) _end = offset;
-            else _gaps.Add(offset, size);
+            if (offset + size == _end && users is null) _end = offset;
+            else _gaps.Insert(i, new Gap(offset, size, users));
         }
 
-        private int BinarySearch(long offset)
-        {
-            int low = 0, high = _gaps.Count - 1;
-            while (low <= high)
-            {
-                int mid = (low + high) / 2;
-                if (_gaps.Keys[mid] == offset) return mid;
-                if (_gaps.Keys[mid] < offset) low = mid + 1;
-                else high = mid - 1;
-            }
-            return ~low;
-        }
+        private static bool Same(ulong[]? a, ulong[]? b) => a is null ? b is null : b is not null && a.AsSpan().SequenceEqual(b);
     }
 }

@@ -8,7 +8,7 @@ namespace Engine.Kernels.Cuda.Elementwise;
 /// Elementwise ops, fused expressions and copies as PTX. A thread computes one element, or four neighbours if there are many: what lies contiguously is then loaded and stored at once, and
 /// what repeats is loaded once. The text depends on the ops and on all sizes but the leading one, so numbers of rows share it.
 /// </summary>
-internal static class PtxElementwise
+internal static partial class PtxElementwise
 {
     private const int Threads = 256, FewThreads = 128;
 
@@ -42,9 +42,16 @@ internal static class PtxElementwise
         var writer = new PtxWriter();
         writer.Write(() => new Body(writer, op, inputs, output, lanes, threads, wide).Write());
         string[] parameters = [.. Enumerable.Range(0, inputs.Length).Select(i => $".param .u64 x{i}"), ".param .u64 y", wide ? ".param .u64 n" : ".param .u32 n"];
-        const string unnamed = "NAME";
-        string function = writer.Function(unnamed, parameters, threads), name = NameOf(op, function);
-        return (name, PtxWriter.Header + "\n" + function.Replace($".entry {unnamed}(", $".entry {name}(", StringComparison.Ordinal));
+        return Named(op, writer.Function(Unnamed, parameters, threads));
+    }
+
+    private const string Unnamed = "NAME";
+
+    /// <summary>The module of a function that is still unnamed.</summary>
+    private static (string Name, string Text) Named(Op op, string function)
+    {
+        string name = NameOf(op, function);
+        return (name, PtxWriter.Header + "\n" + function.Replace($".entry {Unnamed}(", $".entry {name}(", StringComparison.Ordinal));
     }
 
     /// <summary>What is computed, readable in a profiler, and a hash of the text, so that different texts have different names.</summary>
@@ -59,7 +66,7 @@ internal static class PtxElementwise
     }
 
     /// <summary>Writes one function.</summary>
-    private sealed class Body(PtxWriter text, Op op, TensorType[] inputs, TensorType output, int lanes, int threads, bool wide)
+    private sealed partial class Body(PtxWriter text, Op op, TensorType[] inputs, TensorType output, int lanes, int threads, bool wide)
     {
         private readonly FusedElementwise _expression = op as FusedElementwise ?? new FusedElementwise(inputs.Length, [new FusedStep(op is Copy ? new StopGradient() : op, Enumerable.Range(0, inputs.Length).ToArray())]);
         private readonly Dictionary<(string View, int Lane), PtxLanes> _loaded = [];

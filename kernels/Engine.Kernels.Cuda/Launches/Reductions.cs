@@ -1,3 +1,4 @@
+using Engine.Kernels.Cuda.Elementwise;
 using static Engine.Kernels.Cuda.Launches.Launch;
 
 namespace Engine.Kernels.Cuda.Launches;
@@ -47,6 +48,27 @@ internal static class Reductions
         }
         return steps.Kernel();
     }
+
+    /// <summary>A reduction of a fused expression: in one launch where a thread computes what it combines, else after a launch that computes the values.</summary>
+    public static CudaKernel FusedReduce(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)
+    {
+        var fused = (FusedReduce)op;
+        if (PtxElementwise.Combines(fused, inputs)) return PtxElementwise.Make(fused, inputs);
+        TensorType values = fused.Producer.Infer(inputs)[0], result = outputs[^1];
+        CudaKernel produce = PtxElementwise.Make(fused.Producer, inputs, [values], limits), reduce = Reduce(fused.Reduction, [values], [result], limits);
+        int n = inputs.Length;
+        long scratch = (reduce.ScratchBytes + 255) / 256 * 256;
+        var between = fused.Store ? Operand(n) : KernelArgument.Scratch(scratch);
+        return new($"{produce.Variant}; {reduce.Variant}",
+            [.. With(produce, i => i < n ? Operand(i) : between), .. With(reduce, i => i == 0 ? between : Operand(n + outputs.Length - 1))], fused.Store ? scratch : scratch + values.Bytes);
+    }
+
+    /// <summary>A pass makes it where it saves a launch.</summary>
+    public static bool PrefersFused(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Combines((FusedReduce)op, inputs);
+
+    /// <summary>The launches with other operands.</summary>
+    private static IEnumerable<KernelLaunch> With(CudaKernel kernel, Func<int, KernelArgument> operand) =>
+        kernel.Launches.Select(l => l with { Arguments = Array.ConvertAll(l.Arguments, a => a.Kind == ArgumentKind.Operand ? operand((int)a.Bits) : a) });
 
     private static long Product(List<(long Size, bool Reduced)> axes) => axes.Aggregate(1L, (n, a) => n * a.Size);
 

@@ -49,6 +49,11 @@ Status call(Needs needs, const std::function<void()>& body)
     {
         return OutOfMemory;
     }
+    catch (const std::exception& error)
+    {
+        fprintf(stderr, "stand-in: %s\n", error.what());
+        return Unknown;
+    }
 }
 
 static uint64_t setting(const char* name, uint64_t otherwise)

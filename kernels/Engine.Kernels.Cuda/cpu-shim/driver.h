@@ -61,7 +61,8 @@ struct Function
     std::vector<Parameter> parameters;
     unsigned parameter_bytes = 0;
     int threads = 1024;
-    int shared_limit = 48 * 1024; // of dynamic shared memory, as cuFuncSetAttribute leaves it
+    int dynamic_limit = 48 * 1024; // of dynamic shared memory, as cuFuncSetAttribute leaves it
+    bool opted_in = false;         // by cuFuncSetAttribute: static and dynamic together may be more than 48 KB
 };
 
 struct Module

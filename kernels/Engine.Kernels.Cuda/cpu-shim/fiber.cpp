@@ -1,9 +1,11 @@
-// Fibers: a switch by hand on x64, ucontext elsewhere.
+// Fibers: a switch by hand on x64, ucontext elsewhere (or where ENGINE_SHIM_UCONTEXT is defined, to test it).
 #include "machine.h"
 #include <cstdio>
 #include <cstdlib>
 #include <sys/mman.h>
-#if !defined(__x86_64__)
+#if defined(__x86_64__) && !defined(ENGINE_SHIM_UCONTEXT)
+#define SWITCH_BY_HAND 1
+#else
 #include <ucontext.h>
 #endif
 #if defined(__SANITIZE_ADDRESS__)
@@ -19,7 +21,7 @@ static constexpr size_t StackBytes = 256 * 1024, GuardBytes = 4096;
 static thread_local Fiber* came_from;
 #endif
 
-#if defined(__x86_64__)
+#if SWITCH_BY_HAND
 extern "C" void engine_shim_switch(void** save, void* load);
 asm(R"(
     .text
@@ -67,7 +69,7 @@ Fiber* create_fiber(void (*body)())
 void reset_fiber(Fiber* fiber, void (*body)())
 {
     fiber->fake_stack = nullptr;
-#if defined(__x86_64__)
+#if SWITCH_BY_HAND
     auto top = reinterpret_cast<void**>(fiber->stack + fiber->bytes);
     *--top = nullptr; // where the body would return to, and the alignment that a function expects
     *--top = reinterpret_cast<void*>(body);
@@ -90,7 +92,7 @@ void switch_fiber(Fiber* from, Fiber* to)
     came_from = from;
     __sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->bytes);
 #endif
-#if defined(__x86_64__)
+#if SWITCH_BY_HAND
     engine_shim_switch(&from->stack_pointer, to->stack_pointer);
 #else
     if (!from->stack_pointer) from->stack_pointer = new ucontext_t;

@@ -37,10 +37,10 @@ EXPORT int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsi
         if (grid_x > 2147483647u || grid_y > 65535 || grid_z > 65535) refuse("a grid of more than 2147483647 x 65535 x 65535 blocks");
         if (block_x > 1024 || block_y > 1024 || block_z > 64 || (uint64_t)block_x * block_y * block_z > 1024) refuse("a block of more than 1024 threads, or of more than 64 in z");
         if ((int)(block_x * block_y * block_z) > found->threads) refuse("a block of more than the " + std::to_string(found->threads) + " threads that the entry is bounded to");
-        if (shared_bytes > (unsigned)found->shared_limit) refuse(std::to_string(shared_bytes) + " bytes of dynamic shared memory, above the limit of " + std::to_string(found->shared_limit));
+        if (shared_bytes > (unsigned)found->dynamic_limit) refuse(std::to_string(shared_bytes) + " bytes of dynamic shared memory, above the limit of " + std::to_string(found->dynamic_limit));
         if (extra) throw Error{NotSupported, "launch of " + found->name + ": parameters by `extra` are not supported"};
         if (!parameters && !found->parameters.empty()) refuse("no parameters");
-        Launch launch{nullptr, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes, found->shared_limit, {}, std::move(operands)};
+        Launch launch{nullptr, {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared_bytes, found->opted_in ? opt_in_shared_bytes() : 48 * 1024, {}, std::move(operands)};
         for (Module* module : state().modules.live)
         {
             auto own = module->functions.find(found->name);
@@ -63,7 +63,8 @@ EXPORT int cuFuncSetAttribute(void* function, int attribute, int value)
         if (attribute == 8)
         {
             if (value < 0 || value > opt_in_shared_bytes()) throw Error{InvalidValue, "cuFuncSetAttribute: " + std::to_string(value) + " bytes of shared memory, of which there are " + std::to_string(opt_in_shared_bytes())};
-            found->shared_limit = value;
+            found->dynamic_limit = value;
+            found->opted_in = true;
         }
         else if (attribute == 9)
         {
@@ -85,7 +86,7 @@ EXPORT int cuFuncGetAttribute(int* value, int attribute, void* function)
             case 4: *value = 32; break;                // registers
             case 5: case 6: *value = engine_shim::architecture; break;
             case 7: *value = 0; break;
-            case 8: *value = found->shared_limit; break;
+            case 8: *value = found->dynamic_limit; break;
             case 9: *value = -1; break;
             default: throw Error{InvalidValue, {}};
         }

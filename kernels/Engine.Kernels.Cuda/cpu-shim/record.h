@@ -37,6 +37,8 @@ public:
         if (file) fclose(file);
     }
     bool open() const { return file != nullptr; }
+    long place() const { return ftell(file); }
+    void go_to(long place) { fseek(file, place, SEEK_SET); }
 
     bool launch(RecordedLaunch& l)
     {

@@ -1,11 +1,12 @@
-// Runs recorded launches anew under AddressSanitizer, each in a process of its own: replay FILE. Every region of memory is an
-// allocation of its exact size, so that an access beyond it is found; what comes out must have the bits of the record.
+// Runs recorded launches anew under AddressSanitizer: replay FILE. Every region of memory is an allocation of its exact size, so that
+// an access beyond it is found; what comes out must have the bits of the record. ENGINE_STANDIN_SEED replaces the recorded orders.
 #include "machine.h"
 #include "record.h"
 #include <cstdlib>
 #include <cstring>
-#include <map>
+#include <new>
 #include <sanitizer/asan_interface.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,7 +52,8 @@ static int replay(const RecordedLaunch& record)
         }
         addresses.push_back(reinterpret_cast<const unsigned char*>(&values[i]));
     }
-    engine_shim::seed = record.seed;
+    const char* seed = getenv("ENGINE_STANDIN_SEED");
+    engine_shim::seed = seed ? strtoull(seed, nullptr, 10) : record.seed;
     engine_shim::architecture = (int)record.architecture;
     engine_shim::Fault fault = engine_shim::run({entry, addresses.data(), {record.grid[0], record.grid[1], record.grid[2]}, {record.block[0], record.block[1], record.block[2]},
         record.dynamic_bytes, record.shared_limit});
@@ -69,7 +71,33 @@ static int replay(const RecordedLaunch& record)
         printf("%s: region %zu of %zu bytes differs from the record at byte %zu\n", record.function.c_str(), r, after.size(), at);
         return 1;
     }
+    for (size_t r = 0; r < places.size(); r++) free(places[r] - record.regions[r].start % 256);
     return 0;
+}
+
+// What the process that replays tells the one that waits for it, since an error ends it.
+struct Progress
+{
+    long next; // place in the file of the launch that follows the one under way
+    int launches, failed;
+    bool running;
+    char launch[256];
+};
+
+static void replay_from(const char* path, long place, Progress& progress)
+{
+    RecordFile file(path, false);
+    file.go_to(place);
+    for (RecordedLaunch record; file.launch(record); record = {})
+    {
+        progress.next = file.place();
+        progress.launches++;
+        snprintf(progress.launch, sizeof progress.launch, "%s, grid %u x %u x %u, block %u x %u x %u", record.function.c_str(), record.grid[0], record.grid[1], record.grid[2], record.block[0],
+            record.block[1], record.block[2]);
+        progress.running = true;
+        if (replay(record) != 0) progress.failed++;
+        progress.running = false;
+    }
 }
 
 int main(int count, char** arguments)
@@ -79,33 +107,36 @@ int main(int count, char** arguments)
         fprintf(stderr, "usage: replay FILE\n");
         return 2;
     }
-    RecordFile file(arguments[1], false);
-    if (!file.open())
+    if (!RecordFile(arguments[1], false).open())
     {
         perror(arguments[1]);
         return 2;
     }
-    int launches = 0, failed = 0;
-    std::map<std::string, int> functions;
-    for (RecordedLaunch record; file.launch(record); record = {})
+    void* shared = mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) abort();
+    auto& progress = *new (shared) Progress{};
+    do
     {
+        progress.running = false;
         fflush(stdout);
-        fflush(stderr);
         pid_t child = fork();
         if (child == 0)
         {
-            int status = replay(record);
+            replay_from(arguments[1], progress.next, progress);
             fflush(stdout);
-            _exit(status);
+            _exit(0);
         }
         int status = 1;
-        waitpid(child, &status, 0);
-        bool good = child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-        launches++;
-        failed += !good;
-        functions[record.function] += !good;
-        if (!good) printf("FAILED: %s, grid %u x %u x %u, block %u x %u x %u\n", record.function.c_str(), record.grid[0], record.grid[1], record.grid[2], record.block[0], record.block[1], record.block[2]);
-    }
-    printf("%d launches of %zu functions replayed, %d failed\n", launches, functions.size(), failed);
-    return failed || launches == 0 ? 1 : 0;
+        if (child < 0 || waitpid(child, &status, 0) != child)
+        {
+            perror("replay");
+            return 2;
+        }
+        if (status != 0 && !progress.running) return 2; // not by a launch
+        if (!progress.running) break;
+        progress.failed++;
+        printf("FAILED: %s\n", progress.launch);
+    } while (true);
+    printf("%d launches replayed, %d failed\n", progress.launches, progress.failed);
+    return progress.failed || progress.launches == 0 ? 1 : 0;
 }

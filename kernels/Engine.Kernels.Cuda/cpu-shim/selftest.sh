@@ -9,6 +9,8 @@ out=${1:?selftest.sh OUT}
 library=$out/libcuda_standin.so
 g++ -std=c++17 -O1 -Wall -Wextra -Werror -pthread -ffp-contract=off -o "$out/selftest" "$here"/selftest/*.cpp -ldl
 "$out/selftest" "$library" 2>"$out/selftest.log" || { grep -A3 -m 40 FAILED "$out/selftest.log"; exit 1; }
+ENGINE_STANDIN_DEVICES=0 "$out/selftest" "$library" no-device
+ENGINE_STANDIN_DEVICES=2 ENGINE_STANDIN_ARCH=75 ENGINE_STANDIN_DRIVER=11040 "$out/selftest" "$library" two-devices 2>>"$out/selftest.log" || { grep FAILED "$out/selftest.log"; exit 1; }
 
 for kind in good beyond before shared; do
   ENGINE_STANDIN_RECORD=$out/$kind.record "$out/selftest" "$library" $kind 2>>"$out/selftest.log"

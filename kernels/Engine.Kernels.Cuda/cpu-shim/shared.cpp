@@ -55,7 +55,12 @@ void* SharedMemory::variable(const void* slot, unsigned bytes)
         if (variable.slot == slot) return variable.address;
     used += (bytes + 15) / 16 * 16;
     if (used > MaxStaticBytes) fault("more than 48 KB of static shared memory", 1);
-    if (used + dynamic_bytes > limit) fault("static and dynamic shared memory together are more than the launch may use", 1);
+    if (used + dynamic_bytes > limit)
+    {
+        char text[128];
+        snprintf(text, sizeof text, "%u bytes of static and %u of dynamic shared memory, of %u that the launch may use", used, dynamic_bytes, limit);
+        fault(text, 1);
+    }
     // Aligned to 16 bytes and to no more.
     unsigned start = (taken + GuardBytes + 31) / 32 * 32 + 16;
     unsigned char* address = variables + start;

@@ -1,5 +1,6 @@
 // Bad addresses and divisions by zero inside kernels become errors of the launch instead of the end of the process.
 #include "block.h"
+#include <cstdio>
 #include <mutex>
 #include <signal.h>
 #include <ucontext.h>
@@ -39,17 +40,24 @@ static void on_signal(int number, siginfo_t* info, void* context)
     registers[REG_EFL] &= ~0x400; // direction flag
 }
 
+// In the way of the handler that was there, which may count on running on the thread's own stack or on the other.
+static void catch_one(int number, struct sigaction& before)
+{
+    sigaction(number, nullptr, &before);
+    struct sigaction action = before;
+    action.sa_sigaction = on_signal;
+    action.sa_flags |= SA_SIGINFO;
+    if (number == SIGSEGV && before.sa_handler == SIG_DFL) action.sa_flags |= SA_ONSTACK;
+    sigaction(number, &action, nullptr);
+}
+
 void catch_signals()
 {
     static std::once_flag once;
     std::call_once(once, [] {
-        struct sigaction action = {};
-        action.sa_sigaction = on_signal;
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-        sigemptyset(&action.sa_mask);
-        sigaction(SIGSEGV, &action, &before_segv);
-        sigaction(SIGBUS, &action, &before_bus);
-        sigaction(SIGFPE, &action, &before_fpe);
+        catch_one(SIGSEGV, before_segv);
+        catch_one(SIGBUS, before_bus);
+        catch_one(SIGFPE, before_fpe);
     });
     // A thread whose stack overflowed needs another for the handler.
     stack_t current;

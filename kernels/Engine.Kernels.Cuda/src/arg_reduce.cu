@@ -20,12 +20,19 @@ KERNEL(arg_reduce_thread, (const float* x, int* y, long long outer, int size, lo
     const float* from = x + i / inner * (size - 1) * inner + i;
     float best = from[0];
     int position = 0;
-    for (int k = 1; k < size; k++)
+    // Eight are read before the first is waited for; what is past the end is the last once more, which is never better.
+    for (int first = 1; first < size; first += 8)
     {
-        float value = from[k * inner];
-        if (!better(best, position, value, k, sign)) continue;
-        best = value;
-        position = k;
+        float v[8];
+        UNROLL
+        for (int k = 0; k < 8; k++) v[k] = from[min(first + k, size - 1) * inner];
+        UNROLL
+        for (int k = 0; k < 8; k++)
+        {
+            if (!better(best, position, v[k], first + k, sign)) continue;
+            best = v[k];
+            position = first + k;
+        }
     }
     y[i] = position;
 }

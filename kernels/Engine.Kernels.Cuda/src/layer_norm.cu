@@ -18,7 +18,7 @@ template <int Team> DEVICE void layer_norm(const float* x, const float* weight, 
     Row<Team> row;
     load_row(row, x + at * width, width, 0.0f);
     float factor = centre(row, width, scale, epsilon);
-    map_row(row, width, [=](int i, float v) { return v * factor * weight[i] + bias[i]; });
+    map_row(row, width, weight, bias, [=](float v, float w, float b) { return v * factor * w + b; });
     store_row(row, y + at * width, width);
 }
 
@@ -58,7 +58,7 @@ template <int Team> DEVICE void layer_norm_gradient(const float* x, const float*
         for (int c = 0; c < 4; c++) products.v[k][c] = row.v[k][c] * h.v[k][c];
     }
     store_row(products, scaled + at * width, width);
-    map_row(h, width, [=](int i, float v) { return v * weight[i]; });
+    map_row(h, width, weight, weight, [=](float v, float w, float) { return v * w; });
     float mean = sum_row(h, width) * scale;
     UNROLL
     for (int k = 0; k < Row<Team>::Steps; k++)

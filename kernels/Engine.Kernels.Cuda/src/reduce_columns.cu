@@ -58,7 +58,7 @@ DEVICE float4 combine(float4 a, float4 b, int kind)
     return make_float4(combine(a.x, b.x, kind), combine(a.y, b.y, kind), combine(a.z, b.z, kind), combine(a.w, b.w, kind));
 }
 
-DEVICE float4 load_four(const float* x, bool aligned)
+DEVICE float4 load_columns(const float* x, bool aligned)
 {
     if (aligned) return *(const float4*)x;
     return make_float4(x[0], x[1], x[2], x[3]);
@@ -84,11 +84,11 @@ KERNEL_BOUNDED(reduce_columns_vectors, 256, 4, (const float* x, float* y, long l
             {
                 float4 v[8];
                 UNROLL
-                for (int k = 0; k < 8; k++) v[k] = load_four(from + (r + 32 * k) * inner, aligned);
+                for (int k = 0; k < 8; k++) v[k] = load_columns(from + (r + 32 * k) * inner, aligned);
                 UNROLL
                 for (int k = 0; k < 8; k++) result = combine(result, v[k], kind);
             }
-            for (; r < last; r += 32) result = combine(result, load_four(from + r * inner, aligned), kind);
+            for (; r < last; r += 32) result = combine(result, load_columns(from + r * inner, aligned), kind);
         }
         results[threadIdx.x] = result;
         for (int half = 16; half > 0; half /= 2)

@@ -34,33 +34,29 @@ template <int Team> DEVICE long long team_row()
 
 // In all of these, the steps that a short row does not have are jumped over: the condition is the same for the whole team.
 
+// Elements at, at + 1, at + 2 and at + 3 of a row; `outside` where there is none. vectors: the row can be read four at a time.
+DEVICE float4 load_four(const float* x, int at, int width, bool vectors, float outside)
+{
+    if (vectors && at < width) return *(const float4*)(x + at);
+    return make_float4(at < width ? x[at] : outside, at + 1 < width ? x[at + 1] : outside, at + 2 < width ? x[at + 2] : outside, at + 3 < width ? x[at + 3] : outside);
+}
+
+DEVICE bool row_has_vectors(const float* x, int width) { return (width & 3) == 0 && aligned_to_16(x); }
+
 // Reads a row. Elements that are not there become `outside`.
 template <int Team> DEVICE void load_row(Row<Team>& row, const float* x, int width, float outside)
 {
     int rank = team_rank<Team>();
-    bool vectors = (width & 3) == 0 && aligned_to_16(x);
+    bool vectors = row_has_vectors(x, width);
     UNROLL
     for (int k = 0; k < Row<Team>::Steps; k++)
     {
-        int at = 4 * (k * Team + rank);
-        if (4 * k * Team >= width)
-        {
-            UNROLL
-            for (int c = 0; c < 4; c++) row.v[k][c] = outside;
-        }
-        else if (vectors && at < width)
-        {
-            float4 four = *(const float4*)(x + at);
-            row.v[k][0] = four.x;
-            row.v[k][1] = four.y;
-            row.v[k][2] = four.z;
-            row.v[k][3] = four.w;
-        }
-        else
-        {
-            UNROLL
-            for (int c = 0; c < 4; c++) row.v[k][c] = at + c < width ? x[at + c] : outside;
-        }
+        float4 four = make_float4(outside, outside, outside, outside);
+        if (4 * k * Team < width) four = load_four(x, 4 * (k * Team + rank), width, vectors, outside);
+        row.v[k][0] = four.x;
+        row.v[k][1] = four.y;
+        row.v[k][2] = four.z;
+        row.v[k][3] = four.w;
     }
 }
 
@@ -68,7 +64,7 @@ template <int Team> DEVICE void load_row(Row<Team>& row, const float* x, int wid
 template <int Team> DEVICE void store_row(const Row<Team>& row, float* y, int width)
 {
     int rank = team_rank<Team>();
-    bool vectors = (width & 3) == 0 && aligned_to_16(y);
+    bool vectors = row_has_vectors(y, width);
     UNROLL
     for (int k = 0; k < Row<Team>::Steps; k++)
     {
@@ -98,6 +94,24 @@ template <int Team, typename F> DEVICE void map_row(Row<Team>& row, int width, F
             int at = 4 * (k * Team + rank) + c;
             if (at < width) row.v[k][c] = f(at, row.v[k][c]);
         }
+    }
+}
+
+// row[i] = f(row[i], a[i], b[i]).
+template <int Team, typename F> DEVICE void map_row(Row<Team>& row, int width, const float* a, const float* b, F f)
+{
+    int rank = team_rank<Team>();
+    bool vectors = row_has_vectors(a, width) && row_has_vectors(b, width);
+    UNROLL
+    for (int k = 0; k < Row<Team>::Steps; k++)
+    {
+        int at = 4 * (k * Team + rank);
+        if (4 * k * Team >= width) break;
+        float4 a4 = load_four(a, at, width, vectors, 0.0f), b4 = load_four(b, at, width, vectors, 0.0f);
+        row.v[k][0] = f(row.v[k][0], a4.x, b4.x);
+        row.v[k][1] = f(row.v[k][1], a4.y, b4.y);
+        row.v[k][2] = f(row.v[k][2], a4.z, b4.z);
+        row.v[k][3] = f(row.v[k][3], a4.w, b4.w);
     }
 }
 

@@ -38,7 +38,7 @@ public sealed class EndToEndTests : EngineProcess
         { "train edac --dataset builtin:pendulum --steps zero", "zero" },
         { "train edac --dataset builtin:pendulum --steps 0", "at least 1" },
         { "train edac --dataset builtin:pendulum --env Pendulum-v2", "Pendulum-v1" },
-        { "train edac --dataset builtin:pendulum --device cuda", "cpu" },
+        { "train edac --dataset builtin:pendulum --device tpu", "cpu" },
         { "train edac --dataset builtin:pendulum --threads 0", "1 to 1024" },
         { "train edac --dataset builtin:pendulum --bogus", "--bogus is not an option of train" },
         { "train edac --datset builtin:pendulum", "near it: --dataset" },

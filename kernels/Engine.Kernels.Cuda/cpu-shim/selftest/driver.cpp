@@ -1,5 +1,7 @@
 // The driver's functions: what they give and what they refuse.
 #include "host.h"
+#include <setjmp.h>
+#include <signal.h>
 #include <thread>
 
 static void devices()
@@ -74,6 +76,10 @@ static void launches()
     CHECK(launch_function(dynamic, {}, {}, 49152, nullptr, y.address, 0) == 0 && launch_function(dynamic, {}, {}, 49153, nullptr, y.address, 0) == 1);
     CHECK(cuFuncSetAttribute(dynamic, 8, 102401) == 1 && cuFuncSetAttribute(dynamic, 8, 102400) == 0 && cuFuncGetAttribute(&value, 8, dynamic) == 0 && value == 102400);
     CHECK(launch_function(dynamic, {}, {}, 102400, nullptr, y.address, 25599) == 0 && launch_function(dynamic, {}, {}, 102401, nullptr, y.address, 0) == 1);
+    void* both = function("t_static_and_dynamic"); // 16 bytes of static shared memory
+    CHECK(launch_function(both, {}, {}, 49152 - 16, nullptr, y.address) == 0 && launch_function(both, {}, {}, 49152, nullptr, y.address) == 1);
+    CHECK(cuFuncSetAttribute(both, 8, 49152) == 0 && launch_function(both, {}, {}, 49152, nullptr, y.address) == 0);
+    CHECK(cuFuncSetAttribute(both, 8, 102400) == 0 && launch_function(both, {}, {}, 102400 - 16, nullptr, y.address) == 0 && launch_function(both, {}, {}, 102400, nullptr, y.address) == 1);
     // Modules: parameters that differ from the source, missing functions, use after unloading.
     void *module, *found;
     const char* head = ".version 7.0\n.target sm_80\n.address_size 64\n";
@@ -214,8 +220,40 @@ static void host_threads()
     CHECK(good[0] && good[1] && good[2] && good[3]);
 }
 
+// Signals that are not a kernel's go to the handler that was there before, on the stack that it expects.
+static sigjmp_buf back;
+static bool own_stack;
+
+static void on_signal(int)
+{
+    stack_t other;
+    own_stack = sigaltstack(nullptr, &other) == 0 && !(other.ss_flags & SS_ONSTACK);
+    siglongjmp(back, 1);
+}
+
+static void host_signals()
+{
+    uint64_t zero = 0;
+    CHECK(launch("t_divide", {}, {}, 0, zero, 1, 1) == 700); // the library has its handlers by now
+    renew();
+    for (int number : {SIGSEGV, SIGFPE})
+    {
+        own_stack = false;
+        if (sigsetjmp(back, 1) == 0) raise(number);
+        CHECK(own_stack);
+    }
+}
+
+void catch_host_signals()
+{
+    struct sigaction action = {};
+    action.sa_handler = on_signal;
+    for (int number : {SIGSEGV, SIGFPE}) sigaction(number, &action, nullptr);
+}
+
 void test_driver()
 {
+    host_signals();
     devices();
     memory();
     launches();

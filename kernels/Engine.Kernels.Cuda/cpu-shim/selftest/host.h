@@ -105,6 +105,8 @@ inline bool same(float a, float b) { return memcmp(&a, &b, 4) == 0 || (a != a &&
 
 void test_threads();
 void test_tensor();
+// Before anything is launched, for the test of the driver.
+void catch_host_signals();
 void test_driver();
 void test_ptx();
 

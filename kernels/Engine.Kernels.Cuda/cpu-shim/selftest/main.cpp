@@ -63,14 +63,41 @@ void with_seeds(const std::function<void()>& body)
     standin_seed(0);
 }
 
+// What the environment says of the device; each in a process of its own.
+static void environment(const std::string& kind)
+{
+    int value = 0;
+    if (kind == "no-device")
+    {
+        CHECK(cuInit(0) == 100 && cuDeviceGetCount(&value) == 3);
+        return;
+    }
+    CHECK(cuInit(0) == 0 && cuDriverGetVersion(&value) == 0 && value == 11040 && cuDeviceGetCount(&value) == 0 && value == 2);
+    void *first, *second;
+    CHECK(cuDevicePrimaryCtxRetain(&first, 0) == 0 && cuDevicePrimaryCtxRetain(&second, 1) == 0 && first != second && cuCtxSetCurrent(second) == 0 && cuCtxGetDevice(&value) == 0 && value == 1);
+    CHECK(cuDeviceGetAttribute(&value, 75, 1) == 0 && value == 7 && cuDeviceGetAttribute(&value, 97, 1) == 0 && value == 65536);
+    // Before compute capability 8.0 asynchronous copies are made at once, and products trap.
+    std::vector<float> x(256 * 3, 1.0f);
+    Buffer<float> from(x), to(256), a(x), b(x), c(x);
+    CHECK(launch("t_pipeline_no_wait", {}, {256}, 0, from.address, to.address, 3) == 0 && to.read()[255] == 3.0f);
+    CHECK(launch("t_mma_tf32", {}, {32}, 0, a.address, b.address, c.address) == 719);
+    CHECK(cuCtxSetCurrent(first) == 0 && cuCtxSynchronize() == 0); // the other context lives
+}
+
 int main(int count, char** arguments)
 {
     need(count == 2 || count == 3, "usage: selftest LIBRARY [what to record]");
     setenv("ENGINE_STANDIN_MEMORY", "67108864", 1);
     open_library(arguments[1]);
+    if (count == 3 && getenv("ENGINE_STANDIN_DEVICES"))
+    {
+        environment(arguments[2]);
+        return failures ? 1 : 0;
+    }
     int version;
     CHECK(cuDeviceGetCount(&version) == 3); // not initialised
     need(cuInit(0) == 0, "cuInit");
+    catch_host_signals();
     renew();
     if (count == 3)
     {

@@ -184,6 +184,14 @@ KERNEL(t_static_too_large, (float* y))
     y[0] = a[0] + b[0];
 }
 
+KERNEL(t_static_and_dynamic, (float* y))
+{
+    SHARED(float, a, [4]);
+    DYNAMIC_SHARED(float, b);
+    a[0] = b[0] = 1.0f;
+    y[0] = a[0] + b[0];
+}
+
 KERNEL(t_divide, (int* y, int a, int b)) { *y = a / b; }
 
 KERNEL(t_deep, (int* y, int n))

@@ -1,10 +1,11 @@
 using System.Numerics;
 
-namespace Engine.Kernels.Tests;
+namespace Engine.Kernels;
 
 /// <summary>Inputs of the op table's cases, the same numbers in every precision.</summary>
-internal static class SampleData
+public static class SampleData
 {
+    /// <summary>Inputs of a case, drawn from its ranges.</summary>
     public static ReferenceTensor<T>[] Inputs<T>(OpCase c, ulong seed) where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         var inputs = new ReferenceTensor<T>[c.Inputs.Length];
@@ -24,8 +25,10 @@ internal static class SampleData
         return inputs;
     }
 
+    /// <summary>Types of a case's inputs.</summary>
     public static TensorType[] Types(OpCase c) => Array.ConvertAll(c.Inputs, i => i.Type);
 
+    /// <summary>Outputs by the op's own reference code.</summary>
     public static ReferenceTensor<T>[] Reference<T>(OpCase c, ReferenceTensor<T>[] inputs) where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         var outputs = Array.ConvertAll(c.Op.Infer(Types(c)), t => new ReferenceTensor<T>(t));

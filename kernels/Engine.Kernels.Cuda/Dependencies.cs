@@ -1,0 +1,62 @@
+namespace Engine.Kernels.Cuda;
+
+/// <summary>A piece of memory: bytes [Start, End) of a slot.</summary>
+internal readonly record struct MemoryRange(int Slot, long Start, long End)
+{
+    /// <summary>Where an operand lies.</summary>
+    public static MemoryRange Of(Operand operand) => new(operand.Slot, operand.Offset, operand.Offset + operand.Type.Bytes);
+
+    /// <summary>Whether they share a byte.</summary>
+    public bool Meets(MemoryRange other) => Slot == other.Slot && Start < other.End && other.Start < End;
+}
+
+/// <summary>
+/// Which steps of a plan must wait for which: a step waits for the last before it that wrote what it touches, and for those that read what it writes. Steps that do not wait for one another may
+/// run at the same time, or in any order, and no bit depends on it.
+/// </summary>
+internal static class Dependencies
+{
+    /// <summary>For every step the earlier ones it waits for; those that one of these waits for already are left out.</summary>
+    /// <param name="steps">What each reads and writes, in the plan's order.</param>
+    public static int[][] Of(IReadOnlyList<(MemoryRange[] Reads, MemoryRange[] Writes)> steps)
+    {
+        var before = new int[steps.Count][];
+        var behind = new ulong[steps.Count][]; // all that a step waits for, directly or not, as bits
+        int words = (steps.Count + 63) / 64;
+        for (int step = 0; step < steps.Count; step++)
+        {
+            var (reads, writes) = steps[step];
+            var all = behind[step] = new ulong[words];
+            var direct = new List<int>();
+            // From the latest: what it waits for needs no edge of its own.
+            for (int earlier = step - 1; earlier >= 0; earlier--)
+            {
+                if ((all[earlier / 64] >> (earlier % 64) & 1) != 0) continue;
+                var (earlierReads, earlierWrites) = steps[earlier];
+                if (!Meet(earlierWrites, reads) && !Meet(earlierWrites, writes) && !Meet(earlierReads, writes)) continue;
+                direct.Add(earlier);
+                all[earlier / 64] |= 1UL << (earlier % 64);
+                for (int w = 0; w < words; w++) all[w] |= behind[earlier][w];
+            }
+            direct.Reverse();
+            before[step] = direct.ToArray();
+        }
+        return before;
+    }
+
+    /// <summary>The number of steps on the longest way through them.</summary>
+    public static int Depth(int[][] before)
+    {
+        var depth = new int[before.Length];
+        for (int step = 0; step < before.Length; step++) depth[step] = 1 + before[step].Select(b => depth[b]).DefaultIfEmpty(0).Max();
+        return depth.DefaultIfEmpty(0).Max();
+    }
+
+    private static bool Meet(MemoryRange[] a, MemoryRange[] b)
+    {
+        foreach (var x in a)
+            foreach (var y in b)
+                if (x.Meets(y)) return true;
+        return false;
+    }
+}
