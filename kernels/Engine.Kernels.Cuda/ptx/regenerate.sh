@@ -43,7 +43,10 @@ mirror_line() {
 fetch_tools() {
   [ "$(uname -m)" = x86_64 ] || unavailable "this is not an x64 machine"
   for command in g++ dpkg apt-get sha256sum; do command -v $command >/dev/null || unavailable "no $command"; done
-  rm -rf "$tools/apt" "$tools/root"
+  # Made beside, and put in its place when it is whole.
+  local place=$tools
+  tools=$place.$$
+  rm -rf "$tools"
   mkdir -p "$tools/apt/lists/partial" "$tools/apt/cache/archives/partial"
   : >"$tools/apt/status"
   mirror_line >"$tools/apt/sources.list" || unavailable "apt's sources name no Debian mirror"
@@ -63,6 +66,9 @@ fetch_tools() {
   done <<<"$packages"
   rm -rf "$tools/apt"
   echo "$packages" >"$tools/packages"
+  rm -rf "$place"
+  mv "$tools" "$place"
+  tools=$place
 }
 
 if [ "$packages" != "$(cat "$tools/packages" 2>/dev/null)" ]; then fetch_tools; fi
