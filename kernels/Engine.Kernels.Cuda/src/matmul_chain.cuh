@@ -195,7 +195,7 @@ template <typename F> DEVICE void matmul_chain(const Chain& chain)
     int begin = chain.in <= 4 ? 1 : 0, end = chain.links;
     if (chain_pick(end - 1, chain.n0, chain.n1, chain.n2, chain.n3) <= 8) end--;
     typename F::Place place = gemm_place(typename F::Method());
-    ChainCopy next;
+    ChainCopy next = {};
     next.link = end;
     if (begin < end) chain_aim<F>(next, chain, begin);
     UNROLL
