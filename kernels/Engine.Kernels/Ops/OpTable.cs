@@ -260,7 +260,8 @@ public static class OpTable
         FusedMatMul masked = new(new MatMul(false, true), false, true);
         MatMul back = new(false, true), plain = new(false, false);
         SampleInput W(params int[] shape) => F(shape, -0.4, 0.4);
-        foreach (int m in new[] { 3, 45 })
+        // Of few results the largest error of the naive loop, which others are measured by, may be small by chance: errors of one link go through the next.
+        foreach (int m in new[] { 7, 45 })
         {
             yield return (new MatMulChain([hidden, hidden, last], [2]), [F([m, 7]), W(7, 36), F([36]), W(36, 20), F([20]), W(20, 1), F([1])]);
             yield return (new MatMulChain([hidden, hidden, last], [0, 1, 2]), [F([m, 7]), W(3, 7, 36), F([3, 36]), W(3, 36, 20), F([3, 20]), W(3, 20, 5), F([3, 5])]);
