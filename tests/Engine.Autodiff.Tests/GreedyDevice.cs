@@ -5,9 +5,9 @@ using Buffer = Engine.Kernels.Buffer;
 namespace Engine.Autodiff.Tests;
 
 /// <summary>The processor with a taste for everything a pass can make, so that what does not pay here is tested here too.</summary>
-internal sealed class GreedyDevice(int threads = 1) : Device
+internal sealed class GreedyDevice(int threads = 1, long compileFrom = long.MaxValue) : Device
 {
-    private readonly CpuDevice _cpu = new(threads);
+    private readonly CpuDevice _cpu = new(threads) { CompileFrom = compileFrom };
 
     /// <summary>Plans as for a device that runs at once what does not depend on one another.</summary>
     public bool PlansConcurrently { get; init; }

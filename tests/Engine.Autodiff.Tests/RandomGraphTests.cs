@@ -7,9 +7,9 @@ namespace Engine.Autodiff.Tests;
 /// file brings the same graph back. What the memory plan gets wrong shows here.</summary>
 public class RandomGraphTests
 {
-    private static byte[] Run(Graph graph, CompileOptions options, int threads, bool concurrent = false)
+    private static byte[] Run(Graph graph, CompileOptions options, int threads, bool concurrent = false, long compileFrom = long.MaxValue)
     {
-        using var device = new GreedyDevice(threads) { PlansConcurrently = concurrent };
+        using var device = new GreedyDevice(threads, compileFrom) { PlansConcurrently = concurrent };
         using var state = RandomGraph.NewState(device);
         using var program = new Program(graph, state, options);
         program.Write("x", Sample.Normals(RandomGraph.Size * RandomGraph.Size, "x"));
@@ -41,6 +41,7 @@ public class RandomGraphTests
             foreach (var options in Sample.EachPassOff())
                 Assert.True(expected.AsSpan().SequenceEqual(Run(graph, options, 1)), $"seed {seed}: {options} changes the result");
             Assert.True(expected.AsSpan().SequenceEqual(Run(graph, all, 2)), $"seed {seed}: two threads change the result");
+            Assert.True(expected.AsSpan().SequenceEqual(Run(graph, all, 1, compileFrom: 1)), $"seed {seed}: compiled loops change the result");
             Assert.True(expected.AsSpan().SequenceEqual(Run(graph, all, 1, concurrent: true)), $"seed {seed}: memory planned for a concurrent device changes the result");
             Assert.True(expected.AsSpan().SequenceEqual(Run(GraphFile.Read(GraphFile.Write(graph)), all, 1)), $"seed {seed}: the graph file changes the result");
         }

@@ -8,8 +8,8 @@ public class ReductionFusionTests
 {
     private static Graph Check(Action<Graph> trace)
     {
-        using var device = new CpuDevice(2);
-        using var state = new State(device);
+        using CpuDevice device = new(2) { CompileFrom = long.MaxValue }, compiling = new(2) { CompileFrom = 1 };
+        using State state = new(device), compilingState = new(compiling);
         var graph = new Graph();
         trace(graph);
         var values = graph.Inputs.ToDictionary(i => i.Key, i => Sample.Normals(i.Value.Type.Elements, i.Key));
@@ -19,6 +19,8 @@ public class ReductionFusionTests
             var off = Sample.Run(graph, state, values, options);
             foreach (string name in on.Keys) Assert.True(on[name].Select(BitConverter.SingleToInt32Bits).SequenceEqual(off[name].Select(BitConverter.SingleToInt32Bits)), $"{name} differs: {options}");
         }
+        var compiled = Sample.Run(graph, compilingState, values);
+        foreach (string name in on.Keys) Assert.True(on[name].Select(BitConverter.SingleToInt32Bits).SequenceEqual(compiled[name].Select(BitConverter.SingleToInt32Bits)), $"{name} differs with a compiled loop");
         using var program = new Program(graph, state);
         return program.Compiled;
     }

@@ -28,15 +28,18 @@ public unsafe class CpuForwardTests
             var naive = SampleData.Reference(c, SampleData.Inputs<float>(c, seed));
             var actual = RunKernel(c, SampleData.Inputs<float>(c, seed));
             for (int o = 0; o < actual.Length; o++) Forward.Compare(c, exact[o], naive[o], actual[o]);
+            var compiled = RunKernel(c, SampleData.Inputs<float>(c, seed), true);
+            for (int o = 0; o < actual.Length; o++) for (int k = 0; k < actual[o].Type.Elements; k++) Assert.Equal(BitConverter.DoubleToInt64Bits(actual[o][k]), BitConverter.DoubleToInt64Bits(compiled[o][k]));
         }
     }
 
     /// <summary>Runs the kernel's chunks in reverse order on buffers of exactly the right size between guard words.</summary>
-    private static ReferenceTensor<float>[] RunKernel(OpCase c, ReferenceTensor<float>[] inputs)
+    private static ReferenceTensor<float>[] RunKernel(OpCase c, ReferenceTensor<float>[] inputs, bool compile = false)
     {
         var inputTypes = SampleData.Types(c);
         var outputTypes = c.Op.Infer(inputTypes);
         var kernel = CpuKernels.Create(c.Op, inputTypes, outputTypes);
+        if (compile) kernel.Compile();
         var types = inputTypes.Concat(outputTypes).ToArray();
         byte** buffers = stackalloc byte*[types.Length];
         for (int i = 0; i < types.Length; i++)

@@ -82,8 +82,7 @@ internal readonly unsafe struct PtxLanes : ILanes<PtxLanes>
         _ => Word("xor.b32", $"{a.Int}, {b.Int}"),
     };
 
-    public static PtxLanes AndNot(PtxLanes a, PtxLanes b) =>
-        b._kind == Kind.Predicate ? Word("selp.b32", $"0, {a.Int}, {b.Mask}") : Word("and.b32", $"{a.Int}, {Text.Word("not.b32", b.Int)}");
+    public static PtxLanes Clear(PtxLanes x, PtxLanes mask) => Word("selp.b32", $"0, {x.Int}, {mask.Mask}");
 
     public static PtxLanes Fma(PtxLanes a, PtxLanes b, PtxLanes c) => Word("fma.rn.f32", $"{a.Float}, {b.Float}, {c.Float}");
 

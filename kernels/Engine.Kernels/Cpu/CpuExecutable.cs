@@ -11,6 +11,7 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
     private readonly nint[] _slots;
     private readonly Dictionary<int, int> _rowVariants = [];
     private readonly int _threads;
+    private readonly long _compileFrom;
     private byte* _scratch;
     private long _scratchPerWorker;
     private void** _addresses; // of all operands of all steps, one after another: what a run touches besides the data stays small
@@ -22,6 +23,7 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
     {
         _pool = device.Pool;
         _threads = device.Threads;
+        _compileFrom = device.CompileFrom;
         _slots = new nint[plan.Slots];
         _steps = Array.ConvertAll(plan.Instructions, i => Prepare(i, 0));
         _addresses = (void**)NativeMemory.AlignedAlloc((nuint)Math.Max(1, _addressCount) * (nuint)sizeof(void*), 64);
@@ -122,8 +124,7 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
             case Loop loop:
                 return new Step { Operands = loop.Count is { } count ? [loop.Index, count] : [loop.Index], FirstAddress = TakeAddresses(loop.Count is null ? 1 : 2), Counted = loop.Count is not null, Max = loop.Max, Body = Array.ConvertAll(loop.Body, i => Prepare(i, depth + 1)) };
             case KernelCall call:
-                var kernel = CpuKernels.Create(call.Op, call.InputTypes, call.OutputTypes);
-                Need(kernel);
+                var kernel = Create(call.Op, call.InputTypes, call.OutputTypes);
                 return new Step { Call = call, Operands = [.. call.Inputs, .. call.Outputs], FirstAddress = TakeAddresses(call.Inputs.Length + call.Outputs.Length), Kernel = kernel, Variants = [kernel], Depth = depth };
             default:
                 throw new InvalidOperationException(instruction.ToString());
@@ -139,14 +140,18 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
             if (step.Body is { } body) AddRows(body, rows);
             else if (Array.Exists(step.Operands, o => o.Type.Rows))
             {
-                var kernel = CpuKernels.Create(step.Call.Op, Array.ConvertAll(step.Call.InputTypes, t => t.AtRows(rows)), Array.ConvertAll(step.Call.OutputTypes, t => t.AtRows(rows)));
-                Need(kernel);
-                step.Variants.Add(kernel);
+                step.Variants.Add(Create(step.Call.Op, Array.ConvertAll(step.Call.InputTypes, t => t.AtRows(rows)), Array.ConvertAll(step.Call.OutputTypes, t => t.AtRows(rows))));
             }
         }
     }
 
-    private void Need(CpuKernel kernel) => _scratchPerWorker = Math.Max(_scratchPerWorker, (kernel.ScratchBytes + 63) / 64 * 64);
+    private CpuKernel Create(Op op, TensorType[] inputs, TensorType[] outputs)
+    {
+        var kernel = CpuKernels.Create(op, inputs, outputs);
+        if (kernel.CompilableElements is > 0 and var elements && elements >= _compileFrom) kernel.Compile();
+        _scratchPerWorker = Math.Max(_scratchPerWorker, (kernel.ScratchBytes + 63) / 64 * 64);
+        return kernel;
+    }
 
     private void GrowScratch()
     {

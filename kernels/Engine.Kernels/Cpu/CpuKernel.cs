@@ -10,10 +10,16 @@ public abstract unsafe class CpuKernel
     public int Chunks { get; protected init; } = 1;
 
     /// <summary>Bytes of scratch memory a thread needs.</summary>
-    public long ScratchBytes { get; protected init; }
+    public long ScratchBytes { get; protected set; }
 
     /// <summary>The implementation's name, for <c>Explain()</c>.</summary>
     public virtual string Variant => GetType().Name;
+
+    /// <summary>Elements the kernel goes over, where code compiled for it pays from some number on; else 0.</summary>
+    public virtual long CompilableElements => 0;
+
+    /// <summary>Has code compiled for it, where that can be; the bits stay. May change <see cref="ScratchBytes"/>.</summary>
+    public virtual void Compile() { }
 
     /// <summary>Runs one piece.</summary>
     /// <param name="chunk">Which, 0..Chunks-1.</param>

@@ -37,8 +37,8 @@ internal unsafe interface ILanes<T> where T : unmanaged, ILanes<T>
     static abstract T operator |(T a, T b);
     static abstract T operator ^(T a, T b);
 
-    /// <summary>a and not b.</summary>
-    static abstract T AndNot(T a, T b);
+    /// <summary>x, and 0 in the lanes of the mask.</summary>
+    static abstract T Clear(T x, T mask);
 
     /// <summary>a*b + c, rounded once.</summary>
     static abstract T Fma(T a, T b, T c);

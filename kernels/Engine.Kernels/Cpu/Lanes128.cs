@@ -61,7 +61,7 @@ internal readonly unsafe struct Lanes128(Vector128<float> v) : ILanes<Lanes128>
     public static Lanes128 operator ^(Lanes128 a, Lanes128 b) => new(a.V ^ b.V);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 AndNot(Lanes128 a, Lanes128 b) => new(Vector128.AndNot(a.V, b.V));
+    public static Lanes128 Clear(Lanes128 x, Lanes128 mask) => new(Vector128.AndNot(x.V, mask.V));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Fma(Lanes128 a, Lanes128 b, Lanes128 c) => new(Vector128.FusedMultiplyAdd(a.V, b.V, c.V));

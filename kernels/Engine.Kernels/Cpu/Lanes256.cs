@@ -65,7 +65,7 @@ internal readonly unsafe struct Lanes256(Vector256<float> v) : ILanes<Lanes256>
     public static Lanes256 operator ^(Lanes256 a, Lanes256 b) => new(a.V ^ b.V);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 AndNot(Lanes256 a, Lanes256 b) => new(Vector256.AndNot(a.V, b.V));
+    public static Lanes256 Clear(Lanes256 x, Lanes256 mask) => new(Vector256.AndNot(x.V, mask.V));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 Fma(Lanes256 a, Lanes256 b, Lanes256 c) => new(Vector256.FusedMultiplyAdd(a.V, b.V, c.V));

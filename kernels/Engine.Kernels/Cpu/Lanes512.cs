@@ -68,7 +68,7 @@ internal readonly unsafe struct Lanes512(Vector512<float> v) : ILanes<Lanes512>
     public static Lanes512 operator ^(Lanes512 a, Lanes512 b) => new(a.V ^ b.V);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 AndNot(Lanes512 a, Lanes512 b) => new(Vector512.AndNot(a.V, b.V));
+    public static Lanes512 Clear(Lanes512 x, Lanes512 mask) => new(Vector512.ConditionalSelect(mask.V, Vector512<float>.Zero, x.V)); // a masked move; the mask stays in its register
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Fma(Lanes512 a, Lanes512 b, Lanes512 c) => new(Vector512.FusedMultiplyAdd(a.V, b.V, c.V));

@@ -4,7 +4,8 @@ namespace Engine.Kernels.Cpu;
 
 /// <summary>
 /// An elementwise op, or a fused expression of several: all steps on one tile of the output after the other, so that what lies between the steps stays in the
-/// first-level cache. Every step runs the loop its op runs by itself; an element's result does not depend on where a tile begins, so fusing changes no bit.
+/// first-level cache; or as one loop compiled for the expression. Every step runs the function its op runs by itself; an element's result does not depend on where a tile begins, so fusing
+/// changes no bit.
 /// </summary>
 internal sealed unsafe class ElementwiseKernel : CpuKernel
 {
@@ -17,20 +18,32 @@ internal sealed unsafe class ElementwiseKernel : CpuKernel
 
     /// <summary>Where a step finds an argument.</summary>
     /// <param name="Input">Number of the input; -1: the result of another step.</param>
+    /// <param name="Maker">That step's number.</param>
     /// <param name="Slot">Scratch of that result, or of the copy of an input whose elements do not lie one after another; -1: none.</param>
     /// <param name="Rows">How the input repeats; null: not at all.</param>
-    /// <param name="Size">Bytes of an element.</param>
-    private readonly record struct Argument(int Input, int Slot, BroadcastRows? Rows, int Size);
+    /// <param name="Type">Of an element.</param>
+    private readonly record struct Argument(int Input, int Maker, int Slot, BroadcastRows? Rows, DType Type)
+    {
+        public int Size { get; } = Type.Bytes();
+    }
 
-    /// <param name="Loop">What to run.</param>
+    /// <param name="Op">What it computes.</param>
     /// <param name="Arguments">On what.</param>
     /// <param name="Slot">Scratch of the result; -1: the output.</param>
-    /// <param name="Size">Bytes of an element of the result.</param>
-    private sealed record Step(ElementLoop Loop, Argument[] Arguments, int Slot, int Size);
+    /// <param name="Type">Of an element of the result.</param>
+    private sealed record Step(Op Op, Argument[] Arguments, int Slot, DType Type)
+    {
+        public ElementLoop Loop { get; } = ElementLoops.Of(Op, Arguments[0].Type);
+
+        public int Size { get; } = Type.Bytes();
+    }
 
     private readonly long _total;
     private readonly Step[] _steps;
-    private readonly int _slots, _tile, _outputSize;
+    private readonly int _outputSize;
+    private int _slots, _tile;
+    private CompiledLoop? _loop;
+    private Argument[] _operands = []; // of the compiled loop
     private readonly long _row; // tiles end where such a row ends
     private readonly int _inputs;
 
@@ -41,12 +54,34 @@ internal sealed unsafe class ElementwiseKernel : CpuKernel
         var types = expression.Types(inputs);
         _row = LongestRow(expression, types, output.Elements);
         (_steps, _slots) = Schedule(expression, types);
-        _tile = _slots == 0 ? ElementsPerChunk : Math.Max(SmallestTile, ScratchBudget / sizeof(float) / _slots / 64 * 64);
-        ScratchBytes = (long)_slots * _tile * sizeof(float);
         Chunks = ChunksFor(_total);
+        SetTile();
     }
 
-    public override string Variant => _slots == 0 ? "vector" : $"vector, tiles of {_tile}";
+    public override string Variant => (_loop is null ? "vector" : "compiled") + (_slots == 0 ? "" : $", tiles of {_tile}");
+
+    public override long CompilableElements => _steps.Length > 1 ? _total : 0;
+
+    /// <summary>Makes one loop of the steps where there are several and it can be had.</summary>
+    public override void Compile()
+    {
+        if (CompilableElements == 0) return;
+        // What is copied for one step may be read by others too, so all copies exist at once.
+        var operands = _steps.SelectMany(s => s.Arguments).Where(a => a.Input >= 0).Select(a => a with { Slot = a.Slot < 0 ? -1 : 0 }).Distinct().ToArray();
+        var described = Array.ConvertAll(operands, o => new LoopOperand(o.Type, o is { Slot: < 0, Rows: { } rows } && rows.InnerStrides[0] == 0));
+        int Value(Argument a) => a.Input < 0 ? operands.Length + a.Maker : Array.IndexOf(operands, a with { Slot = a.Slot < 0 ? -1 : 0 });
+        _loop = CompiledLoop.Of(described, Array.ConvertAll(_steps, s => new LoopStep(s.Op, s.Arguments[0].Type, s.Type, Array.ConvertAll(s.Arguments, Value))));
+        if (_loop is null) return;
+        _slots = 0;
+        _operands = Array.ConvertAll(operands, o => o.Slot < 0 ? o : o with { Slot = _slots++ });
+        SetTile();
+    }
+
+    private void SetTile()
+    {
+        _tile = _slots == 0 ? ElementsPerChunk : Math.Max(SmallestTile, ScratchBudget / sizeof(float) / _slots / 64 * 64);
+        ScratchBytes = (long)_slots * _tile * sizeof(float);
+    }
 
     public override void RunChunk(int chunk, void** operands, byte* scratch)
     {
@@ -61,9 +96,18 @@ internal sealed unsafe class ElementwiseKernel : CpuKernel
         {
             long end = Math.Min(to, at + _tile);
             if (_row > 0) end = Math.Min(end, (at / _row + 1) * _row);
-            Tile(inputs, output, at, (int)(end - at), scratch);
+            if (_loop is null) Tile(inputs, output, at, (int)(end - at), scratch);
+            else CompiledTile(_loop, inputs, output, at, (int)(end - at), scratch);
             at = end;
         }
+    }
+
+    private void CompiledTile(CompiledLoop loop, void** inputs, byte* output, long at, int n, byte* scratch)
+    {
+        byte** operands = stackalloc byte*[_operands.Length + 1];
+        for (int i = 0; i < _operands.Length; i++) operands[i] = _operands[i].Slot < 0 ? (byte*)Place(_operands[i], inputs, at, n, scratch, out _) : Copy(_operands[i], inputs, at, n, scratch);
+        operands[_operands.Length] = output + at * _outputSize;
+        loop.Run(operands, n);
     }
 
     private void Tile(void** inputs, byte* output, long at, int n, byte* scratch)
@@ -98,12 +142,17 @@ internal sealed unsafe class ElementwiseKernel : CpuKernel
         byte* from = (byte*)inputs[argument.Input];
         if (argument.Rows is not { } rows) return from + at * argument.Size;
         long row = at / rows.Inner, column = at - row * rows.Inner, stride = rows.InnerStrides[0];
-        if (column + n <= rows.Inner)
-        {
-            repeated = stride == 0;
-            return from + (rows.Offset(0, row) + column * stride) * argument.Size;
-        }
-        byte* copy = Slot(scratch, argument.Slot);
+        if (column + n > rows.Inner) return Copy(argument, inputs, at, n, scratch);
+        repeated = stride == 0;
+        return from + (rows.Offset(0, row) + column * stride) * argument.Size;
+    }
+
+    /// <summary>Elements of an input that repeats, one after another.</summary>
+    private byte* Copy(in Argument argument, void** inputs, long at, int n, byte* scratch)
+    {
+        var rows = argument.Rows!;
+        long row = at / rows.Inner, column = at - row * rows.Inner, stride = rows.InnerStrides[0];
+        byte* from = (byte*)inputs[argument.Input], copy = Slot(scratch, argument.Slot);
         for (int done = 0; done < n; row++, column = 0)
         {
             int length = (int)Math.Min(rows.Inner - column, n - done);
@@ -157,7 +206,11 @@ internal sealed unsafe class ElementwiseKernel : CpuKernel
         for (int s = 0; s < count; s++)
             foreach (int argument in expression.Steps[s].Arguments.Span) lastUse[root[argument]] = Math.Max(lastUse[root[argument]], s);
 
+        var inputRows = new Dictionary<(int, Shape), BroadcastRows?>();
+        BroadcastRows? InputRows(int input, Shape target) => inputRows.TryGetValue((input, target), out var known) ? known : inputRows[(input, target)] = RowsOf(types[input].Shape, target);
+
         var free = new Stack<int>();
+        var makers = new int[inputs + count]; // the step that makes a value
         int slots = 0;
         var slot = new int[inputs + count];
         Array.Fill(slot, -1);
@@ -168,21 +221,23 @@ internal sealed unsafe class ElementwiseKernel : CpuKernel
             var (op, numbers) = expression.Steps[s];
             if (!op.IsElementwise) continue;
             int value = inputs + s, size = types[value].DType.Bytes();
+            makers[value] = steps.Count;
             var copies = new List<int>();
             var arguments = new Argument[numbers.Count];
             for (int i = 0; i < arguments.Length; i++)
             {
-                int from = root[numbers[i]], bytes = types[numbers[i]].DType.Bytes();
+                int from = root[numbers[i]];
+                var type = types[numbers[i]].DType;
                 if (from >= inputs)
                 {
-                    arguments[i] = new Argument(-1, slot[from], null, bytes);
+                    arguments[i] = new Argument(-1, makers[from], slot[from], null, type);
                     continue;
                 }
-                var repeated = rows[numbers[i]] ?? (numbers[i] < inputs ? RowsOf(types[numbers[i]].Shape, types[value].Shape) : null);
+                var repeated = rows[numbers[i]] ?? (numbers[i] < inputs ? InputRows(numbers[i], types[value].Shape) : null);
                 int copy = -1;
                 // A tile may reach over the end of a row unless tiles end there.
                 if (repeated is not null && repeated.Inner < _total && (_row == 0 || repeated.Inner % _row != 0)) copies.Add(copy = Take());
-                arguments[i] = new Argument(from, copy, repeated, bytes);
+                arguments[i] = new Argument(from, -1, copy, repeated, type);
             }
             // A result may be written over a value of its size whose last reader this is, never over one of another size.
             bool output = value == last;
@@ -193,7 +248,7 @@ internal sealed unsafe class ElementwiseKernel : CpuKernel
             foreach (int a in dying)
                 if (types[a].DType.Bytes() != size) free.Push(slot[a]);
             foreach (int copy in copies) free.Push(copy);
-            steps.Add(new Step(ElementLoops.Of(op, types[numbers[0]].DType), arguments, slot[value], size));
+            steps.Add(new Step(op, arguments, slot[value], types[value].DType));
         }
         return (steps.ToArray(), slots);
     }

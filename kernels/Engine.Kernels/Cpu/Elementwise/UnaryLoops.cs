@@ -185,7 +185,7 @@ public static unsafe class UnaryLoops
     private readonly struct Relu : IUnaryFunction
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => T.AndNot(x, T.LessEqual(x, T.Create(0f)));
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => T.Clear(x, T.LessEqual(x, T.Create(0f)));
     }
 
     private readonly struct Floor : IUnaryFunction

@@ -54,7 +54,7 @@ internal static partial class VectorMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static T Softplus<T>(T x) where T : unmanaged, ILanes<T>
     {
-        T positive = T.AndNot(x, T.LessEqual(x, T.Create(0f)));
+        T positive = T.Clear(x, T.LessEqual(x, T.Create(0f)));
         return positive + Log1p(Exp(T.Create(0f) - T.Abs(x)));
     }
 

@@ -28,7 +28,7 @@ internal static unsafe class Gemv<T> where T : unmanaged, ILanes<T>
             float* at = output + i;
             if ((epilogue & GemmEpilogue.Accumulate) != 0) sum = T.Load(at) + sum;
             if ((epilogue & GemmEpilogue.Bias) != 0) sum += T.Load(bias + i);
-            if ((epilogue & GemmEpilogue.Relu) != 0) sum = T.AndNot(sum, T.LessEqual(sum, T.Create(0f)));
+            if ((epilogue & GemmEpilogue.Relu) != 0) sum = T.Clear(sum, T.LessEqual(sum, T.Create(0f)));
             T.Store(sum, at);
         }
 

@@ -26,7 +26,7 @@ internal static unsafe class OuterProduct<T> where T : unmanaged, ILanes<T>
     {
         if ((epilogue & GemmEpilogue.Accumulate) != 0) value = T.Load(at) + value;
         if ((epilogue & GemmEpilogue.Bias) != 0) value += T.Load(bias);
-        if ((epilogue & GemmEpilogue.Relu) != 0) value = T.AndNot(value, T.LessEqual(value, T.Create(0f)));
+        if ((epilogue & GemmEpilogue.Relu) != 0) value = T.Clear(value, T.LessEqual(value, T.Create(0f)));
         return value;
     }
 }

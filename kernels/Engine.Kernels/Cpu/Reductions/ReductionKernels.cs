@@ -26,6 +26,15 @@ internal sealed unsafe class ReduceKernel : CpuKernel
         ScratchBytes = Piece * sizeof(float) + _producer.ScratchBytes;
     }
 
+    public override long CompilableElements => _producer?.CompilableElements ?? 0;
+
+    public override void Compile()
+    {
+        if (_producer is null) return;
+        _producer.Compile();
+        ScratchBytes = Piece * sizeof(float) + _producer.ScratchBytes;
+    }
+
     /// <summary>Whether the expression can be taken in: its pieces are reduced in the order of the whole.</summary>
     public static bool Takes(FusedReduce op, TensorType[] inputs) => new ReduceKernel(op.Reduction, op.Producer.Infer(inputs)[0]).Takes(op.Reduction.Kind);
 
