@@ -1,11 +1,12 @@
 using Engine.Autodiff;
 using Engine.Autodiff.Tests;
 using Engine.Kernels.Cuda.Launches;
+using Xunit.Abstractions;
 
 namespace Engine.Kernels.Cuda.Tests;
 
 /// <summary>Rows that go through several products in one launch: they have the bits of the products one after the other.</summary>
-public sealed class ChainTests
+public sealed class ChainTests(ITestOutputHelper output)
 {
     private static readonly CudaLimits H200 = new(90, 132, 227 * 1024);
 
@@ -177,6 +178,8 @@ public sealed class ChainTests
             var types = Array.ConvertAll(inputs, i => i.Type);
             var limits = H200 with { Precision = precision };
             string variant = CudaDevice.Kernel(op, types, op.Infer(types), limits).Variant;
+            var (links, chosen) = MatMulChains.Predict(op, types, limits);
+            output.WriteLine($"{members} x {rows}, {precision}, {op.Name}: {variant}, {chosen / 1755:F1} us; a launch a link {links / 1755:F1} us");
             Assert.Equal(expected is not null, CudaKernels.Prefers(op, types, op.Infer(types), limits));
             if (expected is null) Assert.DoesNotContain("chain", variant, StringComparison.Ordinal);
             else Assert.Equal(expected, variant);

@@ -60,6 +60,9 @@ internal static class MatMulChains
     /// <summary>Whether one launch is predicted to be faster than one a link.</summary>
     public static bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits) => new Chain((MatMulChain)op, inputs, limits).Number > 0;
 
+    /// <summary>Predicted cycles: of a launch a link, and of the kernel that is chosen.</summary>
+    internal static (double Links, double Chosen) Predict(Op op, TensorType[] inputs, CudaLimits limits) => new Chain((MatMulChain)op, inputs, limits).Predicted;
+
     private sealed class Chain
     {
         private readonly MatMulChain _op;
@@ -89,6 +92,8 @@ internal static class MatMulChains
         /// <summary>Number of the implementation; 0: a launch a link.</summary>
         public int Number { get; }
 
+        public (double Links, double Chosen) Predicted => (LinkCycles, Number == 0 ? LinkCycles : Cycles(Kernels[Number - 1]));
+
         public CudaKernel Make(int inputs) => Number == 0 ? Links(inputs) : Whole(Kernels[Number - 1], inputs);
 
         private static MatMul ProductOf(Op link) => link as MatMul ?? (link as FusedMatMul)?.Product ?? new MatMul(false, false);
@@ -102,10 +107,12 @@ internal static class MatMulChains
 
         // ---- Which kernel
 
+        private double LinkCycles => _products.Sum(p => p.Cycles()) + Gap * (_products.Length - 1);
+
         private int Best()
         {
             int best = 0;
-            double least = _products.Sum(p => p.Cycles()) + Gap * (_products.Length - 1);
+            double least = LinkCycles;
             for (int i = 0; i < Kernels.Length; i++)
                 if (CanRun(Kernels[i]) && Cycles(Kernels[i]) is var cycles && cycles < least) (best, least) = (i + 1, cycles);
             return best;
