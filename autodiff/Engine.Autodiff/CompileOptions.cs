@@ -18,6 +18,9 @@ public sealed record CompileOptions
     /// <summary>Take masks and sums that follow a matrix product into it (off: ENGINE_NO_MATMUL_FUSION=1).</summary>
     public bool MatMulFusion { get; init; } = On("ENGINE_NO_MATMUL_FUSION");
 
+    /// <summary>Join products that take one another's result (off: ENGINE_NO_CHAIN_FUSION=1).</summary>
+    public bool ChainFusion { get; init; } = On("ENGINE_NO_CHAIN_FUSION");
+
     /// <summary>Make one kernel of the steps of an optimiser's parameters and of their slow copies (off: ENGINE_NO_OPTIMISER_FUSION=1).</summary>
     public bool OptimiserFusion { get; init; } = On("ENGINE_NO_OPTIMISER_FUSION");
 
@@ -41,6 +44,7 @@ public sealed record CompileOptions
         FusedKernels = false,
         WinningMember = false,
         MatMulFusion = false,
+        ChainFusion = false,
         OptimiserFusion = false,
         ElementwiseFusion = false,
         ReductionFusion = false,

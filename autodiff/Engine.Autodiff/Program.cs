@@ -38,6 +38,7 @@ public sealed class Program : IDisposable
         if (options.DeadCode) graph = DeadCode.Run(graph);
         if (options.WinningMember) graph = WinningMember.Run(graph, state.Device);
         if (options.MatMulFusion) graph = MatMulFusion.Run(graph, state.Device);
+        if (options.ChainFusion) graph = ChainFusion.Run(graph, state.Device);
         if (options.OptimiserFusion) graph = OptimiserFusion.Run(graph, state.Device);
         if (options.ElementwiseFusion) graph = ElementwiseFusion.Run(graph, state.Device);
         if (options.ReductionFusion) graph = ReductionFusion.Run(graph, state.Device);

@@ -198,7 +198,7 @@ public sealed unsafe class CudaDevice : Device
     public static bool HasKernel(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Has(op, inputs, outputs);
 
     /// <inheritdoc/>
-    public override bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Prefers(op, inputs, outputs);
+    public override bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Prefers(op, inputs, outputs, Limits);
 
     /// <inheritdoc/>
     public override Executable Load(Plan plan)

@@ -46,10 +46,11 @@ public static partial class CudaKernels
         [typeof(RandomPermutation)] = RandomOps.Permutation,
 
         // Matrix products.
-        [typeof(MatMul)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((MatMul)op, inputs, outputs, limits),
-        [typeof(FusedMatMul)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((FusedMatMul)op, inputs, outputs, limits),
+        [typeof(MatMul)] = MatMulLaunches.Make,
+        [typeof(FusedMatMul)] = MatMulLaunches.Make,
         [typeof(MemberMatMul)] = (op, inputs, outputs, limits) => MemberMatMulLaunches.Make((MemberMatMul)op, inputs, outputs, limits),
-        [typeof(Linear)] = (op, inputs, outputs, limits) => MatMulLaunches.Make((Linear)op, inputs, outputs, limits),
+        [typeof(Linear)] = MatMulLaunches.Make,
+        [typeof(MatMulChain)] = MatMulChains.Make,
 
         // Composites.
         [typeof(LayerNorm)] = Composites.LayerNorm,
@@ -79,13 +80,14 @@ public static partial class CudaKernels
 
     };
 
-    // Ops that are implemented, but that a pass should not make of others at these types: whether it should. An op without a row here is always preferred.
-    private static readonly Dictionary<Type, Func<Op, TensorType[], TensorType[], bool>> Preferences = new()
+    // Ops that are implemented, but that a pass should not make of others at these types on this device: whether it should. An op without a row here is always preferred.
+    private static readonly Dictionary<Type, Func<Op, TensorType[], TensorType[], CudaLimits, bool>> Preferences = new()
     {
         // Reductions.
-        [typeof(FusedReduce)] = Reductions.PrefersFused,
+        [typeof(FusedReduce)] = (op, inputs, outputs, _) => Reductions.PrefersFused(op, inputs, outputs),
 
         // Matrix products.
+        [typeof(MatMulChain)] = MatMulChains.Prefers,
 
         // Composites.
 
@@ -96,8 +98,8 @@ public static partial class CudaKernels
         Makers.ContainsKey(op.GetType()) && (!Conditions.TryGetValue(op.GetType(), out var takes) || takes(op, inputs, outputs));
 
     /// <summary>Whether a pass should make this op of simpler ones: it has a kernel, which is no slower than what it replaces.</summary>
-    public static bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) =>
-        Has(op, inputs, outputs) && (!Preferences.TryGetValue(op.GetType(), out var prefers) || prefers(op, inputs, outputs));
+    public static bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits) =>
+        Has(op, inputs, outputs) && (!Preferences.TryGetValue(op.GetType(), out var prefers) || prefers(op, inputs, outputs, limits));
 
     /// <summary>The launches of an op at these types.</summary>
     /// <exception cref="DeviceException">There is no kernel.</exception>

@@ -19,7 +19,7 @@ public class MatMulFusionTests
         return program.Compiled;
     }
 
-    private static string[] Names(Graph graph) => graph.Nodes.Where(n => n.Op is MatMul or FusedMatMul).Select(n => n.Op.Name).ToArray();
+    private static string[] Names(Graph graph) => graph.Nodes.SelectMany(n => n.Op is MatMulChain chain ? chain.Links : [n.Op]).Where(op => op is MatMul or FusedMatMul).Select(op => op.Name).ToArray();
 
     [Fact]
     public void The_derivative_of_a_rectifier_is_taken_where_the_product_is_written()

@@ -45,7 +45,16 @@ internal static class RandomGraph
             case 5: pool.Add(a - a.MeanKeep(-1)); break;
             case 6: pool.Add(Tensor.Concat(0, a.Slice(0, 0, 2), b.Slice(0, 2, Size - 2))); break;
             case 7: pool.Add(a.Softmax() + b.Sigmoid()); break;
-            case 8: pool.Add(a.Linear(b, c.At(0, 0), Activation.Relu).Tanh()); break;
+            case 8:
+                // One layer, or several, of which others read what is between them.
+                var layer = a.Linear(b, c.At(0, 0), Activation.Relu);
+                while (random.NextUnit() < 0.5)
+                {
+                    if (random.NextUnit() < 0.3) pool.Add(layer.Tanh());
+                    layer = layer.Linear(Pick(pool, random) * 0.2, c.At(0, 0), random.NextUnit() < 0.5 ? Activation.Relu : Activation.None);
+                }
+                pool.Add(layer.Tanh());
+                break;
             case 9: pool.Add(a.Sum(0).BroadcastTo([Size, Size]).Tanh()); break;
             case 10: pool.Add(g.Read(variable)); break;
             case 11: pool.Add(a * a); break;

@@ -16,6 +16,25 @@ internal static class Cuda
     {
         if (IsStandIn) StandIn.Seed(seed);
     }
+
+    /// <summary>Until it is disposed of, devices of the stand-in have that compute capability. A GPU is what it is.</summary>
+    public static IDisposable As(int architecture) => new Capability(architecture);
+
+    private sealed class Capability : IDisposable
+    {
+        private readonly int _before;
+
+        public Capability(int architecture)
+        {
+            using (var device = new CudaDevice()) _before = device.Limits.Architecture;
+            if (IsStandIn) StandIn.Architecture(architecture);
+        }
+
+        public void Dispose()
+        {
+            if (IsStandIn) StandIn.Architecture(_before);
+        }
+    }
 }
 
 /// <summary>A test that needs a GPU or the stand-in, and says so where there is neither.</summary>

@@ -55,7 +55,7 @@ public sealed class HotPathTests(ITestOutputHelper output)
         // Of a primitive without a kernel the whole list is wanted, not the first.
         public override bool Implements(Op op, TensorType[] inputs, TensorType[] outputs) => op is not Composite || CudaDevice.HasKernel(op, inputs, outputs);
 
-        public override bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Prefers(op, inputs, outputs);
+        public override bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Has(op, inputs) || CudaKernels.Prefers(op, inputs, outputs, limits);
 
         /// <summary>Of every program loaded, the kernels on the longest way through it.</summary>
         public List<int> Depths { get; } = [];

@@ -30,6 +30,21 @@ internal sealed record GemmTile(string Name, Precision Precision, int Rows, int 
     };
 }
 
+/// <summary>How the sums of a product are made, which is what its bits depend on, as long as they are not cut into parts among blocks (docs/cuda.md).</summary>
+internal enum GemmOrder
+{
+    /// <summary>Too few terms for tiles: one chain of multiply-adds.</summary>
+    FewTerms,
+    /// <summary>Dot products: a warp a sum.</summary>
+    Dots,
+    /// <summary>Combined lines: every 16th term a warp.</summary>
+    Lines,
+    /// <summary>Tiles: one chain of multiply-adds.</summary>
+    Chain,
+    /// <summary>Tiles: four chains.</summary>
+    Slices,
+}
+
 /// <summary>
 /// How a batched matrix product is computed: which kernel, how its sums are cut, and the launches.
 /// </summary>
@@ -114,24 +129,52 @@ internal sealed class Gemm
             (_m, _batches, _sizes, _a, _b, _bias) = (rows * _m, 1, [], [], [], []);
     }
 
+    /// <summary>How its sums are made.</summary>
+    public GemmOrder Order
+    {
+        get
+        {
+            if (Forced is { } forced) return forced.Slices == 1 ? GemmOrder.Chain : GemmOrder.Slices;
+            if (_k <= FewTerms) return GemmOrder.FewTerms;
+            if (Math.Min(_m, _n) <= NarrowRows) return (_m < _n ? _transposeB : !_transposeA) ? GemmOrder.Dots : GemmOrder.Lines;
+            // Before asynchronous copies there is one tile for all.
+            return _limits.Precision != Precision.Float32 || _limits.Architecture < 80 || IsBig(_m, _n, _k, _batches) ? GemmOrder.Chain : GemmOrder.Slices;
+        }
+    }
+
+    /// <summary>Predicted cycles of the product by itself, on a device that does nothing else.</summary>
+    public double Cycles()
+    {
+        if (Order is not (GemmOrder.Chain or GemmOrder.Slices)) return 1500 + 4.0 * _batches * ((double)_m * _k + (double)_k * _n + (double)_m * _n) / (24.0 * _limits.Multiprocessors);
+        var (tile, parts, depth) = Tile();
+        return Cycles(tile, depth, parts, _limits.Multiprocessors);
+    }
+
     /// <summary>The launches.</summary>
     public CudaKernel Make()
     {
         if (_batches == 0 || _m == 0 || _n == 0) return new CudaKernel("no elements", []);
         if ((long)_m * _n > int.MaxValue * 256L) throw new DeviceException($"matmul: a matrix of {_m} x {_n} is more than a launch takes");
-        var forced = Choice is { } number && CanRun(Tiles[number]) ? Tiles[number] : null;
-        if (_k <= FewTerms && forced is null) return Finish("outer product", Outer(), 1, 0);
-        if (Math.Min(_m, _n) <= NarrowRows && forced is null) return Narrow();
-        bool single = _limits.Precision != Precision.Float32 || IsBig(_m, _n, _k, _batches);
-        var candidates = Array.FindAll(Tiles, t => CanRun(t) && (t.Slices == 1) == single);
-        // Before asynchronous copies there is one tile for all.
-        if (candidates.Length == 0) candidates = [Tiles[0]];
-        if (forced is not null) candidates = [forced];
-        int parts = Parts(candidates[0].Slices == 1), depth = Round(_k, parts);
-        parts = Math.Max(1, (_k + depth - 1) / depth);
-        var best = candidates.MinBy(t => Cycles(t, depth, parts, _limits.Multiprocessors))!;
+        switch (Order)
+        {
+            case GemmOrder.FewTerms: return Finish("outer product", Outer(), 1, 0);
+            case GemmOrder.Dots or GemmOrder.Lines: return Narrow();
+        }
+        var (best, parts, depth) = Tile();
         var launch = new KernelLaunch(best.Name + Suffix, new Dim3(checked((int)TilesOf(best)), 1, parts), new Dim3(best.Threads), [], SharedBytes(best));
         return Finish(parts == 1 ? best.Name : string.Create(CultureInfo.InvariantCulture, $"{best.Name} x {parts}"), launch, parts, depth);
+    }
+
+    private GemmTile? Forced => Choice is { } number && CanRun(Tiles[number]) ? Tiles[number] : null;
+
+    /// <summary>The tile that is predicted to be fastest, and how sums are cut into parts of so many terms.</summary>
+    private (GemmTile Tile, int Parts, int Depth) Tile()
+    {
+        bool single = Order == GemmOrder.Chain;
+        var candidates = Forced is { } forced ? [forced] : Array.FindAll(Tiles, t => CanRun(t) && (t.Slices == 1) == single);
+        int parts = Parts(single), depth = Round(_k, parts);
+        parts = Math.Max(1, (_k + depth - 1) / depth);
+        return (candidates.MinBy(t => Cycles(t, depth, parts, _limits.Multiprocessors))!, parts, depth);
     }
 
     private string Suffix => (_transposeA ? "_t" : "_n") + (_transposeB ? "t" : "n");
@@ -187,7 +230,7 @@ internal sealed class Gemm
     }
 
     /// <summary>Share of its rate that a multiprocessor reaches with so many warps.</summary>
-    private static double Busy(double warps) => Math.Min(1, 0.45 + 0.055 * warps);
+    internal static double Busy(double warps) => Math.Min(1, 0.45 + 0.055 * warps);
 
     /// <summary>Terms of a part, a multiple of a tile's.</summary>
     private static int Round(int terms, int parts) => Math.Max(1, Blocks(Blocks(terms, parts), Depth)) * Depth;

@@ -254,6 +254,9 @@ EXPORT void standin_annotate(uint64_t address, uint64_t bytes) { annotated.push_
 
 EXPORT void standin_seed(uint64_t seed) { engine_shim::seed = seed; }
 
+// The compute capability from now on.
+EXPORT void standin_architecture(int architecture) { engine_shim::architecture = architecture; }
+
 // Kernels run (those of graphs included), graphs launched, waits of the host: since the process began.
 EXPORT void standin_counts(uint64_t* launches, uint64_t* graph_launches, uint64_t* synchronisations)
 {

@@ -88,37 +88,49 @@ DEVICE float gemm_finish(const GemmOutput& out, long long at, int column, float 
     return x;
 }
 
-// Writes four columns of a row of c, of which those beyond the last do not exist.
-DEVICE void gemm_store(const GemmOutput& out, int row, int column, float4 x)
+// Four columns of a row of c: what becomes of the sums x. Columns beyond the last become 0.
+DEVICE float4 gemm_finish4(const GemmOutput& out, int row, int column, float4 x)
 {
     long long at = (long long)row * out.n + column;
+    if (!out.vector)
+        return make_float4(column < out.n ? gemm_finish(out, at, column, x.x) : 0.0f, column + 1 < out.n ? gemm_finish(out, at + 1, column + 1, x.y) : 0.0f,
+                           column + 2 < out.n ? gemm_finish(out, at + 2, column + 2, x.z) : 0.0f, column + 3 < out.n ? gemm_finish(out, at + 3, column + 3, x.w) : 0.0f);
+    if (column >= out.n) return make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    if (out.bias)
+    {
+        float4 bias = *reinterpret_cast<const float4*>(out.bias + column);
+        x = make_float4(x.x + bias.x, x.y + bias.y, x.z + bias.z, x.w + bias.w);
+    }
+    if (out.relu) x = make_float4(x.x <= 0.0f ? 0.0f : x.x, x.y <= 0.0f ? 0.0f : x.y, x.z <= 0.0f ? 0.0f : x.z, x.w <= 0.0f ? 0.0f : x.w);
+    if (out.residual)
+    {
+        float4 add = *reinterpret_cast<const float4*>(out.residual + at);
+        x = make_float4(add.x + x.x, add.y + x.y, add.z + x.z, add.w + x.w);
+    }
+    if (out.mask)
+    {
+        float4 by = *reinterpret_cast<const float4*>(out.mask + at);
+        x = make_float4(by.x > 0.0f ? x.x : 0.0f, by.y > 0.0f ? x.y : 0.0f, by.z > 0.0f ? x.z : 0.0f, by.w > 0.0f ? x.w : 0.0f);
+    }
+    return x;
+}
+
+// Writes four columns of a row of c, of which those beyond the last do not exist.
+DEVICE void gemm_put4(const GemmOutput& out, int row, int column, float4 x)
+{
+    float* c = out.c + ((long long)row * out.n + column);
     if (out.vector)
     {
-        if (column >= out.n) return;
-        if (out.bias)
-        {
-            float4 bias = *reinterpret_cast<const float4*>(out.bias + column);
-            x = make_float4(x.x + bias.x, x.y + bias.y, x.z + bias.z, x.w + bias.w);
-        }
-        if (out.relu) x = make_float4(x.x <= 0.0f ? 0.0f : x.x, x.y <= 0.0f ? 0.0f : x.y, x.z <= 0.0f ? 0.0f : x.z, x.w <= 0.0f ? 0.0f : x.w);
-        if (out.residual)
-        {
-            float4 add = *reinterpret_cast<const float4*>(out.residual + at);
-            x = make_float4(add.x + x.x, add.y + x.y, add.z + x.z, add.w + x.w);
-        }
-        if (out.mask)
-        {
-            float4 by = *reinterpret_cast<const float4*>(out.mask + at);
-            x = make_float4(by.x > 0.0f ? x.x : 0.0f, by.y > 0.0f ? x.y : 0.0f, by.z > 0.0f ? x.z : 0.0f, by.w > 0.0f ? x.w : 0.0f);
-        }
-        *reinterpret_cast<float4*>(out.c + at) = x;
+        if (column < out.n) *reinterpret_cast<float4*>(c) = x;
         return;
     }
-    if (column < out.n) out.c[at] = gemm_finish(out, at, column, x.x);
-    if (column + 1 < out.n) out.c[at + 1] = gemm_finish(out, at + 1, column + 1, x.y);
-    if (column + 2 < out.n) out.c[at + 2] = gemm_finish(out, at + 2, column + 2, x.z);
-    if (column + 3 < out.n) out.c[at + 3] = gemm_finish(out, at + 3, column + 3, x.w);
+    if (column < out.n) c[0] = x.x;
+    if (column + 1 < out.n) c[1] = x.y;
+    if (column + 2 < out.n) c[2] = x.z;
+    if (column + 3 < out.n) c[3] = x.w;
 }
+
+DEVICE void gemm_store(const GemmOutput& out, int row, int column, float4 x) { gemm_put4(out, row, column, gemm_finish4(out, row, column, x)); }
 
 // ---- Tiles of an operand in shared memory: rows (of a, or columns of b) by GemmDepth terms
 

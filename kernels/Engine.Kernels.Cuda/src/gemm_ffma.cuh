@@ -11,7 +11,6 @@
 
 template <typename F> struct FfmaMethod {};
 
-// The place of a thread in the tile: warps are 4 x 8 threads, or as near to it as the tile allows.
 struct FfmaPlace
 {
     int slice, row, column; // in threads
@@ -25,6 +24,7 @@ template <int BM_, int BN_, int TM_, int TN_, int Slices_, int Stages_, bool Tra
     using Sums = float[TM][TN];
     using Place = FfmaPlace;
     static constexpr int ThreadRows = BM / TM, ThreadColumns = BN / TN, SliceThreads = ThreadRows * ThreadColumns, Threads = SliceThreads * Slices;
+    static constexpr int LaneColumns = ThreadColumns < 8 ? ThreadColumns : 8; // a warp is 4 x 8 threads, or as near to it as the tile allows
     // Threads side by side read rows four apart.
     using A = GemmTile<TransposeA, BM, Threads, 2, (ThreadRows < 8 ? ThreadRows : 8) - 1, 0, Whole, Gather>;
     using B = GemmTile<!TransposeB, BN, Threads, 2, (ThreadColumns < 8 ? ThreadColumns : 8) - 1, 0, Whole, false>;
@@ -35,8 +35,12 @@ template <int BM_, int BN_, int TM_, int TN_, int Slices_, int Stages_, bool Tra
     static_assert(TM % 4 == 0 && TN % 4 == 0 && SliceThreads % 32 == 0 && (Slices == 1 || Slices == 4), "a thread's tile is of 4 x 4, a slice of warps");
 };
 
-// The rows of thread t of a side: t * 4 + i % 4 in each of T / 4 stretches of the tile.
-template <typename Tile, int T> DEVICE int gemm_row(int t, int i) { return i / 4 * (Tile::Rows / (T / 4)) + t * 4 + i % 4; }
+// The rows of thread t of a side: t * 4 + i % 4 in each of T / 4 stretches of the tile; or T that follow one another.
+template <typename Tile, int T> DEVICE int gemm_row(int t, int i)
+{
+    constexpr int Stretches = T / 4;
+    return T % 4 ? t * T + i : i / 4 * (Tile::Rows / Stretches) + t * 4 + i % 4;
+}
 
 // Term `term` of the T rows of thread t, where rows are innermost.
 template <typename Tile, int T> DEVICE void gemm_term(float (&f)[T], const float* tile, int t, int term)
@@ -55,7 +59,7 @@ template <typename Tile, int T> DEVICE void gemm_term(float (&f)[T], const float
 // Four terms of row i of thread t, where terms are innermost. All rows of a thread are swizzled alike.
 template <typename Tile, int T> DEVICE void gemm_terms(float (&f)[4], const float* tile, int t, int i, int group)
 {
-    float4 x = *reinterpret_cast<const float4*>(tile + gemm_chunk<Tile>(t * 4, group) + gemm_row<Tile, T>(0, i) * Tile::Stride);
+    float4 x = *reinterpret_cast<const float4*>(tile + gemm_chunk<Tile>(gemm_row<Tile, T>(t, 0), group) + gemm_row<Tile, T>(0, i) * Tile::Stride);
     f[0] = x.x;
     f[1] = x.y;
     f[2] = x.z;
@@ -139,7 +143,7 @@ template <typename F> DEVICE void gemm_ffma_group(float (&sums)[F::TM][F::TN], c
 
 template <typename F> DEVICE FfmaPlace gemm_place(FfmaMethod<F>)
 {
-    constexpr int LaneColumns = F::ThreadColumns < 8 ? F::ThreadColumns : 8, LaneRows = 32 / LaneColumns, WarpColumns = F::ThreadColumns / LaneColumns;
+    constexpr int LaneColumns = F::LaneColumns, LaneRows = 32 / LaneColumns, WarpColumns = F::ThreadColumns / LaneColumns;
     int rank = thread_rank() % F::SliceThreads, warp = rank / 32, lane = rank % 32;
     FfmaPlace place;
     place.slice = thread_rank() / F::SliceThreads;

@@ -49,6 +49,8 @@ public sealed class CpuDevice : Device
         {
             FusedMatMul fused => inputs[0].Shape[fused.Product.TransposeA ? ^2 : ^1] == 1 || outputs[0].Bytes >= LargeProduct,
             FusedReduce fused => ReduceKernel.KeepsThreadsBusy(fused, inputs),
+            // Rows between two products stay in the cache as it is.
+            MatMulChain => false,
             _ => true,
         };
 

@@ -36,6 +36,7 @@ internal static class CpuKernels
         [typeof(MatMul)] = (op, x, y) => new MatMulKernel((MatMul)op, x, y[0]),
         [typeof(FusedMatMul)] = (op, x, y) => new MatMulKernel((FusedMatMul)op, x, y[0]),
         [typeof(MemberMatMul)] = (op, x, y) => new MemberMatMulKernel((MemberMatMul)op, x, y[0]),
+        [typeof(MatMulChain)] = (op, x, _) => new MatMulChainKernel((MatMulChain)op, x),
         [typeof(Unfold)] = (op, x, _) => new UnfoldKernel((Unfold)op, x[0]),
         [typeof(Fold)] = (op, x, _) => new FoldKernel((Fold)op, x[0]),
         [typeof(RandomUniform)] = (op, x, _) => new RandomKernel((RandomOp)op, x),
