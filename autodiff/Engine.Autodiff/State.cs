@@ -132,8 +132,18 @@ public sealed class State : IDisposable
     internal void NeedArena(long bytes)
     {
         if (_arena is not null && _arena.Bytes >= bytes) return;
+        long before = ArenaBytes;
         _arena?.Dispose();
-        _arena = Device.Allocate(bytes);
+        _arena = null;
+        try
+        {
+            _arena = Device.Allocate(bytes);
+        }
+        catch when (before > 0)
+        {
+            _arena = Device.Allocate(before); // the programs that are there still run
+            throw;
+        }
     }
 
     /// <inheritdoc/>

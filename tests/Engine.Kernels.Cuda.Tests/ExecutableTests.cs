@@ -223,6 +223,25 @@ public sealed class ExecutableTests
     }
 
     [CudaFact]
+    public void A_program_that_does_not_fit_leaves_the_others_usable()
+    {
+        using var device = new CudaDevice();
+        using var state = new State(device);
+        const int width = 20_000;
+        int rows = checked((int)(CudaDevice.All()[0].MemoryBytes / sizeof(float) / width + 1));
+        var wide = state.Add("wide", [width], Sample.Normals(width, "wide"));
+        var high = state.Add("high", [rows], new float[rows]);
+        using var small = Program.Trace(state, g => g.Output("y", (g.Read(wide).Expand(0) * 2).Softmax().Sum(0)));
+        Assert.True(small.ArenaBytes > 0);
+        small.Run();
+        var expected = small.Read("y");
+        var e = Assert.Throws<DeviceException>(() => Program.Trace(state, g => g.Output("y", (g.Read(wide).Expand(0) * g.Read(high).Expand(1)).Sum(0))));
+        Assert.Contains("out of memory", e.Message, StringComparison.Ordinal);
+        small.Run();
+        Assert.Equal(expected, small.Read("y"));
+    }
+
+    [CudaFact]
     public void A_run_allocates_nothing_and_explaining_it_names_every_kernel()
     {
         using var device = new CudaDevice();
