@@ -23,7 +23,8 @@ internal static class DevicesCommand
                 Shared.Write(new JsonObject { ["device"] = "cpu", ["description"] = device.Description, ["threads"] = device.Threads, ["one_thread"] = BenchOutput.ToJson(roof) });
                 if (CudaDevice.Unavailable is { } reason) Shared.Write(new JsonObject { ["device"] = "cuda", ["unavailable"] = reason });
                 foreach (var gpu in CudaDevice.All())
-                    Shared.Write(new JsonObject
+                {
+                    var line = new JsonObject
                     {
                         ["device"] = Name(gpu),
                         ["description"] = gpu.Name,
@@ -31,14 +32,17 @@ internal static class DevicesCommand
                         ["multiprocessors"] = gpu.Limits.Multiprocessors,
                         ["memory_bytes"] = gpu.MemoryBytes,
                         ["driver_cuda_version"] = CudaDevice.DriverVersion,
-                    });
+                    };
+                    if (CudaDevice.Unsuitable(gpu.Limits) is { } unsuitable) line["unavailable"] = unsuitable;
+                    Shared.Write(line);
+                }
                 return 0;
             }
             Console.WriteLine($"cpu    {device.Description}; one thread: {roof.GflopsPerSecond:F0} GFLOP/s float32 multiply-add, {roof.RootDivisionsPerSecond:F1} G/s square roots and divisions");
             foreach (var level in roof.Levels) Console.WriteLine("       " + BenchOutput.Text(level));
             if (CudaDevice.Unavailable is { } why) Console.WriteLine($"cuda   {why}");
             foreach (var gpu in CudaDevice.All())
-                Console.WriteLine($"{Name(gpu),-6} {gpu.Name}, compute capability {Capability(gpu)}, {gpu.Limits.Multiprocessors} multiprocessors, {gpu.MemoryBytes / 1e9:F1} GB; the driver supports CUDA {CudaDevice.DriverVersion}");
+                Console.WriteLine($"{Name(gpu),-6} {gpu.Name}, compute capability {Capability(gpu)}, {gpu.Limits.Multiprocessors} multiprocessors, {gpu.MemoryBytes / 1e9:F1} GB; {CudaDevice.Unsuitable(gpu.Limits) ?? $"the driver supports CUDA {CudaDevice.DriverVersion}"}");
             Console.WriteLine("ilgpu  not in this build");
             if (parse.GetValue(ops)) PrintCoverage(device);
             return 0;

@@ -29,6 +29,7 @@ public readonly record struct CudaCounts(long Kernels, long KernelLaunches, long
 public sealed unsafe class CudaDevice : Device
 {
     private const uint NonBlocking = 1;
+    private const int OldestArchitecture = 75; // of ptx/, and of the text that Elementwise/ writes
 
     private readonly int _device;
     private readonly bool _ownsContext, _ownsStream;
@@ -40,12 +41,14 @@ public sealed unsafe class CudaDevice : Device
 
     /// <summary>Opens a GPU with its primary context and a stream of its own.</summary>
     /// <param name="ordinal">Its number among those the driver lists.</param>
-    /// <exception cref="DeviceException">No driver, too old a driver, no GPU, or no GPU of that number; the message says which, and what to do.</exception>
+    /// <exception cref="DeviceException">No driver, too old a driver, no GPU, no GPU of that number, or too old a one; the message says which, and what to do.</exception>
     public CudaDevice(int ordinal = 0) : this(Find(ordinal), ordinal, default, default) { }
 
     private CudaDevice(int device, int ordinal, CudaContext context, CudaStream stream)
     {
         (_device, Ordinal, _ownsContext, _ownsStream) = (device, ordinal, context.Value == 0, stream.Value == 0);
+        (_name, Limits) = (NameOf(device), LimitsOf(device));
+        if (Unsuitable(Limits) is { } why) throw new DeviceException($"GPU {Name}, {_name}: {why}");
         if (_ownsContext) Check(cuDevicePrimaryCtxRetain(out context, device));
         Context = context.Value;
         using var current = Enter();
@@ -53,8 +56,6 @@ public sealed unsafe class CudaDevice : Device
         Stream = stream.Value;
         Check(cuStreamCreate(out var capture, NonBlocking));
         CaptureStream = capture;
-        _name = NameOf(device);
-        Limits = LimitsOf(device);
         if (Attribute(device, DeviceAttribute.MemoryPoolsSupported) != 0)
         {
             Check(cuDeviceGetDefaultMemPool(out _pool, device));
@@ -115,6 +116,10 @@ public sealed unsafe class CudaDevice : Device
         }
         return all;
     }
+
+    /// <summary>Why a GPU that the driver lists cannot be used, in one line; null: it can.</summary>
+    public static string? Unsuitable(CudaLimits limits) => limits.Architecture >= OldestArchitecture ? null
+        : string.Create(CultureInfo.InvariantCulture, $"compute capability {limits.Architecture / 10}.{limits.Architecture % 10} is too low, needed is {OldestArchitecture / 10}.{OldestArchitecture % 10}");
 
     /// <summary>The number of this GPU among those the driver lists.</summary>
     public int Ordinal { get; }

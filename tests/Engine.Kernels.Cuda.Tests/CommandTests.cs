@@ -25,7 +25,7 @@ public sealed class CommandTests : EngineProcess
     }
 
     [StandInFact]
-    public void A_machine_without_a_gpu_and_an_old_driver_are_told_apart()
+    public void A_machine_without_a_gpu_an_old_driver_and_an_old_gpu_are_told_apart()
     {
         Variables["ENGINE_STANDIN_DEVICES"] = "0";
         Assert.Contains("cuda   no GPU", Run("devices").Output, StringComparison.Ordinal);
@@ -34,6 +34,10 @@ public sealed class CommandTests : EngineProcess
         Variables["ENGINE_STANDIN_DRIVER"] = "11020";
         Assert.Contains("cuda   the CUDA driver is too old: it supports CUDA 11.2, needed is 11.4", Run("devices").Output, StringComparison.Ordinal);
         Refused("11.4", [.. Train, "--device", "cuda"]);
+        Variables.Clear();
+        Variables["ENGINE_STANDIN_ARCH"] = "70";
+        Assert.Contains("compute capability 7.0 is too low, needed is 7.5", Run("devices").Output, StringComparison.Ordinal);
+        Refused("needed is 7.5", [.. Train, "--device", "cuda"]);
     }
 
     [StandInFact]
