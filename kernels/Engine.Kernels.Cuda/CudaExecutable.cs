@@ -50,10 +50,18 @@ internal sealed class CudaExecutable : Executable
         var schedule = new CudaSchedule(_device, _plan, rows);
         if (schedule.ScratchBytes > _scratchBytes)
         {
+            nint larger;
+            try
+            {
+                larger = _device.AllocateRaw(schedule.ScratchBytes); // before the old is given up: if there is no memory, the numbers of rows that are known still run
+            }
+            catch
+            {
+                schedule.Free();
+                throw;
+            }
             if (_scratch != 0) _device.Discard(_scratch);
-            (_scratch, _scratchBytes) = (0, 0);
-            _scratch = _device.AllocateRaw(schedule.ScratchBytes);
-            _scratchBytes = schedule.ScratchBytes;
+            (_scratch, _scratchBytes) = (larger, schedule.ScratchBytes);
         }
         return _schedules[rows] = schedule;
     }

@@ -127,9 +127,8 @@ internal sealed unsafe partial class CudaSchedule
         {
             for (int i = 0; i < loop.Max; i++)
             {
-                BeginCapture();
-                WriteIndex(loop, i, _device.CaptureStream);
-                waits = [Append(graph, waits, EndCapture(), destroy: true)];
+                int number = i;
+                waits = [Append(graph, waits, Capture(() => WriteIndex(loop, number, _device.CaptureStream)), destroy: true)];
                 waits = [Append(graph, waits, step, destroy: false)];
             }
             return waits[0];
@@ -151,26 +150,25 @@ internal sealed unsafe partial class CudaSchedule
         return node;
     }
 
-    private CudaGraph Capture(Node[] kernels)
+    private CudaGraph Capture(Node[] kernels) => Capture(() =>
     {
-        BeginCapture();
+        foreach (var node in kernels)
+            for (int i = node.From; i < node.To; i++) Send(i, node, _device.CaptureStream);
+    });
+
+    /// <summary>What is sent to the capture stream, as a graph. If it fails, the stream captures no more.</summary>
+    private CudaGraph Capture(Action send)
+    {
+        Check(cuStreamBeginCapture(_device.CaptureStream, Relaxed));
         try
         {
-            foreach (var node in kernels)
-                for (int i = node.From; i < node.To; i++) Send(i, node, _device.CaptureStream);
+            send();
         }
         catch
         {
             if (cuStreamEndCapture(_device.CaptureStream, out var broken) == CudaStatus.Success) _ = cuGraphDestroy(broken);
             throw;
         }
-        return EndCapture();
-    }
-
-    private void BeginCapture() => Check(cuStreamBeginCapture(_device.CaptureStream, Relaxed));
-
-    private CudaGraph EndCapture()
-    {
         Check(cuStreamEndCapture(_device.CaptureStream, out var graph));
         return graph;
     }
