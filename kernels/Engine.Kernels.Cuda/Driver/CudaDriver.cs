@@ -53,9 +53,6 @@ internal static unsafe partial class CudaDriver
     [LibraryImport(Library, EntryPoint = "cuCtxGetDevice")]
     internal static partial CudaStatus cuCtxGetDevice(out int device);
 
-    [LibraryImport(Library, EntryPoint = "cuCtxSynchronize")]
-    internal static partial CudaStatus cuCtxSynchronize();
-
     // Memory.
 
     [LibraryImport(Library, EntryPoint = "cuMemGetInfo_v2")]
@@ -93,9 +90,6 @@ internal static unsafe partial class CudaDriver
 
     [LibraryImport(Library, EntryPoint = "cuMemcpyDtoHAsync_v2")]
     internal static partial CudaStatus cuMemcpyDtoHAsync(void* target, nint source, nuint bytes, CudaStream stream);
-
-    [LibraryImport(Library, EntryPoint = "cuMemcpyDtoDAsync_v2")]
-    internal static partial CudaStatus cuMemcpyDtoDAsync(nint target, nint source, nuint bytes, CudaStream stream);
 
     [LibraryImport(Library, EntryPoint = "cuMemsetD8Async")]
     internal static partial CudaStatus cuMemsetD8Async(nint target, byte value, nuint count, CudaStream stream);
@@ -168,9 +162,6 @@ internal static unsafe partial class CudaDriver
 
     [LibraryImport(Library, EntryPoint = "cuGraphLaunch")]
     internal static partial CudaStatus cuGraphLaunch(CudaGraphExec exec, CudaStream stream);
-
-    [LibraryImport(Library, EntryPoint = "cuGraphGetNodes")]
-    internal static partial CudaStatus cuGraphGetNodes(CudaGraph graph, CudaGraphNode* nodes, ref nuint count);
 
     [LibraryImport(Library, EntryPoint = "cuGraphExecDestroy")]
     internal static partial CudaStatus cuGraphExecDestroy(CudaGraphExec exec);

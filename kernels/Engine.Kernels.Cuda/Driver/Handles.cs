@@ -28,18 +28,12 @@ internal readonly record struct CudaGraphExec(nint Value);
 internal enum CudaStatus
 {
     Success = 0,
-    InvalidValue = 1,
     OutOfMemory = 2,
-    NotInitialized = 3,
     NoDevice = 100,
-    InvalidDevice = 101,
     InvalidImage = 200,
-    InvalidContext = 201,
     NoBinaryForGpu = 209,
     InvalidPtx = 218,
     UnsupportedPtxVersion = 222,
-    NotFound = 500,
-    NotReady = 600,
     IllegalAddress = 700,
     LaunchOutOfResources = 701,
     LaunchTimeout = 702,
@@ -49,7 +43,6 @@ internal enum CudaStatus
     InvalidAddressSpace = 717,
     InvalidPc = 718,
     LaunchFailed = 719,
-    NotSupported = 801,
     SystemDriverMismatch = 803,
 }
 
@@ -67,8 +60,6 @@ internal enum DeviceAttribute
 internal enum FunctionAttribute
 {
     MaxThreadsPerBlock = 0,
-    StaticSharedBytes = 1,
-    Registers = 4,
     MaxDynamicSharedBytes = 8,
 }
 
