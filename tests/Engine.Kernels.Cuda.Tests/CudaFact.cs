@@ -51,6 +51,19 @@ public sealed class CudaTheoryAttribute : TheoryAttribute
     public CudaTheoryAttribute() => Skip = Cuda.Absent;
 }
 
+/// <summary>The folder that the tests were built from.</summary>
+internal static class Sources
+{
+    public static readonly string? Root = Find();
+
+    private static string? Find()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Engine.sln"))) folder = folder.Parent;
+        return folder?.FullName;
+    }
+}
+
 /// <summary>NVIDIA's assembler, where it can be had.</summary>
 internal static class Ptxas
 {

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Engine.Kernels.Cuda.Driver;
 
 namespace Engine.Kernels.Cuda.Tests;
@@ -155,6 +156,23 @@ public sealed unsafe class DeviceTests
                     if (names.Add(launch.Function)) modules.EmbeddedModule(launch.Function);
             Assert.True(names.Count > 20, $"only {names.Count} kernels");
         }
+    }
+
+    /// <summary>Who changes a kernel and does not run ptx/regenerate.sh would test it on the stand-in and ship the old one: only its --check compares the texts, where the compiler can be had.</summary>
+    [Fact]
+    public void The_kernels_that_are_carried_were_made_of_these_sources()
+    {
+        string kernels = Path.Combine(Sources.Root!, "kernels", "Engine.Kernels.Cuda");
+        string[] Files(string extension) => [.. Directory.GetFiles(Path.Combine(kernels, "src")).Where(f => Path.GetExtension(f) == extension).Order(StringComparer.Ordinal)];
+        string[] sources = Files(".cu");
+        Assert.NotEmpty(sources);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (string file in sources.Concat(Files(".cuh"))) hash.AppendData(File.ReadAllBytes(file));
+        string stated = File.ReadLines(Path.Combine(kernels, "ptx", "resources.tsv")).Single(l => l.StartsWith("# Sources", StringComparison.Ordinal));
+        Assert.True(stated.EndsWith(" " + Convert.ToHexStringLower(hash.GetHashAndReset()), StringComparison.Ordinal), "src/ has changed: run kernels/Engine.Kernels.Cuda/ptx/regenerate.sh and commit what it writes");
+        // Every module in both folders.
+        foreach (string tier in new[] { "compute_75", "compute_80" })
+            Assert.Equal(sources.Select(s => Path.GetFileNameWithoutExtension(s) + ".ptx.gz"), Directory.GetFiles(Path.Combine(kernels, "ptx", tier)).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 
     [CudaFact]

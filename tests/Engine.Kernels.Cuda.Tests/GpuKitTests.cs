@@ -107,8 +107,6 @@ public sealed class KitFactAttribute : FactAttribute
     private static string? Find()
     {
         if (OperatingSystem.IsWindows() || !(Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(f => File.Exists(Path.Combine(f, "python3")))) return null;
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (Path.Combine(folder.FullName, "perf", "gpu", "check.py") is var path && File.Exists(path)) return path;
-        return null;
+        return Sources.Root is { } root && Path.Combine(root, "perf", "gpu", "check.py") is var path && File.Exists(path) ? path : null;
     }
 }

@@ -104,6 +104,7 @@ done | xargs -0 -n 4 -P "$(nproc)" bash -c 'compile_tier "$@" || exit 255' compi
 
 {
   printf '# What ptxas 12.4 gives every kernel: registers a thread, spilled bytes (stores and loads), bytes of stack, static shared memory, module. Written by regenerate.sh.\n'
+  printf '# Sources (sha256 of src/*.cu and src/*.cuh, each sorted by name, one after the other): %s\n' "$(cat ../src/*.cu ../src/*.cuh | sha256sum | cut -c 1-64)"
   printf 'kernel\tarchitecture\tregisters\tspilled\tstack\tshared\tmodule\n'
   cat "$work"/table.* | sort -t "$(printf '\t')" -k 1,1 -k 2,2
 } >"$work/resources.tsv"
@@ -138,5 +139,5 @@ if ! cmp -s "$work/resources.tsv" resources.tsv; then
     echo "resources.tsv"
   fi
 fi
-if [ -n "$check" ] && [ $failed = 0 ]; then echo "$(($(wc -l <resources.tsv) - 2)) kernels on an architecture each: as committed, no spills"; fi
+if [ -n "$check" ] && [ $failed = 0 ]; then echo "$(grep -vc -e '^#' -e '^kernel' resources.tsv) kernels on an architecture each: as committed, no spills"; fi
 exit $failed
