@@ -123,7 +123,7 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
     [StandInFact]
     public void An_update_is_one_graph_launch_and_the_host_waits_for_none()
     {
-        foreach (string algorithm in new[] { "sac-n", "edac", "td3-bc", "dqn" })
+        foreach (string algorithm in AlgorithmCatalogue.All.Select(a => a.Name))
         {
             using var device = new CudaDevice();
             var (config, data) = Training.Of(algorithm, 10);
