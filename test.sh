@@ -42,13 +42,15 @@ step "restore" dotnet restore Engine.sln
 step "format" dotnet format whitespace Engine.sln --verify-no-changes --no-restore
 step "build (warnings are errors)" dotnet build Engine.sln -c Release --no-restore -p:UseSharedCompilation=false
 if [ "$failed" -gt 0 ]; then finish; fi
-# Every kernel of the op table and a training step are recorded and run again where each buffer has its exact size.
+# Every kernel of the op table and of the kernels' tests (all tiles, in all precisions) and a training step are recorded and run again where each buffer has its exact size.
 replay() {
   local engine=algorithms/Engine.Cli/bin/Release/net10.0/engine.dll
   kernels/Engine.Kernels.Cuda/cpu-shim/build.sh --replay "$standin" || return
   ENGINE_STANDIN_RECORD=$results/ops.record dotnet $engine verify --ops --device cuda || return
   ENGINE_STANDIN_RECORD=$results/update.record ENGINE_NO_CUDA_GRAPH=1 dotnet $engine bench edac --device cuda --rounds 1 --set batch_size=20 --set hidden_sizes=33,20 --set critics=3 || return
-  "$standin/replay" "$results/ops.record" && "$standin/replay" "$results/update.record"
+  ENGINE_STANDIN_RECORD=$results/kernels.record dotnet test tests/Engine.Kernels.Cuda.Tests -c Release --no-build --filter 'FullyQualifiedName~GemmTests|FullyQualifiedName~ChainTests|FullyQualifiedName~.KernelTests' || return
+  local record
+  for record in ops update kernels; do "$standin/replay" "$results/$record.record" || return; rm "$results/$record.record"; done
 }
 
 # Without a GPU, CUDA is tested on a library that looks like NVIDIA's driver and runs the same kernels on the processor.
