@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks and measures the carried build (perf/gpu/pack.sh) on a machine with an NVIDIA GPU; .NET is not needed there.
 
-  check.py                              devices ops fixtures graph sanitizer
+  check.py                              devices ops fixtures graph
+  check.py sanitizer --tools memcheck   compute-sanitizer; a tool a command where commands are limited
   check.py bench                        an update and matrix products beside PyTorch and JAX of this machine, on the GPU
   check.py cpu                          the same updates on the processor, one thread and all
   check.py ops graph --quick            tiny sizes, few cases: what the stand-in driver does in seconds
@@ -27,6 +28,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 KIT = HERE.parent.parent if (HERE.parent.parent / "engine").is_file() else HERE.parent / "out" / "gpu" / "kit"
 PRECISIONS = ("float32", "tf32", "bfloat16")
+TOOLS = ("memcheck", "racecheck", "initcheck", "synccheck")
 SMALL = ["--set", "hidden_sizes=32,32", "--set", "batch_size=32"]
 
 options = None
@@ -200,7 +202,7 @@ def graph(stage):
 
 
 def sanitizer(stage):
-    """compute-sanitizer's four tools on all ops and on small updates"""
+    """compute-sanitizer's tools (--tools) on all ops and on small updates"""
     tool = options.sanitizer or find_sanitizer()
     if tool is None:
         raise Skipped("no compute-sanitizer on the PATH, under /usr/local/cuda*, /opt/nvidia or in pip's packages")
@@ -220,7 +222,7 @@ def sanitizer(stage):
             raise Failed(f"{check} of {what}: {'; '.join(summaries) or 'no summary: the tool did not attach'}")
         return f"{check} of {what}: {summaries[-1]}"
 
-    for check in ("memcheck", "racecheck", "initcheck", "synccheck"):
+    for check in options.tools.split(","):
         for what, (arguments, environment) in works.items():
             stage.attempt(examine, check, what, arguments, environment)
 
@@ -239,8 +241,8 @@ def cpu(stage):
         compare(stage, *entries, "--threads", threads, *peers, *(["--compile"] if options.compile else []))
 
 
-STAGES = {"devices": (devices, 60), "ops": (ops, 300), "fixtures": (fixtures, 300), "graph": (graph, 300), "sanitizer": (sanitizer, 540), "bench": (bench, 3000), "cpu": (cpu, 1500)}
-DEFAULT = ["devices", "ops", "fixtures", "graph", "sanitizer"]
+STAGES = {"devices": (devices, 60), "ops": (ops, 300), "fixtures": (fixtures, 300), "graph": (graph, 300), "sanitizer": (sanitizer, 2400), "bench": (bench, 3000), "cpu": (cpu, 1500)}
+DEFAULT = ["devices", "ops", "fixtures", "graph"]
 
 
 def compare(stage, *arguments):
@@ -314,7 +316,8 @@ def main():
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has PyTorch and JAX (%(default)s)")
     parser.add_argument("--limit", type=float, help="seconds of each stage, in place of its own")
     parser.add_argument("--sanitizer", help="compute-sanitizer (default: looked for)")
-    parser.add_argument("--sanitizer-limit", type=float, default=120, help="seconds of each run of compute-sanitizer (120)")
+    parser.add_argument("--sanitizer-limit", type=float, default=300, help="seconds of each run of compute-sanitizer (300)")
+    parser.add_argument("--tools", default=",".join(TOOLS), help="of sanitizer: which of its tools (%(default)s); where commands are limited, one a command")
     parser.add_argument("--rounds", type=int, default=3, help="of bench and cpu (3)")
     parser.add_argument("--entries", default="all", help="of bench, with commas: gemm,sac-n,edac,large-batch,members (all)")
     parser.add_argument("--compile", action="store_true", help="of cpu: PyTorch's compiled update too (minutes)")
@@ -328,6 +331,8 @@ def main():
             parser.error(f"{name} is no stage; there are {', '.join(STAGES)}")
     if unknown := [p for p in options.precisions.split(",") if p not in PRECISIONS]:
         parser.error(f"--precisions {unknown[0]}: expected some of {', '.join(PRECISIONS)}")
+    if unknown := [t for t in options.tools.split(",") if t not in TOOLS]:
+        parser.error(f"--tools {unknown[0]}: expected some of {', '.join(TOOLS)}")
     options.engine, options.fixtures, options.out = options.engine.resolve(), options.fixtures.resolve(), options.out.resolve()
     if not options.engine.is_file():
         parser.error(f"{options.engine}: no such file; perf/gpu/pack.sh makes it, on a machine with .NET")
