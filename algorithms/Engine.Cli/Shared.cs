@@ -76,6 +76,7 @@ internal static class Shared
     private static Device Open(string name, int threads)
     {
         if (threads is < 1 or > 1024) throw new SettingsException($"--threads {threads}: expected 1 to 1024");
+        if (name == "cpu" && threads > Environment.ProcessorCount) Console.Error.WriteLine($"note: {threads} threads on {Environment.ProcessorCount} processor{(Environment.ProcessorCount == 1 ? "" : "s")} wait for one another; --threads {Environment.ProcessorCount} is faster");
         if (name == "cpu") return new CpuDevice(threads);
         if (name == "cuda") return new CudaDevice();
         if (name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int ordinal)) return new CudaDevice(ordinal);

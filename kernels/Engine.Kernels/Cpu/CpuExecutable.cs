@@ -156,6 +156,7 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
     private void GrowScratch()
     {
         CpuMemory.Free(_scratch);
+        _scratch = null; // were there no memory, it must not be freed again
         _scratch = CpuMemory.Allocate(_scratchPerWorker * _threads);
     }
 

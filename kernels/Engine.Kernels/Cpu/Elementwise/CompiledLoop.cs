@@ -46,7 +46,7 @@ internal sealed unsafe class CompiledLoop
         _body(places, 0);
     }
 
-    /// <summary>The loop of an expression whose last step's result comes out; null if a step has no function over lanes, or no code can be made. Equal expressions share one.</summary>
+    /// <summary>The loop of an expression whose last step's result comes out; null if a step has no function over lanes, if several are long (exp, tanh and the like), or if no code can be made. Equal expressions share one.</summary>
     public static CompiledLoop? Of(LoopOperand[] operands, LoopStep[] steps)
     {
         if (!RuntimeFeature.IsDynamicCodeCompiled) return null;
@@ -117,6 +117,8 @@ internal sealed unsafe class CompiledLoop
             for (int i = 0; i < steps.Length; i++)
             {
                 if (!Find(steps[i], out functions[i], out bool isCheap)) return null;
+                // Long functions, one after another on the same vector, wait for one another; in loops of their own the next vectors fill the gaps.
+                if (!isCheap && !cheap) return null;
                 cheap &= isCheap;
             }
             // As many vectors a turn as make the loop's own instructions few.

@@ -85,7 +85,7 @@ public sealed unsafe class GemmPlan
         depth = Parts(k, depthBlocks);
 
         long area = Math.Max(1, ChunkWork / Math.Max(1, k));
-        if (path == Path.Outer) (chunkRows, chunkColumns) = (Math.Max(1, OuterChunk / n), n);
+        if (path == Path.Outer) (chunkRows, chunkColumns) = (Math.Max(1, OuterChunk / Math.Max(1, n)), n);
         else if (path != Path.Tiles)
         {
             // These read each number of the matrix once, at the memory's rate: a twentieth of the work takes as long.

@@ -140,15 +140,18 @@ public unsafe class CompiledLoopTests
     {
         var steps = new List<FusedStep>();
         const int inputs = 30;
-        for (int i = 0; i < 120; i++) steps.Add(new((i % 4) switch { 0 => Add, 1 => Multiply, 2 => new Unary(UnaryKind.Sigmoid), _ => new Unary(UnaryKind.Relu) }, i % 4 < 2 ? [i == 0 ? 0 : inputs + i - 1, i % inputs] : [inputs + i - 1]));
+        for (int i = 0; i < 120; i++) steps.Add(new((i % 4) switch { 0 => Add, 1 => Multiply, 2 => new Unary(i == 62 ? UnaryKind.Sigmoid : UnaryKind.Relu), _ => new Unary(UnaryKind.Sqrt) }, i % 4 < 2 ? [i == 0 ? 0 : inputs + i - 1, i % inputs] : [inputs + i - 1]));
         Check(new FusedElementwise(inputs, steps), n => [.. Enumerable.Range(0, inputs).Select(i => i % 7 == 3 ? Float() : Float(n))]);
     }
 
     [Fact]
-    public void What_is_not_written_over_lanes_runs_step_by_step()
+    public void What_is_not_written_over_lanes_and_several_long_functions_run_step_by_step()
     {
-        var kernel = new ElementwiseKernel(new FusedElementwise(2, [new(new Binary(BinaryKind.Power), [0, 1]), new(Add, [2, 0])]), [Float(5000), Float(5000)], Float(5000));
-        kernel.Compile();
-        Assert.StartsWith("vector", kernel.Variant, StringComparison.Ordinal);
+        foreach (FusedStep[] steps in new FusedStep[][] { [new(new Binary(BinaryKind.Power), [0, 1]), new(Add, [2, 0])], [new(new Unary(UnaryKind.Exp), [0]), new(Add, [2, 1]), new(new Unary(UnaryKind.Tanh), [3])] })
+        {
+            var kernel = new ElementwiseKernel(new FusedElementwise(2, steps), [Float(5000), Float(5000)], Float(5000));
+            kernel.Compile();
+            Assert.StartsWith("vector", kernel.Variant, StringComparison.Ordinal);
+        }
     }
 }

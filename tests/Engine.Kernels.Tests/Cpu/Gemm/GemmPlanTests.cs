@@ -263,6 +263,7 @@ public sealed unsafe class GemmPlanTests
     {
         Assert.Equal(0, new GemmPlan(0, 5, 5, false, false, 5, 5, 5, GemmEpilogue.None).Chunks);
         Assert.Equal(0, new GemmPlan(5, 0, 5, false, false, 5, 0, 0, GemmEpilogue.None).Chunks);
+        Assert.Equal(0, new GemmPlan(5, 0, 1, false, false, 1, 0, 0, GemmEpilogue.Mask).Chunks);
         Assert.Equal(new GemmPlan(300, 200, 100, true, false, 300, 200, 200, GemmEpilogue.None).Chunks,
             new GemmPlan(300, 200, 100, true, false, 999, 777, 888, GemmEpilogue.Bias).Chunks);
         Assert.Throws<ArgumentOutOfRangeException>(() => new GemmPlan(2, 3, 4, false, false, 3, 3, 3, GemmEpilogue.None));
