@@ -117,12 +117,12 @@ internal sealed unsafe class CompiledLoop
             for (int i = 0; i < steps.Length; i++)
             {
                 if (!Find(steps[i], out functions[i], out bool isCheap)) return null;
-                // Long functions, one after another on the same vector, wait for one another; in loops of their own the next vectors fill the gaps.
+                // Of two long functions the second waits for the first, and the JIT inlines only so many; in loops of their own both are as fast as they can be.
                 if (!isCheap && !cheap) return null;
                 cheap &= isCheap;
             }
             // As many vectors a turn as make the loop's own instructions few.
-            int size = steps.Length + operands.Length, turn = !cheap || size > 24 ? 1 : size > 12 ? 2 : 4;
+            int size = steps.Length + operands.Length, turn = size > 24 ? 1 : size > 12 ? 2 : 4;
 
             var method = new DynamicMethod("elementwise", null, [typeof(byte**), typeof(nint)], typeof(CompiledLoop).Module, skipVisibility: true);
             var il = method.GetILGenerator();
@@ -136,14 +136,15 @@ internal sealed unsafe class CompiledLoop
                 il.Emit(OpCodes.Ldind_I);
                 il.Emit(OpCodes.Stloc, places[i]);
             }
-            var values = new LocalBuilder[operands.Length + steps.Length];
-            for (int i = 0; i < values.Length; i++) values[i] = il.DeclareLocal(typeof(T));
+            var values = new LocalBuilder[turn, operands.Length + steps.Length];
+            for (int v = 0; v < turn; v++)
+                for (int i = 0; i < operands.Length + steps.Length; i++) values[v, i] = v > 0 && i < operands.Length && operands[i].Repeated ? values[0, i] : il.DeclareLocal(typeof(T));
             for (int i = 0; i < operands.Length; i++)
             {
                 if (!operands[i].Repeated) continue;
                 il.Emit(OpCodes.Ldloc, places[i]);
                 il.Emit(OpCodes.Call, Repeat(operands[i].Type));
-                il.Emit(OpCodes.Stloc, values[i]);
+                il.Emit(OpCodes.Stloc, values[0, i]);
             }
             var at = il.DeclareLocal(typeof(nint));
             Number(il, 0);
@@ -153,7 +154,7 @@ internal sealed unsafe class CompiledLoop
                 Label body = il.DefineLabel(), check = il.DefineLabel();
                 il.Emit(OpCodes.Br, check);
                 il.MarkLabel(body);
-                for (int v = 0; v < vectors; v++) Vector(v);
+                Steps(vectors);
                 il.Emit(OpCodes.Ldloc, at);
                 Number(il, vectors * T.Count);
                 il.Emit(OpCodes.Add);
@@ -168,24 +169,32 @@ internal sealed unsafe class CompiledLoop
             il.Emit(OpCodes.Ret);
             return method.CreateDelegate<Body>();
 
-            void Vector(int v)
+            // Every step goes over all vectors of a turn before the next: they do not wait for one another.
+            void Steps(int vectors)
             {
                 for (int i = 0; i < operands.Length; i++)
                 {
                     if (operands[i].Repeated) continue;
-                    Address(i, operands[i].Type, v);
-                    il.Emit(OpCodes.Call, Load(operands[i].Type));
-                    il.Emit(OpCodes.Stloc, values[i]);
+                    for (int v = 0; v < vectors; v++)
+                    {
+                        Address(i, operands[i].Type, v);
+                        il.Emit(OpCodes.Call, Load(operands[i].Type));
+                        il.Emit(OpCodes.Stloc, values[v, i]);
+                    }
                 }
                 for (int s = 0; s < steps.Length; s++)
+                    for (int v = 0; v < vectors; v++)
+                    {
+                        foreach (int argument in steps[s].Arguments.Span) il.Emit(OpCodes.Ldloc, values[v, argument]);
+                        if (functions[s] is { } function) il.Emit(OpCodes.Call, function);
+                        il.Emit(OpCodes.Stloc, values[v, operands.Length + s]);
+                    }
+                for (int v = 0; v < vectors; v++)
                 {
-                    foreach (int argument in steps[s].Arguments.Span) il.Emit(OpCodes.Ldloc, values[argument]);
-                    if (functions[s] is { } function) il.Emit(OpCodes.Call, function);
-                    il.Emit(OpCodes.Stloc, values[operands.Length + s]);
+                    il.Emit(OpCodes.Ldloc, values[v, operands.Length + steps.Length - 1]);
+                    Address(operands.Length, steps[^1].To, v);
+                    il.Emit(OpCodes.Call, Store(steps[^1].To));
                 }
-                il.Emit(OpCodes.Ldloc, values[^1]);
-                Address(operands.Length, steps[^1].To, v);
-                il.Emit(OpCodes.Call, Store(steps[^1].To));
             }
 
             void Address(int place, DType type, int v)
@@ -215,7 +224,7 @@ internal sealed unsafe class CompiledLoop
             var (op, ints) = (step.Op, step.From == DType.I32);
             switch (op)
             {
-                case Unary unary when !ints:
+                case Unary { Kind: not UnaryKind.Softplus } unary when !ints: // it is two long functions
                     var one = new UnaryFound();
                     UnaryLoops.Find(unary.Kind, ref one);
                     (function, cheap) = (one.Function, one.Cheap);

@@ -52,11 +52,15 @@ internal static partial class VectorMath
 
     /// <summary>log(1+e^x) = max(x,0) + log1p(e^-|x|); at most 2 ulp.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static T Softplus<T>(T x) where T : unmanaged, ILanes<T>
-    {
-        T positive = T.Clear(x, T.LessEqual(x, T.Create(0f)));
-        return positive + Log1p(Exp(T.Create(0f) - T.Abs(x)));
-    }
+    internal static T Softplus<T>(T x) where T : unmanaged, ILanes<T> => Softplus(x, ExpOfMinusAbs(x));
+
+    /// <summary>Softplus of x, given exp(-|x|).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static T Softplus<T>(T x, T exponential) where T : unmanaged, ILanes<T> => T.Clear(x, T.LessEqual(x, T.Create(0f))) + Log1p(exponential);
+
+    /// <summary>exp(-|x|).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static T ExpOfMinusAbs<T>(T x) where T : unmanaged, ILanes<T> => Exp(T.Create(0f) - T.Abs(x));
 
     /// <summary>Puts in what the formula does not give: -inf where the argument is 0, NaN below, x itself (inf or NaN) above all
     /// finite numbers.</summary>

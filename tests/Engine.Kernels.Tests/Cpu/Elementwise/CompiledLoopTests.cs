@@ -73,7 +73,7 @@ public unsafe class CompiledLoopTests
     [Fact]
     public void Functions_of_one_float()
     {
-        foreach (var kind in Enum.GetValues<UnaryKind>()) Check(new FusedElementwise(1, [new(new Unary(kind), [0]), new(Add, [1, 0])]), n => [Float(n)]);
+        foreach (var kind in Enum.GetValues<UnaryKind>().Where(k => k != UnaryKind.Softplus)) Check(new FusedElementwise(1, [new(new Unary(kind), [0]), new(Add, [1, 0])]), n => [Float(n)]);
     }
 
     [Fact]
@@ -147,7 +147,7 @@ public unsafe class CompiledLoopTests
     [Fact]
     public void What_is_not_written_over_lanes_and_several_long_functions_run_step_by_step()
     {
-        foreach (FusedStep[] steps in new FusedStep[][] { [new(new Binary(BinaryKind.Power), [0, 1]), new(Add, [2, 0])], [new(new Unary(UnaryKind.Exp), [0]), new(Add, [2, 1]), new(new Unary(UnaryKind.Tanh), [3])] })
+        foreach (FusedStep[] steps in new FusedStep[][] { [new(new Binary(BinaryKind.Power), [0, 1]), new(Add, [2, 0])], [new(new Unary(UnaryKind.Exp), [0]), new(Add, [2, 1]), new(new Unary(UnaryKind.Tanh), [3])], [new(new Unary(UnaryKind.Softplus), [0]), new(Add, [2, 1])] })
         {
             var kernel = new ElementwiseKernel(new FusedElementwise(2, steps), [Float(5000), Float(5000)], Float(5000));
             kernel.Compile();
