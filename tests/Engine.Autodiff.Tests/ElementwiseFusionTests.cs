@@ -17,7 +17,7 @@ public class ElementwiseFusionTests
         trace(graph);
         var off = Sample.Run(graph, state, inputs, Off);
         foreach (var on in new[] { Sample.Run(graph, state, inputs), Sample.Run(graph, compilingState, inputs) })
-            foreach (string name in off.Keys) Assert.True(on[name].Select(BitConverter.SingleToInt32Bits).SequenceEqual(off[name].Select(BitConverter.SingleToInt32Bits)), $"{name} differs");
+            Sample.SameBits(on, off);
         using var program = new Program(graph, state);
         return program.Compiled;
     }

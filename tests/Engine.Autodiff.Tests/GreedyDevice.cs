@@ -30,3 +30,20 @@ internal sealed class GreedyDevice(int threads = 1, long compileFrom = long.MaxV
         base.Dispose();
     }
 }
+
+/// <summary>A pass on and off, on the greedy device.</summary>
+internal static class PassCheck
+{
+    /// <summary>Demands equal bits of the graph with all passes and with some off, and returns the compiled graph.</summary>
+    public static Graph Run(Action<Graph> trace, CompileOptions off, (string Name, Shape Shape)[] inputs)
+    {
+        using var device = new GreedyDevice(2);
+        using var state = new State(device);
+        var graph = new Graph();
+        trace(graph);
+        var values = inputs.ToDictionary(i => i.Name, i => Sample.Normals(i.Shape.Elements, i.Name));
+        Sample.SameBits(Sample.Run(graph, state, values), Sample.Run(graph, state, values, off));
+        using var program = new Program(graph, state);
+        return program.Compiled;
+    }
+}

@@ -5,19 +5,8 @@ namespace Engine.Autodiff.Tests;
 /// <summary>What follows a matrix product joins it, changes no bit, and stays away where it must.</summary>
 public class MatMulFusionTests
 {
-    private static Graph Check(Action<Graph> trace, params (string Name, Shape Shape)[] inputs)
-    {
-        using var device = new GreedyDevice(2);
-        using var state = new State(device);
-        var graph = new Graph();
-        trace(graph);
-        var values = inputs.ToDictionary(i => i.Name, i => Sample.Normals(i.Shape.Elements, i.Name));
-        var on = Sample.Run(graph, state, values);
-        var off = Sample.Run(graph, state, values, new CompileOptions { MatMulFusion = false });
-        foreach (string name in on.Keys) Assert.True(on[name].Select(BitConverter.SingleToInt32Bits).SequenceEqual(off[name].Select(BitConverter.SingleToInt32Bits)), $"{name} differs");
-        using var program = new Program(graph, state);
-        return program.Compiled;
-    }
+    private static Graph Check(Action<Graph> trace, params (string Name, Shape Shape)[] inputs) =>
+        PassCheck.Run(trace, new CompileOptions { MatMulFusion = false }, inputs);
 
     private static string[] Names(Graph graph) => graph.Nodes.SelectMany(n => n.Op is MatMulChain chain ? chain.Links : [n.Op]).Where(op => op is MatMul or FusedMatMul).Select(op => op.Name).ToArray();
 

@@ -17,10 +17,10 @@ public class ReductionFusionTests
         foreach (var options in new[] { new CompileOptions { ReductionFusion = false }, CompileOptions.None, CompileOptions.None with { ReductionFusion = true } })
         {
             var off = Sample.Run(graph, state, values, options);
-            foreach (string name in on.Keys) Assert.True(on[name].Select(BitConverter.SingleToInt32Bits).SequenceEqual(off[name].Select(BitConverter.SingleToInt32Bits)), $"{name} differs: {options}");
+            Sample.SameBits(on, off, $"{options}");
         }
         var compiled = Sample.Run(graph, compilingState, values);
-        foreach (string name in on.Keys) Assert.True(on[name].Select(BitConverter.SingleToInt32Bits).SequenceEqual(compiled[name].Select(BitConverter.SingleToInt32Bits)), $"{name} differs with a compiled loop");
+        Sample.SameBits(on, compiled, "with a compiled loop");
         using var program = new Program(graph, state);
         return program.Compiled;
     }

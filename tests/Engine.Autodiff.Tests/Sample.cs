@@ -48,6 +48,12 @@ internal static class Sample
         return graph.Outputs.Keys.ToDictionary(name => name, program.Read);
     }
 
+    /// <summary>Asserts that two runs gave the same bits.</summary>
+    public static void SameBits(Dictionary<string, float[]> expected, Dictionary<string, float[]> actual, string what = "")
+    {
+        foreach (string name in expected.Keys) Assert.True(expected[name].Select(BitConverter.SingleToInt32Bits).SequenceEqual(actual[name].Select(BitConverter.SingleToInt32Bits)), $"{name} differs {what}");
+    }
+
     /// <summary>||x - e|| / ||e||</summary>
     public static double RelativeError(IReadOnlyList<float> x, IReadOnlyList<double> e)
     {

@@ -29,7 +29,7 @@ public class WinningMemberTests
         foreach (var options in new[] { new CompileOptions { WinningMember = false }, CompileOptions.None, CompileOptions.None with { WinningMember = true } })
         {
             var off = Sample.Run(graph, state, values, options);
-            foreach (string name in on.Keys) Assert.True(on[name].Select(BitConverter.SingleToInt32Bits).SequenceEqual(off[name].Select(BitConverter.SingleToInt32Bits)), $"{name} differs: {options}");
+            Sample.SameBits(on, off, $"{options}");
         }
         using var program = new Program(graph, state);
         return (program.Compiled, on);

@@ -77,7 +77,7 @@ public sealed class ChainTests(ITestOutputHelper output)
         foreach (var (op, inputs) in Cases())
         {
             var c = new OpCase(op, inputs, Tolerance.Rounded, false);
-            byte[][] values = Array.ConvertAll(SampleData.Inputs<float>(c, (ulong)row), Single.Bytes);
+            byte[][] values = Array.ConvertAll(SampleData.Inputs<float>(c, (ulong)row), OpCheck.Encode);
             Same(device, c, values, number);
             // What is no number, and infinity, in a row, and next to the ends of the first matrix.
             if (row++ % 4 != 0) continue;
@@ -100,7 +100,7 @@ public sealed class ChainTests(ITestOutputHelper output)
             {
                 string variant = CudaDevice.Kernel(c.Op, types, outputs, device.Limits).Variant;
                 Assert.Equal(which > 0, variant == MatMulChains.Kernels[number - 1].Name);
-                return Single.Run(device, c.Op, types, values);
+                return OpCheck.Run(device, c.Op, types, values);
             }
             finally
             {

@@ -71,7 +71,7 @@ public sealed unsafe class DeviceTests
             Assert.Contains("are free", e.Message, StringComparison.Ordinal);
         }
         var type = TensorType.Float([2]);
-        Assert.Equal(Single.Run(device, new Unary(UnaryKind.Negate), [type], [[0, 0, 128, 63, 0, 0, 0, 64]])[0], [0, 0, 128, 191, 0, 0, 0, 192]);
+        Assert.Equal(OpCheck.Run(device, new Unary(UnaryKind.Negate), [type], [[0, 0, 128, 63, 0, 0, 0, 64]])[0], [0, 0, 128, 191, 0, 0, 0, 192]);
         var content = new byte[1000];
         before.Read(content);
         Assert.Equal(Bytes(1000, 5), content);
@@ -114,7 +114,7 @@ public sealed unsafe class DeviceTests
             CudaError.Check(CudaDriver.cuStreamSynchronize(stream));
             Assert.Equal([1, 2, 3, 4], seen);
             var type = TensorType.Float([1]);
-            Assert.Equal([0, 0, 128, 191], Single.Run(device, new Unary(UnaryKind.Negate), [type], [[0, 0, 128, 63]])[0]);
+            Assert.Equal([0, 0, 128, 191], OpCheck.Run(device, new Unary(UnaryKind.Negate), [type], [[0, 0, 128, 63]])[0]);
             Assert.Throws<ArgumentException>(() => device.Wrap(memory + 4, 4));
         }
         // The host's own are still there.

@@ -27,7 +27,7 @@ public sealed class ElementwiseTests
     {
         using CudaDevice device = new();
         using CpuDevice processor = new();
-        Single.SameBits(op.Infer(types)[0], Single.Run(processor, op, types, inputs)[0], Single.Run(device, op, types, inputs)[0], what);
+        Single.SameBits(op.Infer(types)[0], OpCheck.Run(processor, op, types, inputs)[0], OpCheck.Run(device, op, types, inputs)[0], what);
     }
 
     public static TheoryData<UnaryKind> Unaries => [.. Enum.GetValues<UnaryKind>()];
@@ -90,7 +90,7 @@ public sealed class ElementwiseTests
         float[] xs = pairs.Select(p => p.X).ToArray(), ys = pairs.Select(p => p.Y).ToArray();
         var type = TensorType.Float([xs.Length]);
         using var device = new CudaDevice();
-        var result = Single.Tensor(type, Single.Run(device, new Binary(BinaryKind.Power), [type, type], [Bytes(xs), Bytes(ys)])[0]).Floats;
+        var result = OpCheck.Decode(type, OpCheck.Run(device, new Binary(BinaryKind.Power), [type, type], [Bytes(xs), Bytes(ys)])[0]).Floats;
         int inexact = 0;
         for (int i = 0; i < xs.Length; i++)
         {

@@ -50,7 +50,7 @@ public sealed class GemmTests
             for (int k = 0; k < naive[i].Floats.Length; k++)
                 if (device.Precision != Precision.Float32) exact[i].Floats[k] = naive[i].Floats[k] = Round(naive[i].Floats[k], device.Precision);
         byte[] actual = Run(device, c, tile, seed);
-        Forward.Compare(c, SampleData.Reference(c, exact)[0], SampleData.Reference(c, naive)[0], Single.Tensor(op.Infer(SampleData.Types(c))[0], actual));
+        Assert.Null(OpCheck.Compare(c, SampleData.Reference(c, exact)[0], SampleData.Reference(c, naive)[0], OpCheck.Decode(op.Infer(SampleData.Types(c))[0], actual)));
         // Written over the residual or the mask it is the same: each of their elements is read by the thread that writes there, and parts of sums are written elsewhere.
         for (int i = 2; i < inputs.Length && op is FusedMatMul; i++) Assert.Equal(actual, Run(device, c, tile, seed, overwritten: i));
     }
@@ -64,7 +64,7 @@ public sealed class GemmTests
         Gemm.Choice = tile;
         try
         {
-            return Single.Run(device, c.Op, SampleData.Types(c), Array.ConvertAll(SampleData.Inputs<float>(c, seed), Single.Bytes), overwritten)[0];
+            return OpCheck.Run(device, c.Op, SampleData.Types(c), Array.ConvertAll(SampleData.Inputs<float>(c, seed), OpCheck.Encode), overwritten)[0];
         }
         finally
         {
@@ -152,7 +152,7 @@ public sealed class GemmTests
         var exact = SampleData.Reference(product, exactInputs)[0];
         var naive = SampleData.Reference(product, SampleData.Inputs<float>(product, 3))[0];
         var biasValues = SampleData.Inputs<float>(new OpCase(new MatMul(false, false), [F(bias)], Tolerance.Rounded, false), 4)[0];
-        byte[] actual = Single.Run(device, op, types, [.. SampleData.Inputs<float>(product, 3).Select(Single.Bytes), Single.Bytes(biasValues)])[0];
+        byte[] actual = OpCheck.Run(device, op, types, [.. SampleData.Inputs<float>(product, 3).Select(OpCheck.Encode), OpCheck.Encode(biasValues)])[0];
         long[] at = Indexing.Offsets(bias.Insert(bias.Rank - 1, 1), output);
         for (int i = 0; i < output.Elements; i++)
         {
@@ -160,7 +160,7 @@ public sealed class GemmTests
             naive.Floats[i] += biasValues.Floats[at[i]];
             if (activation == Activation.Relu) (exact.Floats[i], naive.Floats[i]) = (Math.Max(0, exact.Floats[i]), Math.Max(0, naive.Floats[i]));
         }
-        Forward.Compare(product with { Op = op }, exact, naive, Single.Tensor(TensorType.Float(output), actual));
+        Assert.Null(OpCheck.Compare(product with { Op = op }, exact, naive, OpCheck.Decode(TensorType.Float(output), actual)));
     }
 
     /// <summary>Long sums are cut into parts that are added in order, with every kind of product.</summary>
@@ -221,8 +221,8 @@ public sealed class GemmTests
             var rows = new OpCase(new MemberMatMul(true, false), [F([m, k]), F([members, n, k]), new SampleInput(TensorType.Int([m]), 0, members)], Tolerance.Rounded, false);
             var inputs = SampleData.Inputs<float>(whole, 7);
             var member = SampleData.Inputs<float>(rows, 7)[2];
-            byte[] all = Single.Run(device, whole.Op, SampleData.Types(whole), Array.ConvertAll(inputs, Single.Bytes))[0];
-            byte[] own = Single.Run(device, rows.Op, SampleData.Types(rows), [.. inputs.Select(Single.Bytes), Single.Bytes(member)])[0];
+            byte[] all = OpCheck.Run(device, whole.Op, SampleData.Types(whole), Array.ConvertAll(inputs, OpCheck.Encode))[0];
+            byte[] own = OpCheck.Run(device, rows.Op, SampleData.Types(rows), [.. inputs.Select(OpCheck.Encode), OpCheck.Encode(member)])[0];
             for (int i = 0; i < m; i++) Assert.Equal(all.AsSpan(((int)member[i] * m + i) * n * 4, n * 4), own.AsSpan(i * n * 4, n * 4));
         }
     }
@@ -243,7 +243,7 @@ public sealed class GemmTests
             a[op.TransposeA ? 32 * m + 36 : 36 * k + 32] = BitConverter.Int32BitsToSingle(0x7FFFFFFF);
             b[op.TransposeB ? 35 * k + 32 : 32 * n + 35] = float.PositiveInfinity;
             Gemm.Choice = tile;
-            byte[] bytes = Single.Run(device, op, [TensorType.Float(shapeA), TensorType.Float(shapeB)], [Bytes(a), Bytes(b)])[0];
+            byte[] bytes = OpCheck.Run(device, op, [TensorType.Float(shapeA), TensorType.Float(shapeB)], [Bytes(a), Bytes(b)])[0];
             Gemm.Choice = null;
             for (int i = 0; i < m; i++)
                 for (int j = 0; j < n; j++)

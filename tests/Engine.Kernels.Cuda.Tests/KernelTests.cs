@@ -41,7 +41,7 @@ public sealed class KernelTests
     {
         using CudaDevice device = new();
         using CpuDevice processor = new();
-        byte[][] expected = Single.Run(processor, op, types, inputs), actual = Single.Run(device, op, types, inputs);
+        byte[][] expected = OpCheck.Run(processor, op, types, inputs), actual = OpCheck.Run(device, op, types, inputs);
         var outputs = op.Infer(types);
         for (int o = 0; o < outputs.Length; o++) Single.SameBits(outputs[o], expected[o], actual[o], $"{op.Name}({string.Join(", ", types)}) {what} output {o}");
     }
@@ -112,7 +112,7 @@ public sealed class KernelTests
                 byte[] content = Content(value, "value");
                 using var device = new CudaDevice();
                 // Outside the row there is what was there before: the guard's pattern. A row that does not exist is not written.
-                byte[] result = Single.Run(device, new StoreRow(3), [value, TensorType.Int([])], [content, Bytes([row])])[0];
+                byte[] result = OpCheck.Run(device, new StoreRow(3), [value, TensorType.Int([])], [content, Bytes([row])])[0];
                 for (int i = 0; i < result.Length; i++)
                     Assert.Equal(i / content.Length == row ? content[i % content.Length] : (byte)0xA5, result[i]);
             }
@@ -148,10 +148,10 @@ public sealed class KernelTests
             // Indices outside the table, which the processor refuses.
             using var device = new CudaDevice();
             float[] numbers = Numbers(3 * 64, "table");
-            var rows = Single.Tensor(TensorType.Float([4, 64]), Single.Run(device, new Gather(), [TensorType.Float([3, 64]), TensorType.Int([4])], [Bytes(numbers), Bytes([2, -1, 3, int.MaxValue])])[0]).Floats;
+            var rows = OpCheck.Decode(TensorType.Float([4, 64]), OpCheck.Run(device, new Gather(), [TensorType.Float([3, 64]), TensorType.Int([4])], [Bytes(numbers), Bytes([2, -1, 3, int.MaxValue])])[0]).Floats;
             Assert.Equal(numbers[128..], rows[..64]);
             Assert.All(rows[64..], x => Assert.True(float.IsNaN(x)));
-            Assert.Equal([7, -1, -1], Single.Tensor(TensorType.Int([3]), Single.Run(device, new Gather(), [TensorType.Int([1]), TensorType.Int([3])], [Bytes([7]), Bytes([0, 1, int.MinValue])])[0]).Ints);
+            Assert.Equal([7, -1, -1], OpCheck.Decode(TensorType.Int([3]), OpCheck.Run(device, new Gather(), [TensorType.Int([1]), TensorType.Int([3])], [Bytes([7]), Bytes([0, 1, int.MinValue])])[0]).Ints);
         });
     }
 
@@ -166,7 +166,7 @@ public sealed class KernelTests
                 SameAsProcessor(new ScatterAdd(rows), [indices, updates], [Bytes(Integers(count, "indices", 0, rows)), Bytes(Numbers(count * width, "updates"))], name);
             }
             using var device = new CudaDevice();
-            float[] sums = Single.Tensor(TensorType.Float([2]), Single.Run(device, new ScatterAdd(2), [TensorType.Int([5]), TensorType.Float([5])], [Bytes([1, 2, -1, 1, int.MaxValue]), Bytes([1f, 2f, 4f, 8f, 16f])])[0]).Floats;
+            float[] sums = OpCheck.Decode(TensorType.Float([2]), OpCheck.Run(device, new ScatterAdd(2), [TensorType.Int([5]), TensorType.Float([5])], [Bytes([1, 2, -1, 1, int.MaxValue]), Bytes([1f, 2f, 4f, 8f, 16f])])[0]).Floats;
             Assert.Equal([0f, 9f], sums);
         });
     }
@@ -245,14 +245,14 @@ public sealed class KernelTests
                         if (kind != ReduceKind.Sum)
                         {
                             byte[] content = Content(type, "x");
-                            Single.SameBits(op.Infer([type])[0], Single.Run(processor, op, [type], [content])[0], Single.Run(device, op, [type], [content])[0], $"{name}: {op} of {shape}");
+                            Single.SameBits(op.Infer([type])[0], OpCheck.Run(processor, op, [type], [content])[0], OpCheck.Run(device, op, [type], [content])[0], $"{name}: {op} of {shape}");
                             continue;
                         }
                         float[] x = Numbers(type.Elements, "sum");
                         ReferenceTensor<double> exact = new(op.Infer([type])[0]), wide = new(type);
                         for (int i = 0; i < x.Length; i++) wide.Floats[i] = x[i];
                         op.Reference([wide], [exact]);
-                        float[] sums = Single.Tensor(exact.Type, Single.Run(device, op, [type], [Bytes(x)])[0]).Floats;
+                        float[] sums = OpCheck.Decode(exact.Type, OpCheck.Run(device, op, [type], [Bytes(x)])[0]).Floats;
                         double terms = (double)type.Elements / exact.Type.Elements, scale = terms * 9, limit = scale * 6e-8 * (2 + Math.Log2(terms + 1));
                         for (int i = 0; i < sums.Length; i++) Assert.True(Math.Abs(sums[i] - exact.Floats[i]) <= limit, $"{name}: {op} of {shape}: element {i} is {sums[i]}, expected {exact.Floats[i]}");
                     }
@@ -270,7 +270,7 @@ public sealed class KernelTests
             var type = TensorType.Float(shape);
             byte[] content = Bytes(Numbers(type.Elements, "x"));
             var results = new Dictionary<string, byte[]>();
-            ForAll(Reductions.ColumnKernels, name => results[name] = Single.Run(device, new Reduce(ReduceKind.Sum, [1], false), [type], [content])[0]);
+            ForAll(Reductions.ColumnKernels, name => results[name] = OpCheck.Run(device, new Reduce(ReduceKind.Sum, [1], false), [type], [content])[0]);
             Assert.Equal(results["block"], results["vectors"]);
         }
     }
@@ -292,18 +292,18 @@ public sealed class KernelTests
                 {
                     TensorType[] types = [TensorType.Float(shape), TensorType.Float(other), TensorType.Float([])];
                     byte[][] inputs = types.Select((t, i) => Bytes(Numbers(t.Elements, $"{i}", special))).ToArray();
-                    var values = Single.Run(device, expression, types, inputs)[0];
+                    var values = OpCheck.Run(device, expression, types, inputs)[0];
                     var reduction = new Reduce(kind, axes, false);
-                    var expected = Single.Run(device, reduction, [types[0]], [values])[0];
+                    var expected = OpCheck.Run(device, reduction, [types[0]], [values])[0];
                     foreach (bool store in new[] { false, true })
                     {
                         var op = new FusedReduce(expression, reduction, store);
                         if (device.Prefers(op, types, op.Infer(types))) combined++;
-                        var actual = Single.Run(device, op, types, inputs);
+                        var actual = OpCheck.Run(device, op, types, inputs);
                         Single.SameBits(reduction.Infer([types[0]])[0], expected, actual[^1], $"{op} of {shape}");
                         if (!store) continue;
                         Single.SameBits(types[0], values, actual[0], $"{op} of {shape}");
-                        if (shape.Elements > 0) Assert.Equal(actual, Single.Run(device, op, types, inputs, overwritten: 0));
+                        if (shape.Elements > 0) Assert.Equal(actual, OpCheck.Run(device, op, types, inputs, overwritten: 0));
                     }
                 }
         Assert.Equal(10 * 3 * 2 * 2, combined);
@@ -385,14 +385,14 @@ public sealed class KernelTests
             foreach (var (op, types) in new (Op, TensorType[])[] { (new Softmax(), [x]), (new LogSumExp(), [x]), (new LayerNorm(1e-5), [x, w, w]), (new LayerNormGradient(1e-5), [x, w, x]) })
             {
                 byte[][] inputs = types.Select((t, i) => Bytes(Numbers(t.Elements, $"{i}"))).ToArray();
-                var expected = Single.Run(processor, op, types, inputs);
+                var expected = OpCheck.Run(processor, op, types, inputs);
                 ForAll(Composites.RowKernels, name =>
                 {
-                    var actual = Single.Run(device, op, types, inputs);
+                    var actual = OpCheck.Run(device, op, types, inputs);
                     for (int o = 0; o < actual.Length; o++)
                     {
                         var type = op.Infer(types)[o];
-                        float[] e = Single.Tensor(type, expected[o]).Floats, a = Single.Tensor(type, actual[o]).Floats;
+                        float[] e = OpCheck.Decode(type, expected[o]).Floats, a = OpCheck.Decode(type, actual[o]).Floats;
                         double scale = e.Max(v => Math.Abs(v));
                         for (int i = 0; i < e.Length; i++) Assert.True(Math.Abs(e[i] - a[i]) <= 2e-5 * scale, $"{name}: {op.Name} of {width}, output {o}, element {i}: {a[i]}, expected {e[i]}");
                     }
@@ -424,7 +424,7 @@ public sealed class KernelTests
         }
         using var device = new CudaDevice();
         byte[][] operands = Enumerable.Range(0, 5).Select(i => Bytes(Numbers(i == 4 ? 3 : 3001, $"{i}"))).ToArray();
-        Assert.Equal(Single.Run(device, new Adam(0.9, 0.99, 1e-6), [one, one, one, one, scalars], operands), Single.Run(device, new Adam(0.9, 0.99, 1e-6), [one, one, one, one, scalars], operands, overwritten: 0));
-        Assert.Equal(Single.Run(device, new Polyak(0.3), [one, one], operands[..2]), Single.Run(device, new Polyak(0.3), [one, one], operands[..2], overwritten: 0));
+        Assert.Equal(OpCheck.Run(device, new Adam(0.9, 0.99, 1e-6), [one, one, one, one, scalars], operands), OpCheck.Run(device, new Adam(0.9, 0.99, 1e-6), [one, one, one, one, scalars], operands, overwritten: 0));
+        Assert.Equal(OpCheck.Run(device, new Polyak(0.3), [one, one], operands[..2]), OpCheck.Run(device, new Polyak(0.3), [one, one], operands[..2], overwritten: 0));
     }
 }
