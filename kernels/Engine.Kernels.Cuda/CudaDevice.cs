@@ -147,17 +147,17 @@ public sealed unsafe class CudaDevice : Device
     }
 
     /// <summary>Whether executables run as CUDA graphs: one launch a run. Off: kernel by kernel, with the same bits. ENGINE_NO_CUDA_GRAPH=1 turns it off from outside.</summary>
-    public bool UseGraphs { get; set; } = Environment.GetEnvironmentVariable("ENGINE_NO_CUDA_GRAPH") is null or "" or "0";
+    public bool UseGraphs { get; set; } = !EnvironmentSwitch.IsSet("ENGINE_NO_CUDA_GRAPH");
 
     /// <summary>Whether kernels of a graph that do not depend on one another run at the same time; set it before programs are compiled. Off: in the plan's order, with the same bits.
     /// ENGINE_NO_CUDA_CONCURRENCY=1 turns it off from outside.</summary>
-    public bool UseConcurrency { get; set; } = Environment.GetEnvironmentVariable("ENGINE_NO_CUDA_CONCURRENCY") is null or "" or "0";
+    public bool UseConcurrency { get; set; } = !EnvironmentSwitch.IsSet("ENGINE_NO_CUDA_CONCURRENCY");
 
     /// <inheritdoc/>
     public override bool Concurrent => UseGraphs && UseConcurrency;
 
     /// <summary>Whether every launch is waited for, so that an error names its kernel: for finding faults; no graph is used then. ENGINE_CUDA_SYNC=1 turns it on from outside.</summary>
-    public bool Synchronous { get; set; } = Environment.GetEnvironmentVariable("ENGINE_CUDA_SYNC") is not (null or "" or "0");
+    public bool Synchronous { get; set; } = EnvironmentSwitch.IsSet("ENGINE_CUDA_SYNC");
 
     /// <inheritdoc/>
     public override string Name => Ordinal == 0 ? "cuda" : string.Create(CultureInfo.InvariantCulture, $"cuda:{Ordinal}");

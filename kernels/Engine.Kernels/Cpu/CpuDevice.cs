@@ -23,7 +23,7 @@ public sealed class CpuDevice : Device
 
     /// <summary>Elements from which on a fused expression gets a loop compiled for it (a few milliseconds when a program is loaded, once for equal expressions); <see cref="long.MaxValue"/>: never. The bits are the
     /// same either way. ENGINE_NO_COMPILED_LOOPS=1 turns it off from outside.</summary>
-    public long CompileFrom { get; init; } = Environment.GetEnvironmentVariable("ENGINE_NO_COMPILED_LOOPS") is null or "" or "0" ? 2048 : long.MaxValue;
+    public long CompileFrom { get; init; } = EnvironmentSwitch.IsSet("ENGINE_NO_COMPILED_LOOPS") ? long.MaxValue : 2048;
 
     /// <summary>The pool, with counters of the chunks each thread ran.</summary>
     public WorkerPool Pool { get; }
