@@ -76,8 +76,12 @@ internal static class Shared
     private static Device Open(string name, int threads)
     {
         if (threads is < 1 or > 1024) throw new SettingsException($"--threads {threads}: expected 1 to 1024");
-        if (name == "cpu" && threads > Environment.ProcessorCount) Console.Error.WriteLine($"note: {threads} threads on {Environment.ProcessorCount} processor{(Environment.ProcessorCount == 1 ? "" : "s")} wait for one another; --threads {Environment.ProcessorCount} is faster");
-        if (name == "cpu") return new CpuDevice(threads);
+        if (name == "cpu")
+        {
+            int processors = Environment.ProcessorCount;
+            if (threads > processors) Console.Error.WriteLine($"note: {threads} threads on {processors} processor{(processors == 1 ? "" : "s")} wait for one another; --threads {processors} is faster");
+            return new CpuDevice(threads);
+        }
         if (name == "cuda") return new CudaDevice();
         if (name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int ordinal)) return new CudaDevice(ordinal);
         throw new SettingsException($"--device {name}: expected cpu, cuda, or cuda:N for the GPU of number N (see engine devices)");

@@ -12,21 +12,19 @@ public static class DeviceCheck
     {
         foreach (var c in OpTable.Cases)
         {
-            var types = SampleData.Types(c);
-            if (c.Op.IsAlias || !device.Implements(c.Op, types, c.Op.Infer(types))) continue;
-            yield return (c, Check(device, c));
+            TensorType[] types = SampleData.Types(c), outputTypes = c.Op.Infer(types);
+            if (c.Op.IsAlias || !device.Implements(c.Op, types, outputTypes)) continue;
+            yield return (c, Check(device, c, types, outputTypes));
         }
     }
 
-    private static string? Check(Device device, OpCase c)
+    private static string? Check(Device device, OpCase c, TensorType[] types, TensorType[] outputTypes)
     {
         for (ulong seed = 0; seed < 3; seed++)
         {
             var inputs = SampleData.Inputs<float>(c, seed);
             var naive = Reference<float>(c, inputs);
             var exact = Reference(c, SampleData.Inputs<double>(c, seed));
-            var types = SampleData.Types(c);
-            var outputTypes = c.Op.Infer(types);
             byte[][] outputs, again;
             byte[][]? links = null;
             try

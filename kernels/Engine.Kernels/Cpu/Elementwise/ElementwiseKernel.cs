@@ -66,10 +66,11 @@ internal sealed unsafe class ElementwiseKernel : CpuKernel
     public override void Compile()
     {
         if (CompilableElements == 0) return;
-        // What is copied for one step may be read by others too, so all copies exist at once.
-        var operands = _steps.SelectMany(s => s.Arguments).Where(a => a.Input >= 0).Select(a => a with { Slot = a.Slot < 0 ? -1 : 0 }).Distinct().ToArray();
+        // What is copied for one step may be read by others too, so all copies exist at once: an argument's slot only says whether it is copied.
+        static Argument Read(Argument a) => a with { Slot = Math.Min(a.Slot, 0) };
+        var operands = _steps.SelectMany(s => s.Arguments).Where(a => a.Input >= 0).Select(Read).Distinct().ToArray();
         var described = Array.ConvertAll(operands, o => new LoopOperand(o.Type, o is { Slot: < 0, Rows: { } rows } && rows.InnerStrides[0] == 0));
-        int Value(Argument a) => a.Input < 0 ? operands.Length + a.Maker : Array.IndexOf(operands, a with { Slot = a.Slot < 0 ? -1 : 0 });
+        int Value(Argument a) => a.Input < 0 ? operands.Length + a.Maker : Array.IndexOf(operands, Read(a));
         _loop = CompiledLoop.Of(described, Array.ConvertAll(_steps, s => new LoopStep(s.Op, s.Arguments[0].Type, s.Type, Array.ConvertAll(s.Arguments, Value))));
         if (_loop is null) return;
         _slots = 0;

@@ -3,7 +3,7 @@ namespace Engine.Kernels.Cpu;
 /// <summary>The links one after the other, a chunk for every matrix of the batch; results that nobody wants stay in the thread's scratch memory.</summary>
 internal sealed unsafe class MatMulChainKernel : CpuKernel
 {
-    private readonly MatMulKernel[] _links;
+    private readonly CpuKernel[] _links;
     private readonly int[][] _inputs;  // operands of every link: -1 is the result before it
     private readonly int[] _outputs;   // operand of every link's result; -1: scratch
     private readonly long[] _bytes;    // of every link's result, of one matrix
@@ -15,16 +15,11 @@ internal sealed unsafe class MatMulChainKernel : CpuKernel
     {
         var types = op.Types(inputs);
         int count = types.Length;
-        (_links, _inputs, _outputs, _bytes, _scratch) = (new MatMulKernel[count], new int[count][], new int[count], new long[count], new long[count]);
+        (_links, _inputs, _outputs, _bytes, _scratch) = (new CpuKernel[count], new int[count][], new int[count], new long[count], new long[count]);
         long at = 0;
         for (int i = 0, input = 1; i < count; i++)
         {
-            _links[i] = op.Links[i] switch
-            {
-                Linear linear => new MatMulKernel(linear, types[i].Inputs, types[i].Result),
-                FusedMatMul fused => new MatMulKernel(fused, types[i].Inputs, types[i].Result),
-                _ => new MatMulKernel((MatMul)op.Links[i], types[i].Inputs, types[i].Result),
-            };
+            _links[i] = CpuKernels.Create(op.Links[i], types[i].Inputs, [types[i].Result]);
             _inputs[i] = [i == 0 ? 0 : -1, .. Enumerable.Range(input, MatMulChain.InputsOf(op.Links[i]))];
             input += MatMulChain.InputsOf(op.Links[i]);
             int kept = op.Kept.Span.IndexOf(i);
