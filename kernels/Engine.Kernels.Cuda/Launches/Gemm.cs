@@ -81,17 +81,14 @@ internal sealed class Gemm
         .. Tensor(Precision.BFloat16, "matmul_bf16", 700),
     ];
 
-    private static readonly int? FromOutside = Environment.GetEnvironmentVariable("ENGINE_CUDA_GEMM") is { Length: > 0 } number
-        ? int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int i) && i < Tiles.Length ? i
-            : throw new DeviceException($"ENGINE_CUDA_GEMM={number}: expected a number from 0 to {Tiles.Length - 1} (kernels/Engine.Kernels.Cuda/Launches/Gemm.cs)")
-        : null;
+    private static readonly Launches.Choice FromOutside = new("GEMM", Array.ConvertAll(Tiles, t => t.Name));
 
     [ThreadStatic] private static int? _choice;
 
     /// <summary>The tile that this thread's products are made with where it can compute them; null: the one that ENGINE_CUDA_GEMM names, or the best.</summary>
     internal static int? Choice
     {
-        get => _choice ?? FromOutside;
+        get => _choice ?? FromOutside.Number;
         set => _choice = value;
     }
 
