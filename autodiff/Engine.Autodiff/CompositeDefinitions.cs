@@ -53,8 +53,7 @@ public static class CompositeDefinitions
                 }
             case Adam adam:
                 {
-                    var (p, m, v, g) = (x[0], x[1], x[2], x[3]);
-                    Tensor stepSize = x[4].At(0, 0), correction = x[4].At(0, 1), decay = x[4].At(0, 2);
+                    var (p, m, v, g, stepSize, correction, decay) = (x[0], x[1], x[2], x[3], x[4], x[5], x[6]);
                     m = m * adam.Beta1 + g * (1 - adam.Beta1);
                     v = v * adam.Beta2 + g.Square() * (1 - adam.Beta2);
                     p = p * decay - stepSize * m / (v.Sqrt() * correction + adam.Epsilon);
@@ -66,7 +65,7 @@ public static class CompositeDefinitions
                     for (int i = 0; i < group.Count; i++)
                     {
                         var one = x.AsSpan(i * group.Stride, group.Stride);
-                        results.AddRange(Define(group.Step, [.. one[..4], x[^1]]));
+                        results.AddRange(Define(group.Step, [.. one[..4], .. x[^3..]]));
                         if (group.Target is not null) results.AddRange(Define(group.Target, [one[4], results[^3]]));
                     }
                     return results.ToArray();

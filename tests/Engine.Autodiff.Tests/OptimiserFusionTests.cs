@@ -23,9 +23,9 @@ public class OptimiserFusionTests
         return state;
     }
 
-    private static Tensor Minimise(State state, Graph g, string name, Tensor gradient, Tensor scalars)
+    private static Tensor Minimise(State state, Graph g, string name, Tensor gradient, Tensor[] scalars)
     {
-        var step = g.Add(Step, g.Read(state[name]), g.Read(state[name + ".m"]), g.Read(state[name + ".v"]), gradient, scalars);
+        var step = g.Add(Step, [g.Read(state[name]), g.Read(state[name + ".m"]), g.Read(state[name + ".v"]), gradient, .. scalars]);
         g.Assign(state[name], step[0]);
         g.Assign(state[name + ".m"], step[1]);
         g.Assign(state[name + ".v"], step[2]);
@@ -54,7 +54,7 @@ public class OptimiserFusionTests
         return (compiled.Compiled.Nodes.Select(n => n.Op).ToArray(), compiled.ArenaBytes);
     }
 
-    private static Tensor Scalars(Graph g) => g.Constant(TensorType.Float([3]), 0.01, 1.5, 0.999);
+    private static Tensor[] Scalars(Graph g, double stepSize = 0.01, double decay = 0.999) => [g.Constant(stepSize), g.Constant(1.5), g.Constant(decay)];
 
     [Fact]
     public void All_parameters_and_slow_copies_are_one_kernel_in_place()
@@ -76,7 +76,7 @@ public class OptimiserFusionTests
     {
         var (ops, _) = Check((state, g) =>
         {
-            Tensor one = Scalars(g), other = g.Constant(TensorType.Float([3]), 0.02, 1.5, 1);
+            Tensor[] one = Scalars(g), other = Scalars(g, 0.02, 1);
             foreach (var (name, _) in Parameters[..4]) Minimise(state, g, name, g.Read(state[name]) * 0.5, one);
             Minimise(state, g, "scale", g.Read(state["scale"]), other);
             Follow(state, g, "w1");
@@ -84,6 +84,23 @@ public class OptimiserFusionTests
         });
         Assert.Equal(["adam of 2", "adam of 2 polyak"], ops.OfType<AdamGroup>().Select(o => o.Name).Order());
         Assert.Single(ops, op => op is Adam);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Steps_of_which_one_scalar_differs_are_not_joined(int which)
+    {
+        var (ops, _) = Check((state, g) =>
+        {
+            Tensor[] one = Scalars(g), other = [.. one];
+            other[which] = g.Constant(0.7);
+            Minimise(state, g, "w0", g.Read(state["w0"]) * 0.5, one);
+            Minimise(state, g, "b0", g.Read(state["b0"]) * 0.5, other);
+        });
+        Assert.Equal(2, ops.Count(op => op is Adam));
+        Assert.DoesNotContain(ops, op => op is AdamGroup);
     }
 
     [Fact]
@@ -107,7 +124,7 @@ public class OptimiserFusionTests
         foreach (bool swap in new[] { false, true })
             Check((state, g) =>
             {
-                Tensor one = Scalars(g), other = g.Constant(TensorType.Float([3]), 0.02, 1.5, 1);
+                Tensor[] one = Scalars(g), other = Scalars(g, 0.02, 1);
                 var w = Minimise(state, g, "w0", g.Read(state["w0"]), swap ? other : one);
                 Minimise(state, g, "b1", g.Read(state["b1"]), swap ? one : other);
                 Minimise(state, g, "scale", g.Read(state["scale"]) * 2, swap ? other : one);
@@ -126,7 +143,7 @@ public class OptimiserFusionTests
             var scalars = Scalars(g);
             Tensor w = g.Read(state["b0"]), slow = g.Read(state["b0.slow"]);
             Minimise(state, g, "b0", slow, scalars);
-            var step = g.Add(Step, slow, w * 0.1, w.Square(), w, scalars);
+            var step = g.Add(Step, [slow, w * 0.1, w.Square(), w, .. scalars]);
             g.Assign(state["b0.slow"], step[0]);
         });
         Assert.Equal(2, Assert.Single(ops.OfType<AdamGroup>()).Count);

@@ -21,10 +21,10 @@ public class ProgramTests
         var loss = (h.Linear(read[2], read[3]) - y).Square().Mean();
         g.Output("loss", loss);
         var gradients = Gradients.Of(loss, read);
-        var scalars = g.Constant(TensorType.Float([3]), 0.01, 1.5, 1.0);
+        Tensor stepSize = g.Constant(0.01), correction = g.Constant(1.5), decay = g.Constant(1);
         for (int i = 0; i < names.Length; i++)
         {
-            var step = g.Add(new Adam(0.9, 0.999, 1e-8), read[i], g.Read(state[names[i] + ".m"]), g.Read(state[names[i] + ".v"]), gradients[i], scalars);
+            var step = g.Add(new Adam(0.9, 0.999, 1e-8), read[i], g.Read(state[names[i] + ".m"]), g.Read(state[names[i] + ".v"]), gradients[i], stepSize, correction, decay);
             g.Assign(state[names[i]], step[0]);
             g.Assign(state[names[i] + ".m"], step[1]);
             g.Assign(state[names[i] + ".v"], step[2]);

@@ -72,10 +72,10 @@ internal static class RandomGraph
                 break;
             case 15:
                 // Two steps of an optimiser, and sometimes slow copies of what they make, with other readers here and there.
-                var scalars = g.Constant(TensorType.Float([3]), 0.1, 1.5, 0.99);
+                Tensor stepSize = g.Constant(0.1), correction = g.Constant(1.5), decay = g.Constant(0.99);
                 foreach (var moving in new[] { variable, state[$"v{random.NextInt(Variables)}"] })
                 {
-                    var step = g.Add(new Adam(0.9, 0.99, 1e-3), g.Read(moving), Pick(pool, random), Pick(pool, random).Square(), Pick(pool, random), scalars);
+                    var step = g.Add(new Adam(0.9, 0.99, 1e-3), g.Read(moving), Pick(pool, random), Pick(pool, random).Square(), Pick(pool, random), stepSize, correction, decay);
                     g.Assign(moving, step[0].Tanh());
                     if (random.NextUnit() < 0.7) pool.Add(Graph.Apply(new Polyak(0.1), Pick(pool, random), step[0]));
                     if (random.NextUnit() < 0.3) pool.Add(step[random.NextInt(3)]);

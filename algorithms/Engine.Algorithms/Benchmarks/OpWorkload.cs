@@ -85,8 +85,8 @@ public sealed class OpWorkload : Workload
             case "adam":
                 string[] written = ["x", "first", "second"];
                 Tensor first = Variable(graph, "first", size), second = graph.Read(State.Add("second", size, Enumerable.Repeat(1f, size[0]).ToArray()));
-                var scalars = graph.Read(State.Add("scalars", [3], [3e-4f, 1f, 1f]));
-                var next = graph.Add(new Adam(0.9, 0.999, 1e-8), x, first, second, Variable(graph, "gradient", size), scalars);
+                Tensor Scalar(string name, float value) => graph.Read(State.Add(name, Shape.Scalar, [value]));
+                var next = graph.Add(new Adam(0.9, 0.999, 1e-8), x, first, second, Variable(graph, "gradient", size), Scalar("step_size", 3e-4f), Scalar("root_correction", 1), Scalar("decay", 1));
                 for (int i = 0; i < 3; i++) graph.Assign(State[written[i]], next[i]);
                 break;
             default: throw new InvalidOperationException($"{kind} is listed and not traced");

@@ -29,7 +29,7 @@ internal sealed class OptimiserFusion
     {
         foreach (var node in graph.Nodes)
             if (node.Body is { } body) Find(body);
-        foreach (var optimiser in graph.Nodes.Where(n => n.Op is Adam).GroupBy(n => (n.Op, Scalars: n.Inputs[4])))
+        foreach (var optimiser in graph.Nodes.Where(n => n.Op is Adam).GroupBy(n => (n.Op, StepSize: n.Inputs[4], Correction: n.Inputs[5], Decay: n.Inputs[6])))
         {
             foreach (var group in optimiser.Select(n => (Step: n, Target: TargetOf(n))).GroupBy(p => p.Target?.Op))
                 foreach (var part in group.Chunk(MaxParameters))
@@ -48,7 +48,7 @@ internal sealed class OptimiserFusion
     {
         if (group.Length < 2 && group[0].Target is null) return false;
         var gone = group.SelectMany(p => p.Target is null ? [p.Step] : new[] { p.Step, p.Target }).ToHashSet();
-        Tensor[] reads = [.. group.SelectMany(p => p.Target is null ? p.Step.Inputs[..4] : [.. p.Step.Inputs[..4], p.Target.Inputs[0]]), group[0].Step.Inputs[4]];
+        Tensor[] reads = [.. group.SelectMany(p => p.Target is null ? p.Step.Inputs[..4] : [.. p.Step.Inputs[..4], p.Target.Inputs[0]]), .. group[0].Step.Inputs[4..]];
         // The first of the steps by which everything is there that any of them reads; what reads a result must come later.
         int ready = reads.Max(t => At(t.Node));
         if (gone.Where(n => n.Id > ready).MinBy(n => n.Id) is not { } place || reads.Any(t => gone.Contains(t.Node))) return false;

@@ -5,7 +5,7 @@ namespace Engine.Kernels.Cuda.Launches;
 /// <summary>Steps of optimisers, in one pass over the parameters: adam.cu, polyak.cu.</summary>
 internal static class Optimisers
 {
-    private const int ElementsPerBlock = 1024, ParametersPerLaunch = 8;
+    private const int ElementsPerBlock = 1024, ParametersPerLaunch = 16;
 
     /// <summary>How the step of several parameters is made.</summary>
     public static readonly Choice GroupKernels = new("ADAM", "a launch a parameter", "group");
@@ -13,10 +13,10 @@ internal static class Optimisers
     public static CudaKernel Adam(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)
     {
         long n = inputs[0].Elements;
-        return n == 0 ? Nothing : new("four elements a thread", [Step((Adam)op, n, Enumerable.Range(0, 8).Select(i => Operand(i)))]);
+        return n == 0 ? Nothing : new("four elements a thread", [Step((Adam)op, n, Enumerable.Range(0, 10).Select(i => Operand(i)))]);
     }
 
-    /// <summary>The step of one parameter: addresses of it, its moments, its gradient, the scalars and the three results.</summary>
+    /// <summary>The step of one parameter: addresses of it, its moments, its gradient, the three scalars and the three results.</summary>
     private static KernelLaunch Step(Adam op, long n, IEnumerable<KernelArgument> addresses) => new("adam", new(Blocks(n, ElementsPerBlock, "adam")), new(256), [.. addresses, n, .. Numbers(op)]);
 
     private static KernelLaunch Move(Polyak op, long n, int target, int online, int result) =>
@@ -33,7 +33,7 @@ internal static class Optimisers
             {
                 int input = i * group.Stride, output = inputs.Length + i * (group.Stride - 1);
                 long n = inputs[input].Elements;
-                launches.Add(Step(group.Step, n, new[] { input, input + 1, input + 2, input + 3, inputs.Length - 1, output, output + 1, output + 2 }.Select(j => Operand(j))));
+                launches.Add(Step(group.Step, n, new[] { input, input + 1, input + 2, input + 3, inputs.Length - 3, inputs.Length - 2, inputs.Length - 1, output, output + 1, output + 2 }.Select(j => Operand(j))));
                 if (group.Target is { } target) launches.Add(Move(target, n, input + 4, output, output + 3));
             }
             return new(GroupKernels[0], launches.ToArray());
@@ -56,7 +56,7 @@ internal static class Optimisers
                 if (k < some.Length) blocks = checked(blocks + Blocks(n, ElementsPerBlock, "adam_group"));
             }
             float rate = (float)(group.Target?.Rate ?? 0), keep = (float)(1 - (group.Target?.Rate ?? 0));
-            launches.Add(new("adam_group", new(blocks), new(256), [.. arguments, Operand(inputs.Length - 1), .. Numbers(group.Step), group.Target is null ? 0 : 1, keep, rate]));
+            launches.Add(new("adam_group", new(blocks), new(256), [.. arguments, .. Enumerable.Range(inputs.Length - 3, 3).Select(j => Operand(j)), .. Numbers(group.Step), group.Target is null ? 0 : 1, keep, rate]));
         }
         return new(GroupKernels[1], launches.ToArray());
     }

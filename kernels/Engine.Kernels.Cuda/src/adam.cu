@@ -5,7 +5,7 @@
 
 struct AdamNumbers
 {
-    float step, correction, decay; // scalars [3]: rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t), 1 - rate * weight decay
+    float step, correction, decay; // rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t), 1 - rate * weight decay
     float beta1, rest1, beta2, rest2, epsilon, keep, rate;
 };
 
@@ -50,14 +50,14 @@ DEVICE void adam_piece(const AdamNumbers& a, const float* p, const float* m, con
     }
 }
 
-KERNEL_BOUNDED(adam, 256, 4, (const float* p, const float* m, const float* v, const float* g, const float* scalars, float* p_out, float* m_out, float* v_out,
-                              long long n, float beta1, float rest1, float beta2, float rest2, float epsilon))
+KERNEL_BOUNDED(adam, 256, 4, (const float* p, const float* m, const float* v, const float* g, const float* step, const float* correction, const float* decay,
+                              float* p_out, float* m_out, float* v_out, long long n, float beta1, float rest1, float beta2, float rest2, float epsilon))
 {
-    AdamNumbers a = {scalars[0], scalars[1], scalars[2], beta1, rest1, beta2, rest2, epsilon, 0.0f, 0.0f};
+    AdamNumbers a = {*step, *correction, *decay, beta1, rest1, beta2, rest2, epsilon, 0.0f, 0.0f};
     adam_piece(a, p, m, v, g, nullptr, p_out, m_out, v_out, nullptr, n, (int)blockIdx.x);
 }
 
-// Up to eight parameters: parameter k has n elements and the blocks from `first` on.
+// Up to sixteen parameters: parameter k has n elements and the blocks from `first` on.
 #define ADAM_PARAMETER(k)                                                                                                          \
     const float* p##k, const float* m##k, const float* v##k, const float* g##k, const float* t##k, float* p_out##k, float* m_out##k, \
         float* v_out##k, float* t_out##k, long long n##k, int first##k
@@ -69,10 +69,12 @@ KERNEL_BOUNDED(adam, 256, 4, (const float* p, const float* m, const float* v, co
         first = first##k;                                                   \
     }
 KERNEL_BOUNDED(adam_group, 256, 4, (ADAM_PARAMETER(0), ADAM_PARAMETER(1), ADAM_PARAMETER(2), ADAM_PARAMETER(3), ADAM_PARAMETER(4), ADAM_PARAMETER(5),
-                                    ADAM_PARAMETER(6), ADAM_PARAMETER(7), const float* scalars, float beta1, float rest1, float beta2, float rest2,
-                                    float epsilon, int with_copy, float keep, float rate))
+                                    ADAM_PARAMETER(6), ADAM_PARAMETER(7), ADAM_PARAMETER(8), ADAM_PARAMETER(9), ADAM_PARAMETER(10), ADAM_PARAMETER(11),
+                                    ADAM_PARAMETER(12), ADAM_PARAMETER(13), ADAM_PARAMETER(14), ADAM_PARAMETER(15), const float* step,
+                                    const float* correction, const float* decay, float beta1, float rest1, float beta2, float rest2, float epsilon,
+                                    int with_copy, float keep, float rate))
 {
-    AdamNumbers a = {scalars[0], scalars[1], scalars[2], beta1, rest1, beta2, rest2, epsilon, keep, rate};
+    AdamNumbers a = {*step, *correction, *decay, beta1, rest1, beta2, rest2, epsilon, keep, rate};
     const float *p = p0, *m = m0, *v = v0, *g = g0, *t = t0;
     float *p_out = p_out0, *m_out = m_out0, *v_out = v_out0, *t_out = t_out0;
     long long n = n0;
@@ -84,6 +86,14 @@ KERNEL_BOUNDED(adam_group, 256, 4, (ADAM_PARAMETER(0), ADAM_PARAMETER(1), ADAM_P
     ADAM_CHOOSE(5)
     ADAM_CHOOSE(6)
     ADAM_CHOOSE(7)
+    ADAM_CHOOSE(8)
+    ADAM_CHOOSE(9)
+    ADAM_CHOOSE(10)
+    ADAM_CHOOSE(11)
+    ADAM_CHOOSE(12)
+    ADAM_CHOOSE(13)
+    ADAM_CHOOSE(14)
+    ADAM_CHOOSE(15)
     adam_piece(a, p, m, v, g, with_copy ? t : nullptr, p_out, m_out, v_out, with_copy ? t_out : nullptr, n, (int)blockIdx.x - first);
 }
 #undef ADAM_PARAMETER

@@ -130,9 +130,8 @@ public sealed record LogSumExp : Composite
 }
 
 /// <summary>
-/// One Adam step of one parameter (Kingma and Ba 2015; AdamW: Loshchilov and Hutter 2019). Inputs: parameter, first moment, second
-/// moment, gradient (equal shapes), and scalars [3] = (step size = rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t), 1 - rate * weight decay).
-/// Outputs: parameter, first moment, second moment.
+/// One Adam step of one parameter (Kingma and Ba 2015; AdamW: Loshchilov and Hutter 2019). Inputs: parameter, first moment, second moment, gradient (equal shapes), then three
+/// scalars []: step size = rate / (1 - beta1^t), root correction = 1 / sqrt(1 - beta2^t), decay = 1 - rate * weight decay. Outputs: parameter, first moment, second moment.
 /// </summary>
 /// <param name="Beta1">Decay of the first moment.</param>
 /// <param name="Beta2">Decay of the second moment.</param>
@@ -145,11 +144,12 @@ public sealed record Adam(double Beta1, double Beta2, double Epsilon) : Composit
     /// <inheritdoc/>
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
     {
-        Arity(inputs, 5);
-        for (int i = 0; i < 5; i++) Expect(inputs, i, DType.F32);
+        Arity(inputs, 7);
+        for (int i = 0; i < 7; i++) Expect(inputs, i, DType.F32);
         for (int i = 1; i < 4; i++)
             if (inputs[i].Shape != inputs[0].Shape) throw Error(inputs, "parameter, moments and gradient must have one shape");
-        if (inputs[4].Shape != [3]) throw Error(inputs, "expected scalars [3]");
+        for (int i = 4; i < 7; i++)
+            if (inputs[i].Shape != Shape.Scalar) throw Error(inputs, "step size, root correction and decay must be scalars []");
         return [inputs[0], inputs[1], inputs[2]];
     }
 
@@ -162,7 +162,7 @@ public sealed record Adam(double Beta1, double Beta2, double Epsilon) : Composit
 
 /// <summary>
 /// One Adam step of several parameters with the same scalars and, if there is a target, the Polyak step of every parameter's slow copy towards its new value. Inputs: for each
-/// parameter (parameter, first moment, second moment, gradient[, slow copy]), then the scalars [3]; outputs: for each (parameter, first moment, second moment[, slow copy]).
+/// parameter (parameter, first moment, second moment, gradient[, slow copy]), then the three scalars; outputs: for each (parameter, first moment, second moment[, slow copy]).
 /// Passes make it; it is never traced, differentiated or stored in a file.
 /// </summary>
 /// <param name="Step">The step.</param>
@@ -179,12 +179,12 @@ public sealed record AdamGroup(Adam Step, int Count, Polyak? Target) : Composite
     /// <inheritdoc/>
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
     {
-        Arity(inputs, Count * Stride + 1);
+        Arity(inputs, Count * Stride + 3);
         var outputs = new List<TensorType>();
         for (int i = 0; i < Count; i++)
         {
             var one = inputs.Slice(i * Stride, Stride);
-            outputs.AddRange(Step.Infer([.. one[..4], inputs[^1]]));
+            outputs.AddRange(Step.Infer([.. one[..4], .. inputs[^3..]]));
             if (Target is not null) outputs.AddRange(Target.Infer([one[4], one[0]]));
         }
         return outputs.ToArray();

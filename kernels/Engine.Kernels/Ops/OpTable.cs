@@ -246,10 +246,11 @@ public static class OpTable
         yield return Case(new Softmax(), rounded, false, F([5, 37], -20, 20));
         yield return Case(new LogSumExp(), rounded, true, F([3, 6]));
         yield return Case(new LogSumExp(), rounded, false, F([2, 5, 37], -20, 20));
-        yield return Case(new Adam(0.9, 0.999, 1e-8), rounded, true, F([2, 9]), F([2, 9]), F([2, 9], 0.1, 2), F([2, 9]), F([3], 0.1, 1));
+        yield return Case(new Adam(0.9, 0.999, 1e-8), rounded, true, F([2, 9]), F([2, 9]), F([2, 9], 0.1, 2), F([2, 9]), F([], 0.1, 1), F([], 0.1, 1), F([], 0.1, 1));
         SampleInput[] Parameter(Shape shape) => [F(shape), F(shape), F(shape, 0.1, 2), F(shape)];
-        yield return Case(new AdamGroup(new(0.9, 0.999, 1e-8), 3, null), rounded, false, [.. Parameter([2, 9]), .. Parameter([20_000]), .. Parameter([1]), F([3], 0.1, 1)]);
-        yield return Case(new AdamGroup(new(0.9, 0.999, 1e-8), 2, new(0.005)), rounded, false, [.. Parameter([33]), F([33]), .. Parameter([5, 4000]), F([5, 4000]), F([3], 0.1, 1)]);
+        SampleInput[] scalars = [F([], 0.1, 1), F([], 0.1, 1), F([], 0.1, 1)];
+        yield return Case(new AdamGroup(new(0.9, 0.999, 1e-8), 3, null), rounded, false, [.. Parameter([2, 9]), .. Parameter([20_000]), .. Parameter([1]), .. scalars]);
+        yield return Case(new AdamGroup(new(0.9, 0.999, 1e-8), 2, new(0.005)), rounded, false, [.. Parameter([33]), F([33]), .. Parameter([5, 4000]), F([5, 4000]), .. scalars]);
         yield return Case(new Polyak(0.005), rounded, true, F([2, 9]), F([2, 9]));
     }
 

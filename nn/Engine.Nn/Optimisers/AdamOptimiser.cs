@@ -65,12 +65,12 @@ public sealed class AdamOptimiser
         // 1 - beta^t by expm1: in float32 the difference itself would lose half its digits.
         var correction1 = -(t * Math.Log(_settings.Beta1)).Expm1();
         var correction2 = -(t * Math.Log(_settings.Beta2)).Expm1();
-        var scalars = Tensor.Stack(rate / correction1, correction2.Rsqrt(), 1 - rate * _settings.WeightDecay);
+        Tensor stepSize = rate / correction1, rootCorrection = correction2.Rsqrt(), decay = _settings.WeightDecay == 0 ? graph.Constant(1) : 1 - rate * _settings.WeightDecay;
         var op = new Adam(_settings.Beta1, _settings.Beta2, _settings.Epsilon);
         for (int i = 0; i < _slots.Length; i++)
         {
             var (parameter, first, second) = _slots[i];
-            var updated = graph.Add(op, current[i], graph.Read(first), graph.Read(second), gradients[i], scalars);
+            var updated = graph.Add(op, current[i], graph.Read(first), graph.Read(second), gradients[i], stepSize, rootCorrection, decay);
             graph.Assign(parameter, updated[0]);
             graph.Assign(first, updated[1]);
             graph.Assign(second, updated[2]);

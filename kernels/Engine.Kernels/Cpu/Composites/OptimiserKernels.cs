@@ -1,7 +1,7 @@
 namespace Engine.Kernels.Cpu;
 
 /// <summary>Adam's three buffers, and the slow copy if there is one, in one pass over all parameters, in the order of the definition. Operands: for each parameter (parameter, first
-/// moment, second moment, gradient[, slow copy]), the scalars, then the outputs alike without the gradient.</summary>
+/// moment, second moment, gradient[, slow copy]), step size, root correction and decay, then the outputs alike without the gradient.</summary>
 internal sealed unsafe class AdamKernel : CpuKernel
 {
     private readonly long[] _elements;
@@ -36,8 +36,7 @@ internal sealed unsafe class AdamKernel : CpuKernel
         while (_firstChunk[which] > chunk) which--;
         long at = (long)(chunk - _firstChunk[which]) * ElementsPerChunk;
         int n = (int)Math.Min(ElementsPerChunk, _elements[which] - at);
-        float* scalars = (float*)operands[_elements.Length * _stride];
-        void** inputs = operands + which * _stride, outputs = operands + _elements.Length * _stride + 1 + which * (_stride - 1);
+        void** inputs = operands + which * _stride, scalars = operands + _elements.Length * _stride, outputs = scalars + 3 + which * (_stride - 1);
         float* p = (float*)inputs[0] + at, m = (float*)inputs[1] + at, v = (float*)inputs[2] + at, g = (float*)inputs[3] + at;
         float* p2 = (float*)outputs[0] + at, m2 = (float*)outputs[1] + at, v2 = (float*)outputs[2] + at;
         float* t = _target ? (float*)inputs[4] + at : null, t2 = _target ? (float*)outputs[3] + at : null;
@@ -52,10 +51,10 @@ internal sealed unsafe class AdamKernel : CpuKernel
         }
     }
 
-    private void Run<T, TTarget>(int n, float* p, float* m, float* v, float* g, float* t, float* p2, float* m2, float* v2, float* t2, float* scalars)
+    private void Run<T, TTarget>(int n, float* p, float* m, float* v, float* g, float* t, float* p2, float* m2, float* v2, float* t2, void** scalars)
         where T : unmanaged, ILanes<T> where TTarget : IFlag
     {
-        float step = scalars[0], correction = scalars[1], decay = scalars[2];
+        float step = *(float*)scalars[0], correction = *(float*)scalars[1], decay = *(float*)scalars[2];
         T b1 = T.Create(_b1), c1 = T.Create(_c1), b2 = T.Create(_b2), c2 = T.Create(_c2), epsilon = T.Create(_epsilon), keep = T.Create(_keep), rate = T.Create(_rate);
         T steps = T.Create(step), corrections = T.Create(correction), decays = T.Create(decay);
         int i = 0;
