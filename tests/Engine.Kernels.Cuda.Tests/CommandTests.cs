@@ -84,6 +84,28 @@ public sealed class CommandTests : EngineProcess
         Assert.True(File.Exists(In("studied", "bc-seed0", "final.json")));
     }
 
+    /// <summary>A number that names no implementation is refused where it is needed, and one that does is used: bc has three layers, a weight and a bias each.</summary>
+    [CudaFact]
+    public void Implementations_are_chosen_from_outside_by_their_numbers()
+    {
+        string[] bench = ["bench", "bc", "--set", "hidden_sizes=16,16", "--set", "batch_size=32", "--rounds", "1", "--device", "cuda", "--json"];
+        Variables["ENGINE_NO_CUDA_GRAPH"] = "1";
+        double launches = (double)JsonNode.Parse(Run(bench).Output)!["kernel_launches"]!;
+        Variables["ENGINE_CUDA_ADAM"] = "0";
+        Assert.Equal(launches + 5, (double)JsonNode.Parse(Run(bench).Output)!["kernel_launches"]!);
+        foreach (string text in new[] { "2", "-1", "group" })
+        {
+            Variables["ENGINE_CUDA_ADAM"] = text;
+            Refused($"engine: ENGINE_CUDA_ADAM={text}: expected a number: 0 (a launch a parameter), 1 (group)", bench);
+        }
+        Variables.Remove("ENGINE_CUDA_ADAM");
+        Variables["ENGINE_CUDA_GEMM"] = "1000";
+        Refused("engine: ENGINE_CUDA_GEMM=1000: expected a number: 0 (matmul_ffma_any), 1 (", bench);
+        Variables.Remove("ENGINE_CUDA_GEMM");
+        Variables["ENGINE_CUDA_CHAIN"] = "1000";
+        Refused("engine: ENGINE_CUDA_CHAIN=1000: expected a number: 0 (a launch a link), 1 (", bench);
+    }
+
     [CudaFact]
     public void A_run_keeps_its_precision()
     {

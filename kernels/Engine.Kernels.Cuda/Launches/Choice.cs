@@ -7,9 +7,17 @@ namespace Engine.Kernels.Cuda.Launches;
 /// <param name="variants">Names of the implementations.</param>
 internal sealed class Choice(string family, params string[] variants)
 {
-    /// <summary>The number chosen; null: none.</summary>
+    // Read when it is first needed: what a static initialiser throws would be hidden by another exception.
+    private readonly Lazy<int?> _outside = new(() => FromEnvironment("ENGINE_CUDA_" + family, variants));
+    private int? _number;
+
+    /// <summary>The number chosen here, else the environment's; null: none.</summary>
     /// <exception cref="DeviceException">The environment names one that does not exist.</exception>
-    public int? Number { get; set; } = FromEnvironment("ENGINE_CUDA_" + family, variants);
+    public int? Number
+    {
+        get => _number ?? _outside.Value;
+        set => _number = value;
+    }
 
     /// <summary>How many there are.</summary>
     public int Count => variants.Length;
@@ -20,6 +28,7 @@ internal sealed class Choice(string family, params string[] variants)
     /// <summary>The number to use: the chosen one if it can run, else the best.</summary>
     /// <param name="best">The best for the shapes.</param>
     /// <param name="runs">Whether a number can run at all.</param>
+    /// <exception cref="DeviceException">The environment names one that does not exist.</exception>
     public int Of(int best, Func<int, bool>? runs = null) => Number is { } number && (runs is null || runs(number)) ? number : best;
 
     private static int? FromEnvironment(string variable, string[] variants)
