@@ -8,6 +8,7 @@ internal static unsafe class StandIn
     private static readonly delegate* unmanaged<ulong, ulong, void> s_annotate = (delegate* unmanaged<ulong, ulong, void>)Export("standin_annotate");
     private static readonly delegate* unmanaged<ulong, void> s_seed = (delegate* unmanaged<ulong, void>)Export("standin_seed");
     private static readonly delegate* unmanaged<int, void> s_architecture = (delegate* unmanaged<int, void>)Export("standin_architecture");
+    private static readonly delegate* unmanaged<int, void> s_multiprocessors = (delegate* unmanaged<int, void>)Export("standin_multiprocessors");
     private static readonly delegate* unmanaged<ulong*, ulong*, ulong*, void> s_counts = (delegate* unmanaged<ulong*, ulong*, ulong*, void>)Export("standin_counts");
 
     /// <summary>Whether the driver's library is the stand-in.</summary>
@@ -24,6 +25,9 @@ internal static unsafe class StandIn
 
     /// <summary>Sets the compute capability from now on, 10 major + minor; to be done while no device is open.</summary>
     public static void Architecture(int architecture) => s_architecture(architecture);
+
+    /// <summary>Sets how many multiprocessors a device has from now on, 1 to 1024; to be done while no device is open.</summary>
+    public static void Multiprocessors(int count) => s_multiprocessors(count);
 
     /// <summary>Kernels run, those of graphs included, graphs launched, and waits of the host, since the process began.</summary>
     public static (ulong Launches, ulong Graphs, ulong Waits) Counts()

@@ -70,6 +70,16 @@ static uint64_t setting(const char* name, uint64_t otherwise)
     return value;
 }
 
+static void set_multiprocessors(uint64_t count)
+{
+    if (count < 1 || count > 1024)
+    {
+        fprintf(stderr, "stand-in: %lld multiprocessors are not 1 to 1024\n", (long long)count);
+        abort();
+    }
+    state().multiprocessors = (int)count;
+}
+
 int opt_in_shared_bytes()
 {
     int a = engine_shim::architecture;
@@ -91,6 +101,7 @@ EXPORT int cuInit(unsigned flags)
     if (s.devices == 0) return NoDevice;
     s.memory = setting("ENGINE_STANDIN_MEMORY", s.memory);
     engine_shim::architecture = (int)setting("ENGINE_STANDIN_ARCH", 80);
+    set_multiprocessors(setting("ENGINE_STANDIN_MULTIPROCESSORS", s.multiprocessors));
     engine_shim::seed = setting("ENGINE_STANDIN_SEED", 0);
     s.contexts.resize(s.devices);
     s.initialized = true;
@@ -143,7 +154,7 @@ EXPORT int cuDeviceGetAttribute(int* value, int attribute, int device)
             case 13: *value = 1000000; break;                     // clock, kHz
             case 14: *value = 512; break;                         // texture alignment
             case 15: *value = 0; break;                           // copies beside kernels
-            case 16: *value = 8; break;                           // multiprocessors
+            case 16: *value = state().multiprocessors; break;     // multiprocessors
             case 17: *value = 0; break;                           // a kernel's time is limited
             case 18: *value = 1; break;                           // shares the host's memory
             case 19: *value = 1; break;                           // maps the host's memory
@@ -256,6 +267,13 @@ EXPORT void standin_seed(uint64_t seed) { engine_shim::seed = seed; }
 
 // The compute capability from now on.
 EXPORT void standin_architecture(int architecture) { engine_shim::architecture = architecture; }
+
+// How many multiprocessors a device has from now on.
+EXPORT void standin_multiprocessors(int count)
+{
+    std::lock_guard guard(state().lock);
+    set_multiprocessors((uint64_t)count);
+}
 
 // Kernels run (those of graphs included), graphs launched, waits of the host: since the process began.
 EXPORT void standin_counts(uint64_t* launches, uint64_t* graph_launches, uint64_t* synchronisations)

@@ -136,7 +136,7 @@ struct State
 {
     std::recursive_mutex lock;
     bool initialized = false;
-    int devices = 1, version = 12040;
+    int devices = 1, version = 12040, multiprocessors = 8;
     size_t memory = (size_t)4 << 30;
     std::vector<std::unique_ptr<Context>> contexts; // by device; null when nobody holds one
     std::map<uint64_t, Allocation> allocations;

@@ -23,7 +23,7 @@ struct Value
 // A statement with its operands looked up.
 struct Item
 {
-    enum Kind { Compute, Load, Store, Branch, Ret, Nothing } kind = Compute;
+    enum Kind { Compute, Load, Store, Cross, Branch, Ret, Nothing } kind = Compute;
     int line = 0, guard = -1;
     bool negated = false;
     Handler run = nullptr;
@@ -72,6 +72,11 @@ struct Compiler
 
     Value special(const std::string& name, Type type)
     {
+        if (name == "%laneid")
+        {
+            if (type != Type::U32) refuse("%laneid is of mov.u32");
+            return {-1, constant({Constant::LaneIndex, 0, false})};
+        }
         static const struct { const char* prefix; Constant::Kind kind; } known[] = {
             {"%tid.", Constant::ThreadIndex}, {"%ntid.", Constant::BlockSize}, {"%ctaid.", Constant::BlockIndex}, {"%nctaid.", Constant::GridSize}};
         for (auto& k : known)
@@ -107,9 +112,14 @@ struct Compiler
             case Operand::Special:
                 if (specials) return special(o.text, type);
                 refuse(o.text + " where a plain register is expected (move it first)");
+            case Operand::Shared:
+                if (!specials || type != Type::U32) refuse("the address of " + o.text + " is had by mov.u32");
+                return address_of(o.variable);
             default: refuse("an operand of another kind is expected");
         }
     }
+
+    Value address_of(int variable) { return {-1, constant({Constant::Literal, shared_address(variable), false})}; }
 
     int destination(const Operand& o, Type type, bool wider = false)
     {
@@ -185,6 +195,57 @@ struct Compiler
         return true;
     }
 
+    // ld.shared.T, st.shared.T
+    bool access_shared(const Statement& st, const std::vector<std::string>& p, Item& item)
+    {
+        bool load = p[0] == "ld";
+        Type type;
+        if ((!load && p[0] != "st") || p.size() != 3 || p[1] != "shared" || !find_type(p[2], type)) return false;
+        if (type != Type::F32 && type != Type::B32 && type != Type::U32) return false;
+        count(st, 2);
+        const Operand &address = st.operands[load ? 1 : 0], &data = st.operands[load ? 0 : 1];
+        if (address.kind != Operand::Memory) refuse("the address is [%register], [NAME], or one of them + number");
+        if (address.reg < 0 && address.variable < 0) refuse("no such variable in shared memory: " + address.text);
+        if (address.reg >= 0) check_type(address.reg, Type::U32, false);
+        item.kind = load ? Item::Load : Item::Store;
+        item.offset = address.value;
+        item.reads = {address.reg >= 0 ? Value{address.reg, -1} : address_of(address.variable)};
+        item.run = load ? load_shared : store_shared;
+        if (load) item.writes = {destination(data, type)};
+        else item.reads.push_back(source(data, type));
+        return true;
+    }
+
+    // bar.sync 0; shfl.sync.bfly.b32 %d, %a, lanes, 0x1f, 0xffffffff
+    bool cross(const Statement& st, Item& item)
+    {
+        auto number = [&](size_t operand, int64_t low, int64_t high, const char* what) {
+            const Operand& o = st.operands[operand];
+            if (o.kind != Operand::Integer || o.value < low || o.value > high) refuse(st.opcode + ": " + what);
+            return o.value;
+        };
+        if (st.opcode == "bar.sync")
+        {
+            count(st, 1);
+            number(0, 0, 0, "the barrier is 0");
+            item.run = barrier;
+        }
+        else if (st.opcode == "shfl.sync.bfly.b32")
+        {
+            count(st, 5);
+            item.writes = {destination(st.operands[0], Type::B32)};
+            if (st.operands[1].kind != Operand::Reg) refuse("shfl.sync.bfly.b32: the source is a register");
+            item.reads = {source(st.operands[1], Type::B32)};
+            item.offset = number(2, 0, 31, "the lane mask is a number from 0 to 31");
+            number(3, 0x1f, 0x1f, "the clamp is 0x1f");
+            number(4, 0xffffffff, 0xffffffff, "the members are all lanes, 0xffffffff");
+            item.run = shuffle;
+        }
+        else return false;
+        item.kind = Item::Cross;
+        return true;
+    }
+
     void look_up(const Statement& st, Item& item)
     {
         auto p = parts(st.opcode);
@@ -204,7 +265,7 @@ struct Compiler
             item.target = label->second;
             return;
         }
-        if (load_parameter(st, p, item) || access_memory(st, p, item)) return;
+        if (load_parameter(st, p, item) || access_memory(st, p, item) || access_shared(st, p, item) || cross(st, item)) return;
         auto operation = operations().find(st.opcode);
         if (operation == operations().end()) refuse("unknown instruction: " + st.opcode);
         const std::string& letters = operation->second.types;
@@ -270,6 +331,7 @@ struct Compiler
         {
             Block block;
             block.begin = starts[b];
+            block.line = items[block.begin].line;
             block.end = b + 1 < starts.size() ? starts[b + 1] : items.size();
             const Item& last = items[block.end - 1];
             block.next = (int)b + 1;
@@ -436,14 +498,14 @@ struct Compiler
             for (size_t i = block.begin; i < block.end; i++)
             {
                 const Item& item = items[i];
-                if (item.kind != Item::Compute && item.kind != Item::Load && item.kind != Item::Store) continue;
+                if (item.kind == Item::Branch || item.kind == Item::Ret || item.kind == Item::Nothing) continue;
                 Step step{};
                 step.run = item.run;
                 step.guard = guard_place(item.guard);
                 step.negated = item.negated;
                 step.line = item.line;
                 step.offset = item.offset;
-                step.memory = item.kind != Item::Compute;
+                step.masked = item.kind != Item::Compute;
                 if (!item.writes.empty()) step.to = places[item.writes[0]], step.wide = wide(body.registers[item.writes[0]].type);
                 unsigned* reads[] = {&step.a, &step.b, item.kind == Item::Store ? &step.more[0] : &step.c, &step.more[1], &step.more[2]};
                 for (size_t k = 0; k < item.reads.size(); k++) *reads[k] = place(item.reads[k]);
@@ -459,6 +521,8 @@ struct Compiler
     std::shared_ptr<const Kernel> compile()
     {
         kernel.name = entry.name;
+        kernel.variables = body.variables;
+        for (auto& variable : body.variables) kernel.shared_words += variable.words;
         look_up_all();
         find_aliases();
         find_blocks();

@@ -25,7 +25,7 @@ void check_access(Frame& frame, uint64_t address, uint64_t bytes)
     char text[128];
     snprintf(text, sizeof text, "%llu bytes at 0x%llx are not inside %s", (unsigned long long)bytes, (unsigned long long)address,
         frame.launch->operands.empty() ? "an allocation" : "one of the launch's operands");
-    throw MemoryError{IllegalAddress, text};
+    throw RunError{IllegalAddress, text};
 }
 
 namespace
@@ -44,7 +44,7 @@ Pattern pattern_of(const uint64_t* address, int count, uint64_t stride)
 
 void check_aligned(uint64_t address, uint64_t bytes)
 {
-    if (address % bytes) throw MemoryError{MisalignedAddress, "an address that is not a multiple of the access' " + std::to_string(bytes) + " bytes"};
+    if (address % bytes) throw RunError{MisalignedAddress, "an address that is not a multiple of the access' " + std::to_string(bytes) + " bytes"};
 }
 
 template <typename T, int Count> void load(Frame& frame, const Step& step, unsigned char* to)

@@ -37,6 +37,7 @@ namespace
 
 struct Reader
 {
+    const Entry& entry;
     const std::string& s;
     size_t at, end;
     int line;
@@ -131,6 +132,32 @@ struct Reader
         expect(';');
     }
 
+    // .shared .align 4 .b32 name[8];
+    void shared_variable()
+    {
+        if (word() != ".align" || integer() != 4 || word() != ".b32") refuse("a variable in shared memory is .shared .align 4 .b32 NAME[N]");
+        std::string name = word();
+        if (!isalpha((unsigned char)name[0]) && name[0] != '_') refuse("not a variable's name: " + name);
+        if (find_variable(name) >= 0 || body.labels.count(name)) refuse("a second " + name);
+        for (auto& parameter : entry.parameters)
+            if (parameter.name == name) refuse("a second " + name);
+        expect('[');
+        int64_t words = integer();
+        expect(']');
+        expect(';');
+        unsigned used = body.variables.empty() ? 0 : body.variables.back().first + body.variables.back().words;
+        if (words < 1) refuse("a variable of no words");
+        if (words > MaxSharedWords - used) refuse("more than 48 KB of static shared memory");
+        body.variables.push_back({name, used, (unsigned)words});
+    }
+
+    int find_variable(const std::string& name) const
+    {
+        for (size_t i = 0; i < body.variables.size(); i++)
+            if (body.variables[i].name == name) return (int)i;
+        return -1;
+    }
+
     Operand operand()
     {
         Operand o{};
@@ -149,7 +176,7 @@ struct Reader
             o.kind = Operand::Memory;
             std::string base = word();
             if (base[0] == '%') o.reg = reg(base);
-            else o.text = base;
+            else o.text = base, o.variable = find_variable(base);
             if (take('+')) o.value = integer();
             expect(']');
         }
@@ -180,7 +207,8 @@ struct Reader
             }
             else
             {
-                o.kind = name[0] == '%' ? Operand::Special : Operand::Name;
+                o.variable = find_variable(name);
+                o.kind = name[0] == '%' ? Operand::Special : o.variable >= 0 ? Operand::Shared : Operand::Name;
                 o.text = name;
             }
         }
@@ -200,10 +228,11 @@ struct Reader
         st.line = line;
         if (st.guard < 0 && take(':'))
         {
-            if (!body.labels.emplace(st.opcode, body.statements.size()).second) refuse("a second label " + st.opcode);
+            if (find_variable(st.opcode) >= 0 || !body.labels.emplace(st.opcode, body.statements.size()).second) refuse("a second label " + st.opcode);
             return;
         }
         if (st.guard < 0 && st.opcode == ".reg") return declarations();
+        if (st.guard < 0 && st.opcode == ".shared") return shared_variable();
         if (!isalpha((unsigned char)st.opcode[0])) refuse("unknown: " + st.opcode);
         if (!take(';'))
         {
@@ -221,7 +250,7 @@ Body parse(const Text& text, const Entry& entry)
 {
     int line = 1;
     for (size_t i = 0; i < entry.body; i++) line += text.source[i] == '\n';
-    Reader reader{text.source, entry.body, entry.end, line, {}, {}};
+    Reader reader{entry, text.source, entry.body, entry.end, line, {}, {}};
     while (reader.peek()) reader.statement();
     return std::move(reader.body);
 }

@@ -3,7 +3,6 @@
 #include "driver.h"
 #include "ptx_code.h"
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <cstring>
 
@@ -13,20 +12,13 @@ namespace engine_standin::ptx
 namespace
 {
 
-using Mask = std::array<uint32_t, Lanes>; // all or no bits
-
-struct Group
-{
-    int block;
-    Mask mask;
-};
-
-// The registers of a thread of the processor, and for which launch their constants are filled.
+// The registers and the shared memory of a thread of the processor, and for which launch their constants are filled.
 struct File
 {
     unsigned char* memory = nullptr;
     size_t bytes = 0;
     uint64_t launch = 0;
+    std::vector<SharedWord> shared;
     ~File() { free(memory); }
 };
 
@@ -42,16 +34,23 @@ struct Runner
 {
     const Kernel& kernel;
     const Launch& launch;
+    const Index block;
     Frame frame;
-    Group now{};
-    std::vector<Group> waiting;
+    Group& now = frame.now;
+    std::vector<Group>& waiting = frame.waiting;
 
-    Runner(const Kernel& kernel, const Launch& launch, unsigned char* file) : kernel(kernel), launch(launch)
+    // Shared memory is NaN at first.
+    Runner(const Kernel& kernel, const Launch& launch, File& file, const Index& block) : kernel(kernel), launch(launch), block(block)
     {
-        frame.file = file;
+        frame.file = file.memory;
+        frame.kernel = &kernel;
         frame.launch = &launch;
         frame.mask = nullptr;
+        file.shared.assign(kernel.shared_words, {~0u, 0, 0, -1, -1});
+        frame.shared = file.shared.data();
     }
+
+    Index thread(unsigned rank) const { return {rank % launch.block.x, rank / launch.block.x % launch.block.y, rank / launch.block.x / launch.block.y}; }
 
     void fill_constants()
     {
@@ -71,24 +70,19 @@ struct Runner
         }
     }
 
-    void fill_block(const Index& index)
+    void fill_block()
     {
         for (auto& [constant, place] : kernel.constants)
-            if (constant.kind == Constant::BlockIndex) fill(frame.file + place, part(index, constant.value), false);
+            if (constant.kind == Constant::BlockIndex) fill(frame.file + place, part(block, constant.value), false);
     }
 
     void fill_threads(unsigned first)
     {
-        auto& size = launch.block;
         for (auto& [constant, place] : kernel.constants)
         {
-            if (constant.kind != Constant::ThreadIndex) continue;
+            if (constant.kind != Constant::ThreadIndex && constant.kind != Constant::LaneIndex) continue;
             auto to = reinterpret_cast<uint32_t*>(frame.file + place);
-            for (unsigned i = 0; i < Lanes; i++)
-            {
-                unsigned rank = first + i;
-                to[i] = constant.value == 0 ? rank % size.x : constant.value == 1 ? rank / size.x % size.y : rank / size.x / size.y;
-            }
+            for (unsigned i = 0; i < Lanes; i++) to[i] = constant.kind == Constant::LaneIndex ? i % 32 : part(thread(first + i), constant.value);
         }
     }
 
@@ -117,7 +111,7 @@ struct Runner
         }
         for (uint32_t m : mask) any |= m;
         if (!any) return;
-        if (step.memory)
+        if (step.masked)
         {
             const uint32_t* before = frame.mask;
             int active = frame.active;
@@ -202,8 +196,10 @@ struct Runner
         find_prefix();
     }
 
-    void run_threads(int count)
+    void run_threads(unsigned first, int count)
     {
+        frame.first = (int)first;
+        frame.count = count;
         frame.lanes = (count + 15) / 16 * 16;
         frame.active = count;
         frame.mask = nullptr;
@@ -226,9 +222,11 @@ struct Runner
                 if (!waiting.empty()) choose(alive);
             }
         }
-        catch (MemoryError& error)
+        catch (RunError& error)
         {
-            error.text = kernel.name + ", line " + std::to_string(step->line) + " of the PTX: " + error.text;
+            auto text = [](Index i) { return "(" + std::to_string(i.x) + ", " + std::to_string(i.y) + ", " + std::to_string(i.z) + ")"; };
+            std::string where = error.lane < 0 ? "" : ", block " + text(block) + ", thread " + text(thread(first + (unsigned)error.lane));
+            error.text = kernel.name + ", line " + std::to_string(step->line) + " of the PTX" + where + ": " + error.text;
             throw;
         }
     }
@@ -242,7 +240,10 @@ engine_shim::Fault run(const Kernel& kernel, const Launch& launch)
     uint64_t number = ++launches;
     engine_shim::Fault fault;
     auto& grid = launch.grid;
-    unsigned threads = launch.block.x * launch.block.y * launch.block.z;
+    unsigned threads = launch.block.x * launch.block.y * launch.block.z, shared_bytes = 4 * kernel.shared_words;
+    if (shared_bytes + launch.shared_bytes > (unsigned)launch.shared_limit)
+        engine_shim::set_fault(fault, InvalidValue, kernel.name + ": " + std::to_string(shared_bytes) + " bytes of static and " + std::to_string(launch.shared_bytes) + " of dynamic shared memory, of " + std::to_string(launch.shared_limit) + " that the launch may use");
+    if (fault.code) return fault;
     engine_shim::spread((uint64_t)grid.x * grid.y * grid.z, fault, [&](uint64_t i) {
         static thread_local File file;
         if (file.bytes < kernel.file_bytes)
@@ -253,19 +254,19 @@ engine_shim::Fault run(const Kernel& kernel, const Launch& launch)
             file.launch = 0;
             if (!file.memory) return engine_shim::set_fault(fault, OutOfMemory, kernel.name + ": no memory for the registers");
         }
-        Runner runner(kernel, launch, file.memory);
+        Runner runner(kernel, launch, file, {(unsigned)(i % grid.x), (unsigned)(i / grid.x % grid.y), (unsigned)(i / grid.x / grid.y)});
         bool first = file.launch != number;
         if (first) runner.fill_constants();
-        runner.fill_block({(unsigned)(i % grid.x), (unsigned)(i / grid.x % grid.y), (unsigned)(i / grid.x / grid.y)});
+        runner.fill_block();
         try
         {
             for (unsigned start = 0; start < threads; start += Lanes)
             {
                 if (first || threads > Lanes) runner.fill_threads(start);
-                runner.run_threads((int)std::min<unsigned>(Lanes, threads - start));
+                runner.run_threads(start, (int)std::min<unsigned>(Lanes, threads - start));
             }
         }
-        catch (const MemoryError& error)
+        catch (const RunError& error)
         {
             engine_shim::set_fault(fault, error.code, error.text);
         }

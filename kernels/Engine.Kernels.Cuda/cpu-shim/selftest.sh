@@ -10,7 +10,11 @@ library=$out/libcuda_standin.so
 g++ -std=c++17 -O1 -Wall -Wextra -Werror -pthread -ffp-contract=off -o "$out/selftest" "$here"/selftest/*.cpp -ldl
 "$out/selftest" "$library" 2>"$out/selftest.log" || { grep -A3 -m 40 FAILED "$out/selftest.log"; exit 1; }
 ENGINE_STANDIN_DEVICES=0 "$out/selftest" "$library" no-device
-ENGINE_STANDIN_DEVICES=2 ENGINE_STANDIN_ARCH=75 ENGINE_STANDIN_DRIVER=11040 "$out/selftest" "$library" two-devices 2>>"$out/selftest.log" || { grep FAILED "$out/selftest.log"; exit 1; }
+ENGINE_STANDIN_DEVICES=2 ENGINE_STANDIN_ARCH=75 ENGINE_STANDIN_MULTIPROCESSORS=132 ENGINE_STANDIN_DRIVER=11040 "$out/selftest" "$library" two-devices 2>>"$out/selftest.log" || { grep FAILED "$out/selftest.log"; exit 1; }
+for bad in 0 1025 -1 many; do
+  if { ENGINE_STANDIN_DEVICES=1 ENGINE_STANDIN_MULTIPROCESSORS=$bad "$out/selftest" "$library" bad; } >>"$out/selftest.log" 2>&1; then echo "ENGINE_STANDIN_MULTIPROCESSORS=$bad was accepted"; exit 1; fi
+  tail -n 2 "$out/selftest.log" | grep -q "stand-in: .*\(multiprocessors are not 1 to 1024\|is not a number\)" || { echo "ENGINE_STANDIN_MULTIPROCESSORS=$bad: no word of it"; exit 1; }
+done
 
 for kind in good beyond before shared; do
   ENGINE_STANDIN_RECORD=$out/$kind.record "$out/selftest" "$library" $kind 2>>"$out/selftest.log"

@@ -14,6 +14,10 @@ static void devices()
     char name[64];
     CHECK(cuDeviceGetName(name, sizeof name, 0) == 0 && std::string(name) == "stand-in (processor)");
     for (auto [attribute, expected] : {std::pair{75, 8}, {76, 0}, {16, 8}, {97, 102400}, {1, 1024}, {10, 32}, {8, 49152}}) CHECK(cuDeviceGetAttribute(&value, attribute, 0) == 0 && value == expected);
+    // As an H200.
+    standin_architecture(90), standin_multiprocessors(132);
+    for (auto [attribute, expected] : {std::pair{75, 9}, {76, 0}, {16, 132}, {97, 232448}}) CHECK(cuDeviceGetAttribute(&value, attribute, 0) == 0 && value == expected);
+    standin_architecture(80), standin_multiprocessors(8);
     CHECK(cuDeviceGetAttribute(&value, 9999, 0) == 1 && cuDeviceGetAttribute(&value, 75, 3) == 101);
     size_t bytes = 0;
     CHECK(cuDeviceTotalMem_v2(&bytes, 0) == 0 && bytes == 64 << 20);

@@ -32,7 +32,7 @@ struct Size { unsigned x = 1, y = 1, z = 1; };
     F(cuGraphInstantiateWithFlags, (void**, void*, unsigned long long)) F(cuGraphLaunch, (void*, void*))                           \
     F(cuGraphExecDestroy, (void*)) F(cuGraphDestroy, (void*)) F(cuGraphGetNodes, (void*, void**, size_t*))                         \
     F(cuGetErrorName, (int, const char**)) F(cuGetErrorString, (int, const char**)) F(standin_annotate, (uint64_t, uint64_t))      \
-    F(standin_seed, (uint64_t)) F(standin_counts, (uint64_t*, uint64_t*, uint64_t*))
+    F(standin_seed, (uint64_t)) F(standin_architecture, (int)) F(standin_multiprocessors, (int)) F(standin_counts, (uint64_t*, uint64_t*, uint64_t*))
 
 #define DECLARE(name, parameters) extern int(*name) parameters;
 DRIVER_FUNCTIONS(DECLARE)

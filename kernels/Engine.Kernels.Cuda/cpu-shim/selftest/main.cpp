@@ -75,7 +75,7 @@ static void environment(const std::string& kind)
     CHECK(cuInit(0) == 0 && cuDriverGetVersion(&value) == 0 && value == 11040 && cuDeviceGetCount(&value) == 0 && value == 2);
     void *first, *second;
     CHECK(cuDevicePrimaryCtxRetain(&first, 0) == 0 && cuDevicePrimaryCtxRetain(&second, 1) == 0 && first != second && cuCtxSetCurrent(second) == 0 && cuCtxGetDevice(&value) == 0 && value == 1);
-    CHECK(cuDeviceGetAttribute(&value, 75, 1) == 0 && value == 7 && cuDeviceGetAttribute(&value, 97, 1) == 0 && value == 65536);
+    CHECK(cuDeviceGetAttribute(&value, 75, 1) == 0 && value == 7 && cuDeviceGetAttribute(&value, 97, 1) == 0 && value == 65536 && cuDeviceGetAttribute(&value, 16, 1) == 0 && value == 132);
     // Before compute capability 8.0 asynchronous copies are made at once, and products trap.
     std::vector<float> x(256 * 3, 1.0f);
     Buffer<float> from(x), to(256), a(x), b(x), c(x);

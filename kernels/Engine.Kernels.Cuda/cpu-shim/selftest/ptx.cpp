@@ -405,6 +405,153 @@ static void control()
     CHECK(good);
 }
 
+// ---- What crosses threads
+
+static void shuffles()
+{
+    // By every lane mask, of numbers and of floats, into another register and into the source itself; blocks of several sizes and shapes.
+    std::string body = "mov.u32 %r0, %tid.x; mov.u32 %r1, %tid.y; mov.u32 %r2, %tid.z; mov.u32 %r3, %ntid.x; mov.u32 %r4, %ntid.y; mov.u32 %r5, %ntid.z;\n"
+        "mad.lo.u32 %r6, %r2, %r4, %r1; mad.lo.u32 %r6, %r6, %r3, %r0; mul.lo.u32 %r7, %r3, %r4; mul.lo.u32 %r7, %r7, %r5; mov.u32 %r8, %ctaid.x; mad.lo.u32 %r9, %r8, %r7, %r6;\n"
+        "ld.param.u64 %rd0, [x]; mad.wide.u32 %rd1, %r9, 4, %rd0; ld.global.u32 %r10, [%rd1]; mov.b32 %f0, %r10; ld.param.u64 %rd2, [y]; mad.wide.u32 %rd3, %r9, 396, %rd2;\n"
+        "mov.u32 %r11, %laneid; st.global.u32 [%rd3+384], %r11;\n";
+    for (int lanes = 0; lanes < 32; lanes++)
+    {
+        std::string by = ", " + std::to_string(lanes) + ", 0x1f, 0xffffffff; ";
+        auto store = [&](int k, const std::string& value) { return "st.global.b32 [%rd3+" + std::to_string(12 * lanes + 4 * k) + "], " + value + ";\n"; };
+        body += "shfl.sync.bfly.b32 %r12, %r10" + by + store(0, "%r12") + "shfl.sync.bfly.b32 %f1, %f0" + by + store(1, "%f1") + "mov.u32 %r13, %r10; shfl.sync.bfly.b32 %r13, %r13" + by + store(2, "%r13");
+    }
+    void* f = load(kernel(".param .u64 x, .param .u64 y", body + "ret;"), "k");
+    for (Size block : {Size{32}, Size{256}, Size{8, 4, 3}, Size{1024}, Size{352}})
+    {
+        size_t threads = 3 * block.x * block.y * block.z;
+        std::vector<uint32_t> x(threads);
+        Numbers numbers(threads);
+        for (auto& v : x) v = numbers.word();
+        Buffer<uint32_t> from(x), to(threads * 99);
+        CHECK(launch_function(f, {3}, block, 0, nullptr, from.address, to.address) == 0);
+        auto y = to.read();
+        bool good = true;
+        for (size_t i = 0; i < threads; i++)
+        {
+            for (size_t lanes = 0; lanes < 32; lanes++)
+                for (size_t k = 0; k < 3; k++) good &= y[99 * i + 3 * lanes + k] == x[i ^ lanes];
+            good &= y[99 * i + 96] == i % 32;
+        }
+        CHECK(good);
+    }
+    // Whole warps that a guard leaves out, that have gone another way, and that have ended; threads that meet again before it.
+    std::string text = kernel(".param .u64 y, .param .u32 n", index_text + "ld.param.u64 %rd0, [y]; mad.wide.u32 %rd1, %r3, 4, %rd0; and.b32 %r4, %r2, 32; setp.ne.u32 %p0, %r4, 0; and.b32 %r5, %r2, 1; setp.ne.u32 %p1, %r5, 0;\n"
+        "mov.u32 %r6, %r2; setp.ge.u32 %p2, %r2, 224; @%p2 ret; @%p0 shfl.sync.bfly.b32 %r6, %r6, 1, 0x1f, 0xffffffff;\n"
+        "@%p1 bra ODD; add.u32 %r6, %r6, 1000; bra JOIN;\nODD: add.u32 %r6, %r6, 2000;\nJOIN: shfl.sync.bfly.b32 %r6, %r6, 16, 0x1f, 0xffffffff;\n"
+        "@!%p0 bra EVEN; shfl.sync.bfly.b32 %r6, %r6, 3, 0x1f, 0xffffffff; bra END;\nEVEN: add.u32 %r6, %r6, 5000; shfl.sync.bfly.b32 %r6, %r6, 8, 0x1f, 0xffffffff;\nEND: st.global.u32 [%rd1], %r6; ret;");
+    f = load(text, "k");
+    Buffer<uint32_t> to(512);
+    CHECK(launch_function(f, {2}, {256}, 0, nullptr, to.address, 0u) == 0);
+    auto y = to.read();
+    bool good = true;
+    for (uint32_t i = 0; i < 512; i++)
+    {
+        uint32_t t = i % 256;
+        bool odd_warp = t & 32;
+        auto first = [&](uint32_t u) { return (u ^ (odd_warp ? 1 : 0)) + (u & 1 ? 2000 : 1000); };
+        uint32_t want = t >= 224 ? 0 : odd_warp ? first(t ^ 3 ^ 16) : first(t ^ 8 ^ 16) + 5000;
+        good &= y[i] == want;
+    }
+    CHECK(good);
+}
+
+static const std::string shared_text = ".shared .align 4 .b32 s[256]; .shared .align 4 .b32 few[3];\n" + index_text + "ld.param.u64 %rd0, [x]; ld.param.u64 %rd1, [y]; mad.wide.u32 %rd2, %r3, 4, %rd0; mad.wide.u32 %rd3, %r3, 4, %rd1;\n"
+    "mov.u32 %r4, s; mad.lo.u32 %r5, %r2, 4, %r4;\n";
+
+static void shared_memory()
+{
+    // Values turned around in a block, through every kind of address and type; what nobody wrote is NaN in every block.
+    std::string text = kernel(".param .u64 x, .param .u64 y", shared_text +
+        "ld.shared.f32 %f0, [%r5]; setp.nan.f32 %p0, %f0, %f0; ld.global.u32 %r6, [%rd2]; st.shared.u32 [%r5], %r6; setp.eq.u32 %p1, %r2, 0; @%p1 st.shared.b32 [few+8], 77; bar.sync 0;\n"
+        "mov.u32 %r7, %ntid.x; sub.u32 %r7, %r7, 1; sub.u32 %r7, %r7, %r2; mad.lo.u32 %r8, %r7, 4, %r4; sub.u32 %r8, %r8, 1024; ld.shared.b32 %r9, [%r8+1024]; ld.shared.f32 %f1, [few]; setp.nan.f32 %p2, %f1, %f1; and.pred %p0, %p0, %p2;\n"
+        "mov.u32 %r10, few; ld.shared.u32 %r11, [%r10+8]; ld.shared.u32 %r12, [s]; ld.shared.u32 %r13, [s+4]; bar.sync 0; mov.b32 %f2, %r9; st.shared.f32 [%r5], %f2; ld.shared.f32 %f3, [%r5]; mov.b32 %r14, %f3;\n"
+        "add.u32 %r15, %r14, %r11; add.u32 %r15, %r15, %r12; add.u32 %r15, %r15, %r13; selp.u32 %r16, %r15, 0, %p0; st.global.u32 [%rd3], %r16; ret;");
+    void* f = load(text, "k");
+    for (unsigned threads : {256u, 33u, 2u})
+    {
+        unsigned blocks = 40;
+        std::vector<uint32_t> x(blocks * threads);
+        Numbers numbers(threads);
+        for (auto& v : x) v = numbers.word();
+        Buffer<uint32_t> from(x), to(x.size());
+        with_seeds([&] {
+            CHECK(launch_function(f, {blocks}, {threads}, 0, nullptr, from.address, to.address) == 0);
+            auto y = to.read();
+            bool good = true;
+            for (uint32_t i = 0; i < x.size(); i++)
+            {
+                uint32_t block = i / threads * threads;
+                good &= y[i] == x[block + threads - 1 - i % threads] + 77 + x[block] + x[block + 1];
+            }
+            CHECK(good);
+        });
+    }
+    // Sums of blocks as the rows' kernels make them: butterflies in warps, a word a warp, one barrier, all words.
+    text = kernel(".param .u64 x, .param .u64 y", shared_text + "ld.global.f32 %f0, [%rd2];\n"
+        "shfl.sync.bfly.b32 %f1, %f0, 16, 0x1f, 0xffffffff; add.rn.f32 %f0, %f0, %f1; shfl.sync.bfly.b32 %f1, %f0, 8, 0x1f, 0xffffffff; add.rn.f32 %f0, %f0, %f1; shfl.sync.bfly.b32 %f1, %f0, 4, 0x1f, 0xffffffff; add.rn.f32 %f0, %f0, %f1;\n"
+        "shfl.sync.bfly.b32 %f1, %f0, 2, 0x1f, 0xffffffff; add.rn.f32 %f0, %f0, %f1; shfl.sync.bfly.b32 %f1, %f0, 1, 0x1f, 0xffffffff; add.rn.f32 %f0, %f0, %f1; mov.u32 %r6, %laneid; setp.eq.u32 %p0, %r6, 0;\n"
+        "shr.u32 %r7, %r2, 5; mad.lo.u32 %r8, %r7, 4, %r4; @%p0 st.shared.f32 [%r8], %f0; bar.sync 0; mov.u32 %r9, 0; mov.f32 %f2, 0f00000000; mov.u32 %r10, %ntid.x; shr.u32 %r10, %r10, 5;\n"
+        "LOOP: mad.lo.u32 %r11, %r9, 4, %r4; ld.shared.f32 %f3, [%r11]; add.rn.f32 %f2, %f2, %f3; add.u32 %r9, %r9, 1; setp.lt.u32 %p1, %r9, %r10; @%p1 bra LOOP;\nst.global.f32 [%rd3], %f2; ret;");
+    f = load(text, "k");
+    std::vector<float> x(5 * 192);
+    Numbers numbers(9);
+    for (auto& v : x) v = numbers.unit();
+    Buffer<float> from(x), to(x.size());
+    CHECK(launch_function(f, {5}, {192}, 0, nullptr, from.address, to.address) == 0);
+    auto y = to.read();
+    bool good = true;
+    for (size_t block = 0; block < 5; block++)
+    {
+        float sum = 0;
+        for (size_t warp = 0; warp < 6; warp++)
+        {
+            float lane[32], other[32];
+            memcpy(lane, &x[192 * block + 32 * warp], sizeof lane);
+            for (int step = 16; step; step /= 2)
+            {
+                memcpy(other, lane, sizeof other);
+                for (int i = 0; i < 32; i++) lane[i] = other[i] + other[i ^ step];
+            }
+            sum += lane[0];
+        }
+        for (size_t i = 0; i < 192; i++) good &= same(y[192 * block + i], sum);
+    }
+    CHECK(good);
+}
+
+// Launches that fail, and the sticky error that they leave.
+static void crossing_errors()
+{
+    const std::string shuffle = "shfl.sync.bfly.b32 %r6, %r2, 1, 0x1f, 0xffffffff;", odd = "and.b32 %r7, %r2, 1; setp.ne.u32 %p0, %r7, 0; setp.lt.u32 %p1, %r2, 32; setp.eq.u32 %p2, %r2, 5; mov.u32 %r8, 0; mov.f32 %f0, 0f3F800000;\n";
+    struct { std::string body; unsigned threads; int code; } cases[] = {
+        {shuffle, 64, 0}, {shuffle, 40, 719}, {shuffle, 16, 719}, {"@%p0 " + shuffle, 64, 719}, {"@%p1 " + shuffle, 64, 0}, {"@%p2 ret; " + shuffle, 64, 719}, {"@%p0 bra L; " + shuffle + " L: mov.u32 %r9, 1;", 64, 719},
+        {"@%p1 bra L; " + shuffle + " L: mov.u32 %r9, 1;", 64, 0}, {"@%p0 bra L; mov.u32 %r9, 1; bra M; L: " + shuffle + " M: mov.u32 %r9, 1;", 64, 719},
+        {"bar.sync 0;", 256, 0}, {"bar.sync 0;", 257, 719}, {"bar.sync 0;", 40, 0}, {"@%p2 ret; bar.sync 0;", 64, 719}, {"@%p1 bar.sync 0;", 64, 719}, {"@%p1 bar.sync 0;", 32, 0}, {"@%p0 bra L; bar.sync 0; L: mov.u32 %r9, 1;", 64, 719},
+        {"@%p0 bra L; bar.sync 0; bra M; L: bar.sync 0; M: mov.u32 %r9, 1;", 64, 719}, {"@%p0 bra L; mov.u32 %r9, 1; L: bar.sync 0;", 64, 0},
+        {"st.shared.u32 [%r5], %r2;", 256, 0}, {"st.shared.u32 [%r5+4], %r2;", 256, 700}, {"st.shared.u32 [%r5+-4], %r2;", 256, 700}, {"ld.shared.f32 %f1, [%r8];", 32, 700}, {"ld.shared.f32 %f1, [few+8];", 32, 0},
+        {"ld.shared.f32 %f1, [few+12];", 32, 700}, {"ld.shared.f32 %f1, [s+1024];", 32, 700}, {"ld.shared.f32 %f1, [%r5+2];", 32, 716}, {"st.shared.f32 [few+1], %f0;", 32, 716}, {"@!%p2 bra L; mov.u32 %r5, 4294967292; L: ld.shared.u32 %r6, [%r5];", 32, 700},
+        {"st.shared.u32 [%r5], %r2; ld.shared.u32 %r6, [%r5];", 64, 0}, {"st.shared.u32 [%r5], %r2; ld.shared.u32 %r6, [s];", 64, 719}, {"st.shared.u32 [%r5], %r2; bar.sync 0; ld.shared.u32 %r6, [s];", 64, 0},
+        {"ld.shared.u32 %r6, [s]; st.shared.u32 [%r5], %r2;", 64, 719}, {"ld.shared.u32 %r6, [s]; bar.sync 0; st.shared.u32 [%r5], %r2;", 64, 0}, {"st.shared.u32 [s], %r2;", 64, 719}, {"st.shared.u32 [s], %r8;", 64, 0},
+        {"st.shared.u32 [s], %r8; ld.shared.u32 %r6, [s];", 64, 719}, {"st.shared.u32 [%r5], %r2; ld.shared.u32 %r6, [s];", 1, 0},
+    };
+    for (auto& c : cases)
+    {
+        void* f = load(kernel(".param .u64 x, .param .u64 y", shared_text + odd + c.body + "\nret;"), "k");
+        int code = launch_function(f, {2}, {c.threads}, 0, nullptr, (uint64_t)0, (uint64_t)0);
+        if (code != c.code) fprintf(stderr, "%s with %u threads: %d\n", c.body.c_str(), c.threads, code);
+        CHECK(code == c.code && cuCtxSynchronize() == c.code);
+        if (code) renew();
+    }
+    // All of shared memory, and with dynamic shared memory more than there is.
+    void* f = load(kernel(".param .u64 x", ".shared .align 4 .b32 s[12288]; st.shared.b32 [s+49148], 1; ret;"), "k");
+    CHECK(launch_function(f, {1}, {1}, 0, nullptr, (uint64_t)0) == 0 && launch_function(f, {1}, {1}, 16, nullptr, (uint64_t)0) == 1);
+}
+
 static void refusals()
 {
     struct { const char* body; int line; } cases[] = {
@@ -412,6 +559,15 @@ static void refusals()
         {"mov.u32 %f0, 1; ret;", 7}, {"mov.f32 %f0, 1; ret;", 7}, {"mov.u32 %r0, %r1; ret;", 7}, {"bra NOWHERE;", 7}, {"mov.u32 %r0, 1;", 7}, {"mov.u32 %r0, 1; @%p0 ret;", 7},
         {"mov.u32 %r0, 4294967296; ret;", 7}, {"add.s32 %r0, %tid.x, 1; ret;", 7}, {"mov.u64 %rd0, 0; ld.global.u64 %rd1, [%rd0]; ret;", 7}, {"mov.u32 %r0, 1; ld.global.u32 %r1, [%r0]; ret;", 7},
         {"ld.param.u32 %r0, [missing]; ret;", 7}, {"ld.param.f32 %f0, [n]; ret;", 7}, {"mov.u32 %r99, 1; ret;", 7}, {".reg .b32 %r1; ret;", 7}, {".shared .b32 s; ret;", 7}, {"mov.f32 %f0, 0f3F8; ret;", 7},
+        {"mov.u32 %r1, 0;\nshfl.sync.bfly.b32 %r0, %r1, 32, 0x1f, 0xffffffff; ret;", 8}, {"mov.u32 %r1, 0;\nshfl.sync.bfly.b32 %r0, %r1, %r1, 0x1f, 0xffffffff; ret;", 8},
+        {"mov.u32 %r1, 0;\nshfl.sync.bfly.b32 %r0, %r1, 1, 0x1e, 0xffffffff; ret;", 8}, {"mov.u32 %r1, 0;\nshfl.sync.bfly.b32 %r0, %r1, 1, 0x1f, 0xffff; ret;", 8}, {"mov.u32 %r1, 0;\nshfl.sync.bfly.b32 %r0|%p0, %r1, 1, 0x1f, 0xffffffff; ret;", 8},
+        {"mov.u32 %r1, 0;\nshfl.sync.down.b32 %r0, %r1, 1, 0x1f, 0xffffffff; ret;", 8}, {"mov.u32 %r1, 0;\nshfl.sync.bfly.b32 %rd0, %r1, 1, 0x1f, 0xffffffff; ret;", 8}, {"mov.u32 %r1, 0;\nshfl.bfly.b32 %r0, %r1, 1, 0x1f; ret;", 8},
+        {"shfl.sync.bfly.b32 %r0, 5, 1, 0x1f, 0xffffffff; ret;", 7}, {"shfl.sync.bfly.b32 %r0, %r1, 1, 0x1f, 0xffffffff; ret;", 7}, {"bar.sync 1; ret;", 7}, {"bar.sync 0, 32; ret;", 7}, {"bar.sync; ret;", 7}, {"\nbarrier.sync 0; ret;", 8},
+        {".shared .align 4 .f32 s[4]; ret;", 7}, {".shared .align 16 .b32 s[4]; ret;", 7}, {".shared .align 4 .b32 s; ret;", 7}, {".shared .align 4 .b32 s[0]; ret;", 7}, {".shared .align 4 .b32 s[12289]; ret;", 7},
+        {".shared .align 4 .b32 s[12288];\n.shared .align 4 .b32 t[1]; ret;", 8}, {".shared .align 4 .b32 s[4];\n.shared .align 4 .b32 s[4]; ret;", 8}, {".shared .align 4 .b32 n[4]; ret;", 7}, {".shared .align 4 .b32 s[4];\ns: ret;", 8}, {"s:\n.shared .align 4 .b32 s[4]; ret;", 8},
+        {".shared .align 4 .b32 s[4];\nmov.b32 %r0, s; ret;", 8}, {".shared .align 4 .b32 s[4];\nmov.u64 %rd0, s; ret;", 8}, {".shared .align 4 .b32 s[4];\nadd.u32 %r0, s, 4; ret;", 8}, {"mov.u32 %r0, s;\n.shared .align 4 .b32 s[4]; ret;", 7},
+        {".shared .align 4 .b32 s[4];\nld.shared.u16 %r0, [s]; ret;", 8}, {".shared .align 4 .b32 s[4];\nld.shared.s32 %r0, [s]; ret;", 8}, {".shared .align 4 .b32 s[4];\nld.shared.v2.u32 {%r0, %r1}, [s]; ret;", 8}, {".shared .align 4 .b32 s[4];\nld.shared.u32 %f0, [s]; ret;", 8},
+        {"mov.u64 %rd0, 0;\nld.shared.u32 %r0, [%rd0]; ret;", 8}, {"ld.shared.u32 %r0, [s]; ret;", 7}, {".shared .align 4 .b32 s[4];\nld.global.u32 %r0, [s]; ret;", 8}, {"\nld.shared.u32 %r0, [n]; ret;", 8}, {"mov.b32 %r0, %laneid; ret;", 7}, {"mov.u32 %r0, %warpid; ret;", 7},
         {"mov.u32 %r0, 1 ret;", 7}, {"mov.u32 %r0; ret;", 7}, {"@%r0 ret;", 7}, {"L: ret; L: ret;", 7}, {"setp.lt.b32 %p0, 1, 2; ret;", 7}, {"cvt.f32.s32 %f0, 1; ret;", 7}, {"min.f32 %f0, 0f00000000, 0f00000000; ret;", 7},
     };
     for (auto& c : cases)
@@ -462,6 +618,9 @@ void test_ptx()
     instructions();
     memory();
     control();
+    shuffles();
+    shared_memory();
+    crossing_errors();
     refusals();
     speed();
 }
