@@ -32,6 +32,9 @@ public sealed record CompileOptions
     /// <summary>Reduce the values of elementwise expressions as they are made (off: ENGINE_NO_REDUCTION_FUSION=1).</summary>
     public bool ReductionFusion { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_REDUCTION_FUSION");
 
+    /// <summary>Join small kernels that work on the same rows (off: ENGINE_NO_REGION_FUSION=1).</summary>
+    public bool RegionFusion { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_REGION_FUSION");
+
     /// <summary>Give dead values' memory to new ones (off: ENGINE_NO_REUSE=1).</summary>
     public bool ReuseMemory { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_REUSE");
 
@@ -50,6 +53,7 @@ public sealed record CompileOptions
         OptimiserFusion = false,
         ElementwiseFusion = false,
         ReductionFusion = false,
+        RegionFusion = false,
         ReuseMemory = false,
         InPlace = false,
     };

@@ -42,6 +42,7 @@ public sealed class Program : IDisposable
         if (options.OptimiserFusion) graph = OptimiserFusion.Run(graph, state.Device);
         if (options.ElementwiseFusion) graph = ElementwiseFusion.Run(graph, state.Device);
         if (options.ReductionFusion) graph = ReductionFusion.Run(graph, state.Device);
+        if (options.RegionFusion) graph = RegionFusion.Run(graph, state.Device);
         DebugOutput.Say(4, () => "graph after passes\n" + string.Join("\n", graph.Nodes));
         Compiled = graph;
         _memory = MemoryPlan.Of(graph, state.Device, options);

@@ -35,7 +35,7 @@ public static partial class CudaKernels
 
         // Reductions.
         [typeof(Reduce)] = Reductions.Reduce,
-        [typeof(FusedReduce)] = Reductions.FusedReduce,
+        [typeof(Fused)] = Reductions.FusedSteps,
         [typeof(ArgReduce)] = Reductions.ArgReduce,
         [typeof(CumulativeSum)] = Reductions.CumulativeSum,
 
@@ -84,7 +84,7 @@ public static partial class CudaKernels
     private static readonly Dictionary<Type, Func<Op, TensorType[], TensorType[], CudaLimits, bool>> Preferences = new()
     {
         // Reductions.
-        [typeof(FusedReduce)] = (op, inputs, outputs, _) => Reductions.PrefersFused(op, inputs, outputs),
+        [typeof(Fused)] = (_, _, _, _) => false, // where it is one launch, Elementwise/ makes it
 
         // Matrix products.
         [typeof(MatMulChain)] = MatMulChains.Prefers,

@@ -24,7 +24,7 @@ public class MatMulFusionTests
                 for (int i = 0; i < gradients.Length; i++) g.Output($"d{i}", gradients[i]);
             }, ("x", [batch, 9]), ("w0", [3, 9, 40]), ("b0", [3, 40]), ("w1", [3, 40, 33]), ("b1", [3, 33]), ("w2", [3, 33, 5]), ("b2", [3, 5]));
             Assert.Equal(2, Names(compiled).Count(n => n == "matmul mask"));
-            Assert.DoesNotContain(compiled.Nodes, n => n.Op is Select or Compare or FusedElementwise { Steps: [{ Op: Compare }, ..] });
+            Assert.DoesNotContain(compiled.Nodes, n => n.Op is Select or Compare or Fused { Steps: [{ Op: Compare }, ..] });
         }
     }
 

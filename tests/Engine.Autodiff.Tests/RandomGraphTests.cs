@@ -30,23 +30,29 @@ public class RandomGraphTests
         using var state = RandomGraph.NewState(device);
         var all = new CompileOptions();
         var made = new HashSet<Type>();
+        int regions = 0;
         for (ulong seed = 0; seed < 150; seed++)
         {
             var graph = new Graph();
             RandomGraph.Trace(state, graph, seed);
             var expected = Run(graph, CompileOptions.None, 1);
-            using (var greedy = new GreedyDevice())
+            using (var greedy = new GreedyDevice { PlansConcurrently = seed % 2 == 0 })
             using (var own = RandomGraph.NewState(greedy))
-            using (var program = new Program(graph, own)) made.UnionWith(program.Compiled.Nodes.Select(n => n.Op.GetType()));
+            using (var program = new Program(graph, own)) 
+            {
+                made.UnionWith(program.Compiled.Nodes.Select(n => n.Op.GetType()));
+                regions += program.Compiled.Nodes.Count(n => n.Op is Fused fused && !fused.IsElementwiseOnly(n.InputTypes) && !fused.IsReduction(n.InputTypes));
+            }
             foreach (var options in Sample.EachPassOff())
-                Assert.True(expected.AsSpan().SequenceEqual(Run(graph, options, 1)), $"seed {seed}: {options} changes the result");
+                Assert.True(expected.AsSpan().SequenceEqual(Run(graph, options, 1, concurrent: seed % 2 == 0)), $"seed {seed}: {options} changes the result");
             Assert.True(expected.AsSpan().SequenceEqual(Run(graph, all, 2)), $"seed {seed}: two threads change the result");
             Assert.True(expected.AsSpan().SequenceEqual(Run(graph, all, 1, compileFrom: 1)), $"seed {seed}: compiled loops change the result");
             Assert.True(expected.AsSpan().SequenceEqual(Run(graph, all, 1, concurrent: true)), $"seed {seed}: memory planned for a concurrent device changes the result");
             Assert.True(expected.AsSpan().SequenceEqual(Run(GraphFile.Read(GraphFile.Write(graph)), all, 1)), $"seed {seed}: the graph file changes the result");
         }
         // What the passes make has been among it.
-        foreach (var op in new[] { typeof(FusedElementwise), typeof(FusedReduce), typeof(FusedMatMul), typeof(MemberMatMul), typeof(MatMulChain), typeof(AdamGroup) }) Assert.Contains(op, made);
+        foreach (var op in new[] { typeof(Fused), typeof(FusedMatMul), typeof(MemberMatMul), typeof(MatMulChain), typeof(AdamGroup) }) Assert.Contains(op, made);
+        Assert.True(regions > 150, $"only {regions} expressions with several results");
     }
 
     [Fact]

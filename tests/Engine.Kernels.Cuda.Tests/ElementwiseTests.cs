@@ -73,7 +73,7 @@ public sealed class ElementwiseTests
         var halves = Array.ConvertAll(Numbers(3001, 12), Bfloat16.FromSingle);
         SameAsProcessor(new Cast(DType.F32), [new(DType.BF16, [3001])], [Bytes(halves)], "bfloat16 to float");
         // Between two steps nothing is stored, and still the lower bits are gone.
-        SameAsProcessor(new FusedElementwise(1, [new(new Cast(DType.BF16), [0]), new(new Cast(DType.F32), [1])]), [floats], [Bytes(Numbers(3001, 13))], "float to bfloat16 and back");
+        SameAsProcessor(new Fused(1, [new(new Cast(DType.BF16), [0]), new(new Cast(DType.F32), [1])]), [floats], [Bytes(Numbers(3001, 13))], "float to bfloat16 and back");
     }
 
     /// <summary>Within a unit in the last place of float64's power; exactly where the result is exact or special.</summary>
@@ -135,14 +135,14 @@ public sealed class ElementwiseTests
         using var device = new CudaDevice();
         int threshold = 4 * 256 * device.Limits.Multiprocessors;
         if (threshold > 1 << 20) return; // Shapes_and_broadcasts covers a large GPU's small kernels; the stand-in is small
-        var steps = new FusedElementwise(4, [new(new Binary(BinaryKind.Multiply), [0, 1]), new(new Binary(BinaryKind.Add), [4, 2]), new(new Unary(UnaryKind.Tanh), [5]), new(new Select(), [3, 6, 0])]);
+        var steps = new Fused(4, [new(new Binary(BinaryKind.Multiply), [0, 1]), new(new Binary(BinaryKind.Add), [4, 2]), new(new Unary(UnaryKind.Tanh), [5]), new(new Select(), [3, 6, 0])]);
         foreach (var (rows, columns) in new[] { (threshold / 4, 4), (threshold / 6 + 1, 6), (threshold / 8, 9), (1, threshold + 3), (threshold + 1, 1), (64, threshold / 64) })
             foreach (Shape bias in new Shape[] { [columns], [rows, 1], [] })
             {
                 TensorType x = TensorType.Float([rows, columns]), b = TensorType.Float(bias);
                 SameAsProcessor(steps, [x, b, x, TensorType.Boolean([rows, columns])], [Bytes(Numbers((int)x.Elements, 30)), Bytes(Numbers((int)b.Elements, 31)), Bytes(Numbers((int)x.Elements, 32)), Bools((int)x.Elements)], $"[{rows},{columns}] and {bias}");
             }
-        var halves = new FusedElementwise(1, [new(new Cast(DType.BF16), [0])]);
+        var halves = new Fused(1, [new(new Cast(DType.BF16), [0])]);
         var big = TensorType.Float([threshold + 7]);
         SameAsProcessor(halves, [big], [Bytes(Numbers(threshold + 7, 33))], "to bfloat16");
         SameAsProcessor(new Copy(), [new(DType.Bool, [threshold + 5])], [Bools(threshold + 5)], "copy of booleans");

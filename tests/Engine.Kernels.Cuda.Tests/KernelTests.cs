@@ -280,7 +280,7 @@ public sealed class KernelTests
     public void Reductions_of_expressions_have_the_bits_of_both_ops()
     {
         using var device = new CudaDevice();
-        FusedElementwise expression = new(3, [new(new Binary(BinaryKind.Subtract), [0, 1]), new(new Unary(UnaryKind.Tanh), [3]), new(new Binary(BinaryKind.Multiply), [4, 2])]);
+        Fused expression = new(3, [new(new Binary(BinaryKind.Subtract), [0, 1]), new(new Unary(UnaryKind.Tanh), [3]), new(new Binary(BinaryKind.Multiply), [4, 2])]);
         int combined = 0;
         foreach (var (shape, axes, other) in new (Shape, int[], Shape)[]
         {
@@ -297,7 +297,7 @@ public sealed class KernelTests
                     var expected = OpCheck.Run(device, reduction, [types[0]], [values])[0];
                     foreach (bool store in new[] { false, true })
                     {
-                        var op = new FusedReduce(expression, reduction, store);
+                        var op = new Fused(3, [.. expression.Steps, new(reduction, [5])], store ? [5, 6] : [6]);
                         if (device.Prefers(op, types, op.Infer(types))) combined++;
                         var actual = OpCheck.Run(device, op, types, inputs);
                         Single.SameBits(reduction.Infer([types[0]])[0], expected, actual[^1], $"{op} of {shape}");

@@ -3,7 +3,7 @@ using Engine.Kernels;
 namespace Engine.Autodiff.Passes;
 
 /// <summary>
-/// Makes one <see cref="FusedElementwise"/> of elementwise ops that feed one another, so that what lies between them never reaches memory. A value joins the expression
+/// Makes one <see cref="Fused"/> of elementwise ops that feed one another, so that what lies between them never reaches memory. A value joins the expression
 /// of its readers if all of them belong to the same one: nothing is computed twice, an expression has one result, and it takes the place of its last op. Every
 /// op is rounded as before: the bits do not change.
 /// </summary>
@@ -73,7 +73,7 @@ internal sealed class ElementwiseFusion
             steps.Add(new FusedStep(node.Op, Array.ConvertAll(node.Inputs, t => numbers[t])));
             numbers[node.Outputs[0]] = inputs.Count + steps.Count - 1;
         }
-        var op = new FusedElementwise(inputs.Count, steps);
+        var op = new Fused(inputs.Count, steps);
         if (_device.Prefers(op, inputs.Select(t => t.Type).ToArray(), root.OutputTypes)) _rewrites.Replace(root, op, inputs.ToArray());
     }
 }

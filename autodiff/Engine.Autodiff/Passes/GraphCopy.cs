@@ -11,20 +11,20 @@ internal static class GraphCopy
     /// <param name="map">The new tensors of the old ones before the node; a pass may add others.</param>
     public delegate Tensor[]? Replace(Node node, Graph target, Dictionary<Tensor, Tensor> map);
 
-    /// <summary>A copy of a program's graph. Nodes for which <paramref name="keep"/> is false are left out.</summary>
-    public static Graph Run(Graph graph, Func<Node, bool> keep, Replace replace)
+    /// <summary>A copy of a program's graph. Nodes for which <paramref name="keep"/> is false are left out; the others come in their order, or in another in which every node follows what it reads.</summary>
+    public static Graph Run(Graph graph, Func<Node, bool> keep, Replace replace, Func<Graph, IReadOnlyList<Node>>? order = null)
     {
         var target = new Graph();
-        var map = Copy(graph, target, keep, replace);
+        var map = Copy(graph, target, keep, replace, order ?? (g => g.Nodes));
         foreach (var (name, tensor) in graph.Outputs) target.SetOutput(name, map[tensor]);
         foreach (var (name, tensor) in graph.Assigned) target.SetAssigned(name, map[tensor]);
         return target;
     }
 
-    private static Dictionary<Tensor, Tensor> Copy(Graph graph, Graph target, Func<Node, bool> keep, Replace replace)
+    private static Dictionary<Tensor, Tensor> Copy(Graph graph, Graph target, Func<Node, bool> keep, Replace replace, Func<Graph, IReadOnlyList<Node>> order)
     {
         var map = new Dictionary<Tensor, Tensor>();
-        foreach (var node in graph.Nodes)
+        foreach (var node in order(graph))
         {
             if (!keep(node)) continue;
             var outputs = replace(node, target, map);
@@ -34,7 +34,7 @@ internal static class GraphCopy
                 if (node.Op is Repeat repeat)
                 {
                     body = target.NewBody(repeat.Max);
-                    var inner = Copy(node.Body!, body, keep, replace);
+                    var inner = Copy(node.Body!, body, keep, replace, order);
                     body.SetBody(node.Body!.Captured.Select(t => map[t]), node.Body.Results.Select(t => inner[t]).ToArray());
                 }
                 outputs = target.AppendTranslated(node.Op, Array.ConvertAll(node.Inputs, t => map[t]), node.OutputTypes, body, node.Scope).Outputs;

@@ -34,17 +34,18 @@ internal static class ReductionFusion
             // Stored values keep their place, and their shape.
             if (value.Graph != graph || (store && aliases.Count > 0) || !taken.Add(value.Node)) continue;
             var inputs = value.Node.Inputs;
-            FusedElementwise expression;
-            if (value.Node.Op is FusedElementwise fused) expression = fused;
+            Fused expression;
+            if (value.Node.Op is Fused fused) expression = fused;
             else if (value.Node.Op.IsElementwise)
             {
                 inputs = inputs.Distinct().ToArray();
-                expression = new FusedElementwise(inputs.Length, [new FusedStep(value.Node.Op, Array.ConvertAll(value.Node.Inputs, t => Array.IndexOf(inputs, t)))]);
+                expression = new Fused(inputs.Length, [new FusedStep(value.Node.Op, Array.ConvertAll(value.Node.Inputs, t => Array.IndexOf(inputs, t)))]);
             }
             else continue;
-            foreach (var alias in aliases)
-                expression = new FusedElementwise(expression.InputCount, [.. expression.Steps, new FusedStep(alias, [expression.InputCount + expression.Steps.Count - 1])]);
-            var op = new FusedReduce(expression, reduction, store);
+            var steps = expression.Steps.ToList();
+            foreach (var next in aliases.Append(reduction)) steps.Add(new FusedStep(next, [inputs.Length + steps.Count - 1]));
+            int last = inputs.Length + steps.Count - 1;
+            var op = new Fused(inputs.Length, steps, store ? [last - 1, last] : [last]);
             var types = Array.ConvertAll(inputs, t => t.Type);
             if (!device.Prefers(op, types, op.Infer(types))) taken.Remove(value.Node);
             else if (store) rewrites.Replace(value.Node, inputs, [value, node.Outputs[0]], (target, at) => target.AppendTranslated(op, at, [value.Type, node.Outputs[0].Type], null, node.Scope).Outputs);

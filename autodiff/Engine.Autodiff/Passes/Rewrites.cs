@@ -25,25 +25,27 @@ internal sealed class Rewrites
     }
 
     /// <summary>The graph with the replacements, without the nodes that had readers and have lost them all.</summary>
-    public Graph Apply(Graph graph)
+    /// <param name="graph">The graph.</param>
+    /// <param name="order">The nodes of it, or of a body, in another order, in which what a replacement reads comes before it and what reads its results after it.</param>
+    public Graph Apply(Graph graph, Func<Graph, IReadOnlyList<Node>>? order = null)
     {
         if (_replacements.Count == 0) return graph;
+        order ??= g => g.Nodes;
         var unread = new HashSet<Node>(_gone);
-        Unread(graph, new Readers(graph), [], unread);
+        Unread(graph, new Readers(graph), [], unread, order);
         return GraphCopy.Run(graph, node => !unread.Contains(node), (node, target, map) =>
         {
             if (!_replacements.TryGetValue(node, out var by)) return null;
             var made = by.Build(target, Array.ConvertAll(by.Reads, t => map[t]));
             for (int i = 0; i < made.Length; i++) map[by.Results[i]] = made[i];
             return Array.ConvertAll(node.Outputs, t => map[t]);
-        });
+        }, order);
     }
 
-    private void Unread(Graph graph, Readers before, HashSet<Tensor> read, HashSet<Node> unread)
+    private void Unread(Graph graph, Readers before, HashSet<Tensor> read, HashSet<Node> unread, Func<Graph, IReadOnlyList<Node>> order)
     {
-        for (int id = graph.Nodes.Count - 1; id >= 0; id--)
+        foreach (var node in order(graph).Reverse())
         {
-            var node = graph.Nodes[id];
             if (unread.Contains(node)) continue;
             // Other leaves stay: inputs have names, a loop's captures have positions.
             if ((node.Op is Constant || node.Op is not Leaf) && node.Outputs.Any(before.IsRead) && !node.Outputs.Any(t => before.IsKept(t) || read.Contains(t)) && !IsRewritten(node, before, read))
@@ -52,7 +54,7 @@ internal sealed class Rewrites
                 continue;
             }
             foreach (var input in _replacements.TryGetValue(node, out var by) ? by.Reads : node.Inputs) read.Add(input);
-            if (node.Body is { } body) Unread(body, before, [], unread);
+            if (node.Body is { } body) Unread(body, before, [], unread, order);
         }
     }
 

@@ -1,4 +1,3 @@
-using Engine.Kernels.Cuda.Elementwise;
 using static Engine.Kernels.Cuda.Launches.Launch;
 
 namespace Engine.Kernels.Cuda.Launches;
@@ -49,26 +48,40 @@ internal static class Reductions
         return steps.Kernel();
     }
 
-    /// <summary>A reduction of a fused expression: in one launch where a thread computes what it combines, else after a launch that computes the values.</summary>
-    public static CudaKernel FusedReduce(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)
+    /// <summary>A fused expression that is not computed in one launch: a launch or more a step, what lies between them in scratch memory. No pass makes one.</summary>
+    public static CudaKernel FusedSteps(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)
     {
-        var fused = (FusedReduce)op;
-        if (PtxElementwise.Combines(fused, inputs)) return PtxElementwise.Make(fused, inputs);
-        TensorType values = fused.Producer.Infer(inputs)[0], result = outputs[^1];
-        CudaKernel produce = PtxElementwise.Make(fused.Producer, inputs, [values], limits), reduce = Reduce(fused.Reduction, [values], [result], limits);
-        int n = inputs.Length;
-        long scratch = (reduce.ScratchBytes + 255) / 256 * 256;
-        var between = fused.Store ? Operand(n) : KernelArgument.Scratch(scratch);
-        return new($"{produce.Variant}; {reduce.Variant}",
-            [.. With(produce, i => i < n ? Operand(i) : between), .. With(reduce, i => i == 0 ? between : Operand(n + outputs.Length - 1))], fused.Store ? scratch : scratch + values.Bytes);
+        var fused = (Fused)op;
+        var types = fused.Types(inputs);
+        var places = new KernelArgument[types.Length];
+        for (int i = 0; i < inputs.Length; i++) places[i] = Operand(i);
+        for (int i = 0; i < outputs.Length; i++) places[fused.Results[i]] = Operand(inputs.Length + i);
+        var launches = new List<KernelLaunch>();
+        var variants = new List<string>();
+        long scratch = 0;
+        for (int s = 0; s < fused.Steps.Count; s++)
+        {
+            int value = inputs.Length + s;
+            var arguments = fused.Steps[s].Arguments.ToArray();
+            var made = CudaDevice.Kernel(fused.Steps[s].Op.IsAlias ? new Copy() : fused.Steps[s].Op, Array.ConvertAll(arguments, a => types[a]), [types[value]], limits);
+            if (!fused.Results.Contains(value))
+            {
+                places[value] = KernelArgument.Scratch(scratch);
+                scratch += (types[value].Bytes + 255) / 256 * 256;
+            }
+            long own = scratch;
+            scratch += (made.ScratchBytes + 255) / 256 * 256;
+            variants.Add(made.Variant);
+            KernelArgument Place(KernelArgument a) => a.Kind switch
+            {
+                ArgumentKind.Operand => places[a.Bits < arguments.Length ? arguments[a.Bits] : value],
+                ArgumentKind.Scratch => KernelArgument.Scratch(own + a.Bits),
+                _ => a,
+            };
+            launches.AddRange(made.Launches.Select(l => l with { Arguments = Array.ConvertAll(l.Arguments, Place) }));
+        }
+        return new(string.Join("; ", variants.Distinct()), launches.ToArray(), scratch);
     }
-
-    /// <summary>A pass makes it where it saves a launch.</summary>
-    public static bool PrefersFused(Op op, TensorType[] inputs, TensorType[] outputs) => PtxElementwise.Combines((FusedReduce)op, inputs);
-
-    /// <summary>The launches with other operands.</summary>
-    private static IEnumerable<KernelLaunch> With(CudaKernel kernel, Func<int, KernelArgument> operand) =>
-        kernel.Launches.Select(l => l with { Arguments = Array.ConvertAll(l.Arguments, a => a.Kind == ArgumentKind.Operand ? operand((int)a.Bits) : a) });
 
     private static long Product(List<(long Size, bool Reduced)> axes) => axes.Aggregate(1L, (n, a) => n * a.Size);
 

@@ -39,7 +39,7 @@ public sealed class CpuDevice : Device
     public override Buffer Allocate(long bytes) => new CpuBuffer(bytes);
 
     /// <inheritdoc/>
-    public override bool Implements(Op op, TensorType[] inputs, TensorType[] outputs) => CpuKernels.Has(op) && (op is not FusedReduce fused || ReduceKernel.Takes(fused, inputs));
+    public override bool Implements(Op op, TensorType[] inputs, TensorType[] outputs) => CpuKernels.Has(op);
 
     /// <inheritdoc/>
     /// <remarks>A product is limited by arithmetic, and what is read beside it is not hidden behind that: measured, a mask or a sum by itself, streaming through memory, takes
@@ -48,7 +48,7 @@ public sealed class CpuDevice : Device
         Implements(op, inputs, outputs) && op switch
         {
             FusedMatMul fused => inputs[0].Shape[fused.Product.TransposeA ? ^2 : ^1] == 1 || outputs[0].Bytes >= LargeProduct,
-            FusedReduce fused => ReduceKernel.KeepsThreadsBusy(fused, inputs),
+            Fused fused => fused.IsElementwiseOnly(inputs) || (ReduceKernel.Takes(fused, inputs) && ReduceKernel.KeepsThreadsBusy(fused, inputs)),
             // Rows between two products stay in the cache as it is.
             MatMulChain => false,
             _ => true,

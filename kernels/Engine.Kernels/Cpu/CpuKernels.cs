@@ -7,7 +7,7 @@ internal static class CpuKernels
 
     private static readonly Dictionary<Type, Factory> Table = new()
     {
-        [typeof(FusedElementwise)] = (op, x, y) => new ElementwiseKernel(op, x, y[0]),
+        [typeof(Fused)] = (op, x, y) => ((Fused)op).IsElementwiseOnly(x) ? new ElementwiseKernel(op, x, y[0]) : ReduceKernel.Takes((Fused)op, x) ? new ReduceKernel((Fused)op, x) : new StepsKernel((Fused)op, x),
         [typeof(Permute)] = (op, x, y) =>
         {
             var strides = x[0].Shape.Strides();
@@ -28,7 +28,6 @@ internal static class CpuKernels
         [typeof(Gather)] = (_, x, _) => new GatherKernel(x[0], x[1]),
         [typeof(ScatterAdd)] = (op, x, y) => new ScatterAddKernel(((ScatterAdd)op).Rows, x[0], y[0]),
         [typeof(Reduce)] = (op, x, _) => new ReduceKernel((Reduce)op, x[0]),
-        [typeof(FusedReduce)] = (op, x, _) => new ReduceKernel((FusedReduce)op, x),
         [typeof(ArgReduce)] = (op, x, _) => new ArgReduceKernel((ArgReduce)op, x[0]),
         [typeof(CumulativeSum)] = (op, x, _) => new CumulativeSumKernel((CumulativeSum)op, x[0]),
         [typeof(Sort)] = (op, x, _) => new SortKernel((Sort)op, x[0]),

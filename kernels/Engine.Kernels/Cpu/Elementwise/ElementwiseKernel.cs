@@ -49,7 +49,7 @@ internal sealed unsafe class ElementwiseKernel : CpuKernel
 
     public ElementwiseKernel(Op op, TensorType[] inputs, TensorType output)
     {
-        var expression = op as FusedElementwise ?? new FusedElementwise(inputs.Length, [new FusedStep(op, Enumerable.Range(0, inputs.Length).ToArray())]);
+        var expression = op as Fused ?? new Fused(inputs.Length, [new FusedStep(op, Enumerable.Range(0, inputs.Length).ToArray())]);
         (_total, _outputSize, _inputs) = (output.Elements, output.DType.Bytes(), inputs.Length);
         var types = expression.Types(inputs);
         _row = LongestRow(expression, types, output.Elements);
@@ -175,7 +175,7 @@ internal sealed unsafe class ElementwiseKernel : CpuKernel
     /// <summary>How an input is read by a step, if not one element after the other.</summary>
     private static BroadcastRows? RowsOf(Shape input, Shape target) => input.Elements == target.Elements ? null : new BroadcastRows(target, input);
 
-    private static long LongestRow(FusedElementwise expression, TensorType[] types, long total)
+    private static long LongestRow(Fused expression, TensorType[] types, long total)
     {
         long longest = 0;
         for (int s = 0; s < expression.Steps.Count; s++)
@@ -186,7 +186,7 @@ internal sealed unsafe class ElementwiseKernel : CpuKernel
     }
 
     /// <summary>Gives every value that lies between two steps a piece of scratch, which the next may take once it has been read for the last time.</summary>
-    private (Step[] Steps, int Slots) Schedule(FusedElementwise expression, TensorType[] types)
+    private (Step[] Steps, int Slots) Schedule(Fused expression, TensorType[] types)
     {
         int inputs = expression.InputCount, count = expression.Steps.Count;
         // Aliases and broadcasts compute nothing: a value is an input seen under a shape, or the result of a step.

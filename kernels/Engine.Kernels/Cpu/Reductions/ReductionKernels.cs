@@ -18,11 +18,11 @@ internal sealed unsafe class ReduceKernel : CpuKernel
     private const int Piece = 4096;
 
     /// <summary>A reduction of an expression.</summary>
-    public ReduceKernel(FusedReduce op, TensorType[] inputs) : this(op.Reduction, op.Producer.Infer(inputs)[0])
+    public ReduceKernel(Fused op, TensorType[] inputs) : this((Reduce)op.Steps[^1].Op, op.Types(inputs)[^2])
     {
-        if (!Takes(op.Reduction.Kind)) throw new NotSupportedException($"{op.Name}: a reduction of this form does not take an expression");
-        _producer = new ElementwiseKernel(op.Producer, inputs, op.Producer.Infer(inputs)[0]);
-        (_inputs, _store) = (inputs.Length, op.Store);
+        if (!Takes(op, inputs)) throw new NotSupportedException($"{op.Name}: a reduction of this form does not take an expression");
+        _producer = new ElementwiseKernel(new Fused(op.InputCount, op.Steps.Take(op.Steps.Count - 1).ToArray()), inputs, op.Types(inputs)[^2]);
+        (_inputs, _store) = (inputs.Length, op.Results.Count > 1);
         ScratchBytes = Piece * sizeof(float) + _producer.ScratchBytes;
     }
 
@@ -36,17 +36,17 @@ internal sealed unsafe class ReduceKernel : CpuKernel
     }
 
     /// <summary>Whether the expression can be taken in: its pieces are reduced in the order of the whole.</summary>
-    public static bool Takes(FusedReduce op, TensorType[] inputs) => new ReduceKernel(op.Reduction, op.Producer.Infer(inputs)[0]).Takes(op.Reduction.Kind);
+    public static bool Takes(Fused op, TensorType[] inputs) => op.IsReduction(inputs) && new ReduceKernel((Reduce)op.Steps[^1].Op, op.Types(inputs)[^2]).TakesExpressions;
 
     /// <summary>Whether it leaves enough chunks for several threads, where there is work for them.</summary>
-    public static bool KeepsThreadsBusy(FusedReduce op, TensorType[] inputs)
+    public static bool KeepsThreadsBusy(Fused op, TensorType[] inputs)
     {
-        var values = op.Producer.Infer(inputs)[0];
-        return values.Elements <= 4 * ElementsPerChunk || new ReduceKernel(op.Reduction, values).Chunks >= 4;
+        var values = op.Types(inputs)[^2];
+        return values.Elements <= 4 * ElementsPerChunk || new ReduceKernel((Reduce)op.Steps[^1].Op, values).Chunks >= 4;
     }
 
     // A sum is a tree of blocks, of which a piece is a branch; a maximum is found in another order.
-    private bool Takes(ReduceKind kind) => _gather is null && (_inner > 1 || kind == ReduceKind.Sum || _reduced <= Piece);
+    private bool TakesExpressions => _gather is null && (_inner > 1 || _kind == ReduceKind.Sum || _reduced <= Piece);
 
     public ReduceKernel(Reduce op, TensorType input)
     {

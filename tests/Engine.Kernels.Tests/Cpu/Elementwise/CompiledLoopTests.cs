@@ -12,7 +12,7 @@ public unsafe class CompiledLoopTests
 
     private static readonly float[] Special = [0f, -0f, 1f, -1f, 0.5f, -2.5f, 1e-40f, -1e-40f, 3.4e38f, -3.4e38f, 88.7f, -104f, 7e4f, 2e9f, 3e9f, float.NaN, float.PositiveInfinity, float.NegativeInfinity];
 
-    private static void Check(FusedElementwise op, Func<int, TensorType[]> types)
+    private static void Check(Fused op, Func<int, TensorType[]> types)
     {
         foreach (int n in Lengths)
             foreach (int misalignment in n is 17 or 1030 ? new[] { 0, 1, 5 } : [1])
@@ -28,7 +28,7 @@ public unsafe class CompiledLoopTests
             }
     }
 
-    private static byte[] Run(FusedElementwise op, TensorType[] inputs, TensorType output, bool compiled, int misalignment)
+    private static byte[] Run(Fused op, TensorType[] inputs, TensorType output, bool compiled, int misalignment)
     {
         var kernel = new ElementwiseKernel(op, inputs, output);
         if (compiled)
@@ -73,7 +73,7 @@ public unsafe class CompiledLoopTests
     [Fact]
     public void Functions_of_one_float()
     {
-        foreach (var kind in Enum.GetValues<UnaryKind>().Where(k => k != UnaryKind.Softplus)) Check(new FusedElementwise(1, [new(new Unary(kind), [0]), new(Add, [1, 0])]), n => [Float(n)]);
+        foreach (var kind in Enum.GetValues<UnaryKind>().Where(k => k != UnaryKind.Softplus)) Check(new Fused(1, [new(new Unary(kind), [0]), new(Add, [1, 0])]), n => [Float(n)]);
     }
 
     [Fact]
@@ -81,11 +81,11 @@ public unsafe class CompiledLoopTests
     {
         foreach (var kind in Enum.GetValues<BinaryKind>().Where(k => k != BinaryKind.Power))
         {
-            FusedElementwise op = new(2, [new(new Binary(kind), [0, 1]), new(new Unary(UnaryKind.Negate), [2])]);
+            Fused op = new(2, [new(new Binary(kind), [0, 1]), new(new Unary(UnaryKind.Negate), [2])]);
             Check(op, n => [Float(n), Float(n)]);
             Check(op, n => [Float(n), Float()]);
             Check(op, n => [Float(1), Float(n)]);
-            Check(new FusedElementwise(2, [new(new Broadcast([20, 300]), [1]), new(new Binary(kind), [2, 0]), new(Add, [0, 3])]), _ => [Float(20, 300), Float(20, 1)]);
+            Check(new Fused(2, [new(new Broadcast([20, 300]), [1]), new(new Binary(kind), [2, 0]), new(Add, [0, 3])]), _ => [Float(20, 300), Float(20, 1)]);
         }
     }
 
@@ -93,7 +93,7 @@ public unsafe class CompiledLoopTests
     public void Functions_of_two_ints()
     {
         foreach (var kind in Enum.GetValues<BinaryKind>().Where(k => k is not (BinaryKind.Power or BinaryKind.Divide or BinaryKind.Modulo)))
-            Check(new FusedElementwise(2, [new(new Binary(kind), [0, 1]), new(new Binary(kind), [2, 0])]), n => [new(DType.I32, [n]), new(DType.I32, [n])]);
+            Check(new Fused(2, [new(new Binary(kind), [0, 1]), new(new Binary(kind), [2, 0])]), n => [new(DType.I32, [n]), new(DType.I32, [n])]);
     }
 
     [Fact]
@@ -104,9 +104,9 @@ public unsafe class CompiledLoopTests
                 foreach (var logic in Enum.GetValues<LogicalKind>())
                 {
                     FusedStep[] steps = [new(new Compare(kind), [0, 1]), new(new Logical(logic), [3, 2]), new(new Select(), [4, 0, 1])];
-                    Check(new FusedElementwise(3, steps), n => [new(type, [n]), new(type, [n]), new(DType.Bool, [n])]);
-                    Check(new FusedElementwise(3, steps), n => [new(type, [n]), new(type, []), new(DType.Bool, [])]);
-                    Check(new FusedElementwise(3, steps[..2]), n => [new(type, [n]), new(type, [n]), new(DType.Bool, [n])]);
+                    Check(new Fused(3, steps), n => [new(type, [n]), new(type, [n]), new(DType.Bool, [n])]);
+                    Check(new Fused(3, steps), n => [new(type, [n]), new(type, []), new(DType.Bool, [])]);
+                    Check(new Fused(3, steps[..2]), n => [new(type, [n]), new(type, [n]), new(DType.Bool, [n])]);
                 }
     }
 
@@ -118,16 +118,16 @@ public unsafe class CompiledLoopTests
         foreach (var from in types)
             foreach (var between in types)
                 foreach (var to in types)
-                    if (Exists(from, between) && Exists(between, to) && between != from) Check(new FusedElementwise(1, [new(new Cast(between), [0]), new(new Cast(to), [1])]), n => [new(from, [n])]);
+                    if (Exists(from, between) && Exists(between, to) && between != from) Check(new Fused(1, [new(new Cast(between), [0]), new(new Cast(to), [1])]), n => [new(from, [n])]);
         // What is rounded away does not come back.
-        Check(new FusedElementwise(1, [new(new Cast(DType.BF16), [0]), new(new Cast(DType.F32), [1]), new(new Binary(BinaryKind.Subtract), [0, 2])]), n => [Float(n)]);
-        Check(new FusedElementwise(2, [new(new Broadcast([4099]), [1]), new(new Cast(DType.F32), [2]), new(Multiply, [0, 3])]), _ => [Float(4099), new(DType.BF16, [])]);
+        Check(new Fused(1, [new(new Cast(DType.BF16), [0]), new(new Cast(DType.F32), [1]), new(new Binary(BinaryKind.Subtract), [0, 2])]), n => [Float(n)]);
+        Check(new Fused(2, [new(new Broadcast([4099]), [1]), new(new Cast(DType.F32), [2]), new(Multiply, [0, 3])]), _ => [Float(4099), new(DType.BF16, [])]);
     }
 
     [Fact]
     public void Rows_and_columns()
     {
-        FusedElementwise op = new(3, [new(Add, [0, 1]), new(Multiply, [3, 2]), new(new Unary(UnaryKind.Tanh), [4]), new(new Fma(), [5, 0, 3])]);
+        Fused op = new(3, [new(Add, [0, 1]), new(Multiply, [3, 2]), new(new Unary(UnaryKind.Tanh), [4]), new(new Fma(), [5, 0, 3])]);
         foreach (var (rows, columns) in new[] { (1, 1), (7, 3), (300, 6), (40, 256), (5, 4099), (3, 20_000) })
         {
             Check(op, _ => [Float(rows, columns), Float(columns), Float(rows, 1)]);
@@ -141,7 +141,7 @@ public unsafe class CompiledLoopTests
         var steps = new List<FusedStep>();
         const int inputs = 30;
         for (int i = 0; i < 120; i++) steps.Add(new((i % 4) switch { 0 => Add, 1 => Multiply, 2 => new Unary(i == 62 ? UnaryKind.Sigmoid : UnaryKind.Relu), _ => new Unary(UnaryKind.Sqrt) }, i % 4 < 2 ? [i == 0 ? 0 : inputs + i - 1, i % inputs] : [inputs + i - 1]));
-        Check(new FusedElementwise(inputs, steps), n => [.. Enumerable.Range(0, inputs).Select(i => i % 7 == 3 ? Float() : Float(n))]);
+        Check(new Fused(inputs, steps), n => [.. Enumerable.Range(0, inputs).Select(i => i % 7 == 3 ? Float() : Float(n))]);
     }
 
     [Fact]
@@ -149,7 +149,7 @@ public unsafe class CompiledLoopTests
     {
         foreach (FusedStep[] steps in new FusedStep[][] { [new(new Binary(BinaryKind.Power), [0, 1]), new(Add, [2, 0])], [new(new Unary(UnaryKind.Exp), [0]), new(Add, [2, 1]), new(new Unary(UnaryKind.Tanh), [3])], [new(new Unary(UnaryKind.Softplus), [0]), new(Add, [2, 1])] })
         {
-            var kernel = new ElementwiseKernel(new FusedElementwise(2, steps), [Float(5000), Float(5000)], Float(5000));
+            var kernel = new ElementwiseKernel(new Fused(2, steps), [Float(5000), Float(5000)], Float(5000));
             kernel.Compile();
             Assert.StartsWith("vector", kernel.Variant, StringComparison.Ordinal);
         }

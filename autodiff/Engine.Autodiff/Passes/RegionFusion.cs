@@ -1,0 +1,156 @@
+using Engine.Kernels;
+
+namespace Engine.Autodiff.Passes;
+
+/// <summary>
+/// Makes one kernel of small ones that work on the same rows: expressions and reductions that feed one another, whoever else reads what lies between them, or that read the same. A sample of a squashed
+/// Gaussian with its log-probability becomes one, a target of a minimum over an ensemble, a loss with all its means. It is for concurrent devices, on which a small kernel costs what its launch costs. Nothing that others
+/// wait for comes later: with a kernel's level being the number of kernels that lie before it one after another, what is joined is of one level, or has no other reader. For the same reason there is no circle.
+/// </summary>
+internal sealed class RegionFusion
+{
+    private const int MaxSteps = 64;
+
+    private sealed class Region
+    {
+        public required int Level;
+        public required List<Node> Members; // in order
+        public required int Steps;
+    }
+
+    private readonly Device _device;
+    private readonly Readers _readers;
+    private readonly Rewrites _rewrites = new();
+    private readonly Dictionary<Node, Region> _regions = [];
+    private readonly Dictionary<Node, int> _levels = []; // of all other kernels
+
+    private RegionFusion(Graph graph, Device device) => (_device, _readers) = (device, new Readers(graph));
+
+    public static Graph Run(Graph graph, Device device)
+    {
+        if (!device.Concurrent) return graph;
+        var pass = new RegionFusion(graph, device);
+        pass.Find(graph);
+        foreach (var region in pass._regions.Values.Distinct().Where(r => r.Members.Count > 1))
+        {
+            var (op, inputs, results) = pass.Join(region.Members);
+            pass._rewrites.Replace(region.Members[^1], inputs, results, (target, at) => target.AppendTranslated(op, at, Array.ConvertAll(results, t => t.Type), null, region.Members[^1].Scope).Outputs);
+        }
+        return pass._rewrites.Apply(graph, pass.Order);
+    }
+
+    private void Find(Graph graph)
+    {
+        foreach (var node in graph.Nodes)
+        {
+            if (node.Body is { } body) Find(body);
+            if (node.Op.IsAlias) continue;
+            var sources = Array.ConvertAll(node.Inputs, t => Source(t).Node);
+            int before = sources.Length == 0 ? 0 : sources.Max(LevelOf);
+            _levels[node] = node.Op is Leaf ? 0 : before + 1;
+            if (!IsCandidate(node)) continue;
+            _regions[node] = new Region { Level = before + 1, Members = [node], Steps = StepsOf(node) };
+            if (before > 0 && TryJoin(node, before, [.. sources.Where(s => LevelOf(s) == before)])) continue;
+            foreach (var source in sources)
+                if (_regions.TryGetValue(source, out var region) && region != _regions[node] && region.Members.All(m => m.Outputs.All(t => OnlyReads(_regions[node], region, t)))) TryJoin(node, before + 1, [source]);
+            foreach (var source in sources.Where(s => LevelOf(s) == before && before > 0))
+                foreach (var sibling in source.Outputs.SelectMany(ReadersOf))
+                    if (sibling.Id < node.Id && _regions.TryGetValue(sibling, out var region) && region.Level == before + 1 && region != _regions[node]) TryJoin(node, before + 1, [sibling]);
+        }
+    }
+
+    private static bool IsCandidate(Node node) =>
+        (node.Op.IsElementwise || node.Op is Fused or Reduce or Broadcast) && !Array.Exists(node.InputTypes, t => t.Rows) && !Array.Exists(node.OutputTypes, t => t.Rows);
+
+    private static int StepsOf(Node node) => node.Op is Fused fused ? fused.Steps.Count : 1;
+
+    private int LevelOf(Node node) => _regions.TryGetValue(node, out var region) ? region.Level : _levels.GetValueOrDefault(node);
+
+    /// <summary>The tensor that is not an alias.</summary>
+    private static Tensor Source(Tensor tensor)
+    {
+        while (tensor.Node.Op.IsAlias) tensor = tensor.Node.Inputs[0];
+        return tensor;
+    }
+
+    /// <summary>Who reads a tensor, under this or another name.</summary>
+    private IEnumerable<Node> ReadersOf(Tensor tensor) => _readers.Of(tensor).SelectMany(n => n.Op.IsAlias ? ReadersOf(n.Outputs[0]) : [n]);
+
+    private bool OnlyReads(Region by, Region of, Tensor tensor) => ReadersOf(tensor).All(n => _regions.TryGetValue(n, out var region) && (region == by || region == of));
+
+    /// <summary>Puts the regions of nodes together with a node's, if that is one kernel.</summary>
+    private bool TryJoin(Node node, int level, Node[] others)
+    {
+        var regions = new HashSet<Region> { _regions[node] };
+        foreach (var other in others)
+        {
+            if (other.Graph != node.Graph || !_regions.TryGetValue(other, out var region)) return false;
+            regions.Add(region);
+        }
+        if (regions.Sum(r => r.Steps) > MaxSteps) return false;
+        var joined = new Region { Level = level, Members = [.. regions.SelectMany(r => r.Members).OrderBy(n => n.Id)], Steps = regions.Sum(r => r.Steps) };
+        var (op, inputs, results) = Join(joined.Members);
+        if (!_device.Prefers(op, Array.ConvertAll(inputs, t => t.Type), Array.ConvertAll(results, t => t.Type))) return false;
+        foreach (var member in joined.Members) _regions[member] = joined;
+        return true;
+    }
+
+    /// <summary>The members as one op: what it reads, and which of their results others need.</summary>
+    private (Fused Op, Tensor[] Inputs, Tensor[] Results) Join(List<Node> members)
+    {
+        var inside = members.ToHashSet();
+        var inputs = new List<Tensor>();
+        foreach (var input in members.SelectMany(m => m.Inputs))
+            if (!inside.Contains(Source(input).Node) && !inputs.Contains(input)) inputs.Add(input);
+        var numbers = new Dictionary<Tensor, int>();
+        for (int i = 0; i < inputs.Count; i++) numbers[inputs[i]] = i;
+        var steps = new List<FusedStep>();
+        int Step(Op op, int[] arguments)
+        {
+            steps.Add(new FusedStep(op, arguments));
+            return inputs.Count + steps.Count - 1;
+        }
+        int Number(Tensor tensor) => numbers.TryGetValue(tensor, out int known) ? known : numbers[tensor] = Step(tensor.Node.Op, [Number(tensor.Node.Inputs[0])]); // an alias
+        foreach (var member in members)
+        {
+            var values = Array.ConvertAll(member.Inputs, Number).ToList();
+            if (member.Op is not Fused fused) numbers[member.Outputs[0]] = Step(member.Op, values.ToArray());
+            else
+            {
+                foreach (var step in fused.Steps) values.Add(Step(step.Op, Array.ConvertAll(step.Arguments.ToArray(), a => values[a])));
+                for (int i = 0; i < member.Outputs.Length; i++) numbers[member.Outputs[i]] = values[fused.Results[i]];
+            }
+        }
+        var results = members.SelectMany(m => m.Outputs).Where(t => IsNeeded(t, inside)).OrderBy(t => numbers[t]).ToArray();
+        return (new Fused(inputs.Count, steps, Array.ConvertAll(results, t => numbers[t])), inputs.ToArray(), results);
+    }
+
+    // What nobody reads stays too: to leave it out is another pass' work.
+    private bool IsNeeded(Tensor tensor, HashSet<Node> inside) =>
+        _readers.IsKept(tensor) || !_readers.IsRead(tensor) || _readers.Of(tensor).Any(n => n.Op.IsAlias ? IsNeeded(n.Outputs[0], inside) : !inside.Contains(n));
+
+    /// <summary>The nodes of a graph with the members of every region one after another: as soon as what it reads is there, so that a variable it reads can be written in place afterwards.</summary>
+    private List<Node> Order(Graph graph)
+    {
+        var order = new List<Node>();
+        var done = new HashSet<Node>();
+        foreach (var node in graph.Nodes)
+        {
+            var members = MembersOf(node);
+            if (node == members[^1] || members.TrueForAll(m => m.Inputs.All(t => members.Contains(Source(t).Node) || done.Contains(t.Node)))) Visit(node);
+        }
+        return order;
+
+        List<Node> MembersOf(Node node) => _regions.TryGetValue(node, out var region) ? region.Members : [node];
+
+        void Visit(Node node)
+        {
+            if (done.Contains(node)) return;
+            var members = MembersOf(node);
+            foreach (var member in members) done.Add(member);
+            foreach (var input in members.SelectMany(m => m.Inputs))
+                if (!members.Contains(Source(input).Node)) Visit(input.Node);
+            order.AddRange(members);
+        }
+    }
+}
