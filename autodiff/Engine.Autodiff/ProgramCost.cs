@@ -27,7 +27,7 @@ public sealed record ProgramCost(double NominalFlops, double ExecutedFlops, doub
         return new(Nominal(DeadCode.Run(source), 1), products, kernels.Sum(k => k.Calls * k.Flops) - products, kernels);
     }
 
-    private static bool IsProduct(Op op) => op is MatMul or Linear or FusedMatMul or MemberMatMul;
+    private static bool IsProduct(Op op) => op is MatMul or Linear or FusedMatMul or MemberMatMul or MatMulChain;
 
     private static double Nominal(Graph graph, double times) => graph.Nodes.Sum(node =>
         node.Body is { } body ? Nominal(body, times * ((Repeat)node.Op).Max) : IsProduct(node.Op) ? times * node.Op.Flops(node.InputTypes, node.OutputTypes) : 0);

@@ -17,22 +17,26 @@ internal static class Cuda
         if (IsStandIn) StandIn.Seed(seed);
     }
 
-    /// <summary>Until it is disposed of, devices of the stand-in have that compute capability. A GPU is what it is.</summary>
-    public static IDisposable As(int architecture) => new Capability(architecture);
+    /// <summary>Until it is disposed of, devices of the stand-in have that compute capability, and so many multiprocessors (0: as many as before). A GPU is what it is.</summary>
+    public static IDisposable As(int architecture, int multiprocessors = 0) => new Capability(architecture, multiprocessors);
 
     private sealed class Capability : IDisposable
     {
-        private readonly int _before;
+        private readonly CudaLimits _before;
 
-        public Capability(int architecture)
+        public Capability(int architecture, int multiprocessors)
         {
-            using (var device = new CudaDevice()) _before = device.Limits.Architecture;
-            if (IsStandIn) StandIn.Architecture(architecture);
+            using (var device = new CudaDevice()) _before = device.Limits;
+            if (!IsStandIn) return;
+            StandIn.Architecture(architecture);
+            if (multiprocessors > 0) StandIn.Multiprocessors(multiprocessors);
         }
 
         public void Dispose()
         {
-            if (IsStandIn) StandIn.Architecture(_before);
+            if (!IsStandIn) return;
+            StandIn.Architecture(_before.Architecture);
+            StandIn.Multiprocessors(_before.Multiprocessors);
         }
     }
 }

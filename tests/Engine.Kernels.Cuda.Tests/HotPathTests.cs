@@ -26,7 +26,7 @@ public sealed class HotPathTests(ITestOutputHelper output)
             output.WriteLine($"{algorithm}, compute capability {limits.Architecture}: {trainer.UpdatePrograms[0].KernelCount} kernels an update, {device.Launches} launches in all programs; on the longest way {string.Join(" ", device.Depths)}, {trainer.State.ArenaBytes / 1e6:F1} MB of arena (planned for one after the other {string.Join(" ", serial.Depths)}, {other.State.ArenaBytes / 1e6:F1} MB); {string.Join(", ", device.Ops.OrderBy(o => o))}");
             Assert.Empty(device.Holes);
             // Small kernels run beside one another, and memory does not stand in their way.
-            Assert.True(device.Depths[0] < serial.Depths[0] && serial.Depths[0] < trainer.UpdatePrograms[0].KernelCount);
+            Assert.True(device.Depths[0] < serial.Depths[0] && serial.Depths[0] < other.UpdatePrograms[0].KernelCount);
             Assert.True(trainer.State.ArenaBytes < 4 * other.State.ArenaBytes);
         }
     }

@@ -50,17 +50,18 @@ internal sealed class RegionFusion
             _levels[node] = node.Op is Leaf ? 0 : before + 1;
             if (!IsCandidate(node)) continue;
             _regions[node] = new Region { Level = before + 1, Members = [node], Steps = StepsOf(node) };
-            if (before > 0 && TryJoin(node, before, [.. sources.Where(s => LevelOf(s) == before)])) continue;
+            bool joined = before > 0 && TryJoin(node, [.. sources.Where(s => LevelOf(s) == before)], before);
             foreach (var source in sources)
-                if (_regions.TryGetValue(source, out var region) && region != _regions[node] && region.Members.All(m => m.Outputs.All(t => OnlyReads(_regions[node], region, t)))) TryJoin(node, before + 1, [source]);
+                if (_regions.TryGetValue(source, out var region) && region != _regions[node] && region.Members.All(m => m.Outputs.All(t => OnlyReads(_regions[node], region, t)))) TryJoin(node, [source], LevelOf(node));
+            if (joined) continue;
             foreach (var source in sources.Where(s => LevelOf(s) == before && before > 0))
                 foreach (var sibling in source.Outputs.SelectMany(ReadersOf))
-                    if (sibling.Id < node.Id && _regions.TryGetValue(sibling, out var region) && region.Level == before + 1 && region != _regions[node]) TryJoin(node, before + 1, [sibling]);
+                    if (sibling.Id < node.Id && _regions.TryGetValue(sibling, out var region) && region.Level == before + 1 && region != _regions[node]) TryJoin(node, [sibling], before + 1);
         }
     }
 
     private static bool IsCandidate(Node node) =>
-        (node.Op.IsElementwise || node.Op is Fused or Reduce or Broadcast) && !Array.Exists(node.InputTypes, t => t.Rows) && !Array.Exists(node.OutputTypes, t => t.Rows);
+        (node.Op.IsElementwise || node.Op is Fused or Reduce or Broadcast or Slice) && !Array.Exists(node.InputTypes, t => t.Rows) && !Array.Exists(node.OutputTypes, t => t.Rows);
 
     private static int StepsOf(Node node) => node.Op is Fused fused ? fused.Steps.Count : 1;
 
@@ -79,7 +80,7 @@ internal sealed class RegionFusion
     private bool OnlyReads(Region by, Region of, Tensor tensor) => ReadersOf(tensor).All(n => _regions.TryGetValue(n, out var region) && (region == by || region == of));
 
     /// <summary>Puts the regions of nodes together with a node's, if that is one kernel.</summary>
-    private bool TryJoin(Node node, int level, Node[] others)
+    private bool TryJoin(Node node, Node[] others, int level)
     {
         var regions = new HashSet<Region> { _regions[node] };
         foreach (var other in others)
@@ -89,6 +90,8 @@ internal sealed class RegionFusion
         }
         if (regions.Sum(r => r.Steps) > MaxSteps) return false;
         var joined = new Region { Level = level, Members = [.. regions.SelectMany(r => r.Members).OrderBy(n => n.Id)], Steps = regions.Sum(r => r.Steps) };
+        // A part is read of what lies in memory alone.
+        if (joined.Members.Exists(m => m.Op is Slice && joined.Members.Contains(Source(m.Inputs[0]).Node))) return false;
         var (op, inputs, results) = Join(joined.Members);
         if (!_device.Prefers(op, Array.ConvertAll(inputs, t => t.Type), Array.ConvertAll(results, t => t.Type))) return false;
         foreach (var member in joined.Members) _regions[member] = joined;

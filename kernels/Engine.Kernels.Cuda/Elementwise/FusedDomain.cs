@@ -80,11 +80,10 @@ internal sealed class FusedDomain
     }
 
     /// <summary>How a value is walked under a shape to which it is broadcast.</summary>
-    public static (long[] Sizes, long[] Strides) Walk(Shape value, Shape target)
-    {
-        var strides = value.BroadcastStrides(target);
-        return Merged(Enumerable.Range(0, target.Rank).Reverse().Select(axis => ((long)target[axis], strides[axis])));
-    }
+    public static (long[] Sizes, long[] Strides) Walk(Shape value, Shape target) => Walk(target, value.BroadcastStrides(target));
+
+    /// <summary>How strides are walked under a shape.</summary>
+    public static (long[] Sizes, long[] Strides) Walk(Shape target, long[] strides) => Merged(Enumerable.Range(0, target.Rank).Reverse().Select(axis => ((long)target[axis], strides[axis])));
 
     private bool SetSizes()
     {
@@ -136,6 +135,7 @@ internal sealed class FusedDomain
         for (int v = _op.InputCount; v < _types.Length; v++)
         {
             bool reduces = _op.OpOf(v) is Reduce;
+            if (_op.OpOf(v) is Slice slice && slice.Steps.Any(s => s < 1)) return false; // offsets are not negative
             long elements = _types[v].Elements;
             foreach (int a in ArgumentsOf(v)) After[v] |= After[a];
             if (reduces && After[v] && Extents[ArgumentsOf(v)[0]] != Extent.Whole) return false;

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Engine.Kernels.Cuda.Elementwise;
 
 /// <summary>Writes the function of a fused expression: what is loaded, computed and stored by a thread. PtxRows.cs has the ways that reduce.</summary>
@@ -10,10 +12,10 @@ internal sealed partial class PtxBody(PtxWriter text, Fused expression, TensorTy
     private string _size = "";
 
     /// <summary>An input and the axes along which it is walked, innermost first: their sizes, and the input's strides.</summary>
-    private sealed record View(int Input, Extent Extent, long[] Sizes, long[] Strides)
+    private sealed record View(int Input, Extent Extent, long[] Sizes, long[] Strides, long Start = 0)
     {
         /// <summary>Equal for equal views.</summary>
-        public string Key { get; } = $"{Input} {Extent}: {string.Join(' ', Sizes)}, {string.Join(' ', Strides)}";
+        public string Key { get; } = $"{Input} {Extent}: {string.Join(' ', Sizes)}, {string.Join(' ', Strides)} from {Start}";
     }
 
     /// <summary>Writes it.</summary>
@@ -110,7 +112,7 @@ internal sealed partial class PtxBody(PtxWriter text, Fused expression, TensorTy
     }
 
     private PtxLanes Argument(int value, int of, int lane, Func<View, int, PtxLanes> load) =>
-        value < inputs.Length ? load(Seen(value, _types[of].Shape, domain.Extents[of]), lane) : _values[value][Math.Min(lane, _values[value].Length - 1)];
+        value < inputs.Length ? load(Seen(value, of), lane) : _values[value][Math.Min(lane, _values[value].Length - 1)];
 
     // Loads and stores.
 
@@ -135,7 +137,8 @@ internal sealed partial class PtxBody(PtxWriter text, Fused expression, TensorTy
             for (int i = 0; i < lanes; i++) _loaded[(view.Key, i)] = value;
             return value;
         }
-        // Neighbours in a row that begins at a multiple of their number: so are the strides, for the input is as long there.
+        // Neighbours in a row that begins at a multiple of their number: so are the strides, for the input is as long there, unless it is a part of something longer.
+        if (view.Strides[0] != 1 || view.Start % lanes != 0 || view.Strides.Any(s => s > 1 && s % lanes != 0)) return Load(view, first, lane);
         var registers = Enumerable.Range(0, lanes).Select(_ => text.NewWord()).ToArray();
         text.Line($"ld.global.v{lanes}.{Memory(inputs[view.Input].DType)} {{{string.Join(", ", registers)}}}, [{At(view, first)}]");
         for (int i = 0; i < lanes; i++) _loaded[(view.Key, i)] = Loaded(view, registers[i]);
@@ -184,11 +187,18 @@ internal sealed partial class PtxBody(PtxWriter text, Fused expression, TensorTy
 
     // Indices.
 
-    /// <summary>An input under a shape; axes that it traverses alike are merged.</summary>
-    private View Seen(int input, Shape target, Extent extent)
+    /// <summary>An input as a step sees it; axes that it traverses alike are merged.</summary>
+    private View Seen(int input, int by)
     {
+        Shape shape = inputs[input].Shape, target = _types[by].Shape;
+        var extent = domain.Extents[by];
+        if (expression.OpOf(by) is Slice slice)
+        {
+            var (along, start) = slice.Layout(shape);
+            var (sliceSizes, sliceStrides) = FusedDomain.Walk(target, along);
+            return new View(input, extent, sliceSizes, sliceStrides, start);
+        }
         if (extent == Extent.One) return new View(input, extent, [], []);
-        var shape = inputs[input].Shape;
         if (shape.Elements == target.Elements) return new View(input, extent, [target.Elements], [1]);
         var (sizes, strides) = FusedDomain.Walk(shape, target);
         return new View(input, extent, sizes, strides);
@@ -198,8 +208,8 @@ internal sealed partial class PtxBody(PtxWriter text, Fused expression, TensorTy
     {
         long[] sizes = view.Sizes, strides = view.Strides;
         int last = Array.FindLastIndex(strides, s => s != 0), bytes = inputs[view.Input].DType.Bytes();
-        if (last < 0) return _addresses[view.Input];
-        string? offset = null;
+        string? offset = view.Start == 0 ? null : view.Start.ToString(CultureInfo.InvariantCulture);
+        if (last < 0) return offset is null ? _addresses[view.Input] : text.Long("add.u64", $"{_addresses[view.Input]}, {view.Start * bytes}");
         for (int k = 0; k <= last; k++)
         {
             // The outermost axis needs no remainder, so the text does not depend on its size.
@@ -209,7 +219,7 @@ internal sealed partial class PtxBody(PtxWriter text, Fused expression, TensorTy
             {
                 string coordinate = outermost ? index : Subtract(index, Multiply(next, sizes[k]));
                 string term = Multiply(coordinate, strides[k]);
-                offset = offset is null ? term : wide ? text.Long("add.u64", $"{offset}, {term}") : text.Word("add.u32", $"{offset}, {term}");
+                offset = offset is null ? term : wide ? text.Long("add.u64", $"{term}, {offset}") : text.Word("add.u32", $"{term}, {offset}");
             }
             index = next;
         }

@@ -1,7 +1,7 @@
 namespace Engine.Kernels;
 
 /// <summary>One step of a fused expression.</summary>
-/// <param name="Op">An elementwise op, a Broadcast, an alias, or a Reduce.</param>
+/// <param name="Op">An elementwise op, a Broadcast, an alias, a Reduce, or a Slice of an input.</param>
 /// <param name="Arguments">Numbers of the values it takes: the expression's inputs come first, then the results of the steps.</param>
 public readonly record struct FusedStep(Op Op, Dims Arguments);
 
@@ -45,7 +45,7 @@ public sealed record Fused(int InputCount, IReadOnlyList<FusedStep> Steps, Dims 
         if (Results.Count != 1 || Results[0] != Last) return false;
         var types = Types(inputs);
         for (int s = 0; s < Steps.Count; s++)
-            if (Steps[s].Op is Reduce || types[InputCount + s].Elements != types[^1].Elements) return false;
+            if (Steps[s].Op is Reduce or Slice || types[InputCount + s].Elements != types[^1].Elements) return false;
         return true;
     }
 
@@ -61,7 +61,8 @@ public sealed record Fused(int InputCount, IReadOnlyList<FusedStep> Steps, Dims 
         for (int i = 0; i < Steps.Count; i++)
         {
             var (op, arguments) = Steps[i];
-            if (!op.IsElementwise && !op.IsAlias && op is not (Broadcast or Reduce)) throw Error(inputs, $"step {i}, {op.Name}, is not elementwise and no reduction");
+            if (!op.IsElementwise && !op.IsAlias && op is not (Broadcast or Reduce or Slice)) throw Error(inputs, $"step {i}, {op.Name}, is not elementwise and no reduction");
+            if (op is Slice && arguments[0] >= InputCount) throw Error(inputs, $"step {i} takes a slice of another step's result");
             foreach (int argument in arguments.Span)
                 if ((uint)argument >= (uint)(InputCount + i)) throw Error(inputs, $"step {i} takes value {argument}, which does not exist yet");
             types[InputCount + i] = op.Infer(Array.ConvertAll(arguments.ToArray(), a => types[a] with { Rows = false }))[0];

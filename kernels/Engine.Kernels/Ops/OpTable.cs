@@ -101,6 +101,7 @@ public static class OpTable
         foreach (var shape in shapes) yield return Case(new Fma(), exact, true, F(shape), F(shape), F(shape));
         foreach (var (from, to) in new[] { (DType.F32, DType.I32), (DType.F32, DType.Bool), (DType.I32, DType.F32), (DType.I32, DType.Bool), (DType.Bool, DType.F32), (DType.Bool, DType.I32), (DType.F32, DType.F32), (DType.F32, DType.BF16), (DType.BF16, DType.F32) })
             yield return Case(new Cast(to), exact, from == DType.F32 && to == DType.F32, new SampleInput(new TensorType(from, [5, 7]), from == DType.Bool ? 0 : -9, from == DType.Bool ? 2 : 9));
+        foreach (var (op, inputs) in Regions()) yield return Case(op, rounded, false, inputs);
         foreach (var (op, inputs) in Expressions()) yield return Case(op, exact, false, inputs);
 
         // Movement.
@@ -274,6 +275,38 @@ public static class OpTable
         yield return (new MatMulChain([hidden, hidden, hidden, last], [0, 1, 2, 3]), [F([70, 23]), W(2, 23, 256), F([2, 256]), W(2, 256, 256), F([2, 256]), W(2, 256, 256), F([2, 256]), W(2, 256, 1), F([2, 1])]);
         yield return (new MatMulChain([hidden, hidden], [1]), [F([33, 2]), W(2, 100), F([100]), W(100, 256), F([256])]);
         yield return (new MatMulChain([plain, plain], [1]), [F([5, 300]), W(300, 9), W(9, 4)]);
+    }
+
+    /// <summary>Expressions with several results, of all elements, of rows and of one, before and after reductions, in one pass over a row and in two.</summary>
+    private static IEnumerable<(Op Op, SampleInput[] Inputs)> Regions()
+    {
+        Binary add = new(BinaryKind.Add), subtract = new(BinaryKind.Subtract), multiply = new(BinaryKind.Multiply);
+        Unary square = new(UnaryKind.Square), tanh = new(UnaryKind.Tanh), exp = new(UnaryKind.Exp), negate = new(UnaryKind.Negate);
+        Compare greater = new(CompareKind.Greater);
+        Reduce Along(ReduceKind kind, int axis, bool keep = false) => new(kind, [axis], keep);
+        // Several results of elements; a number that all share comes out too.
+        yield return (new Fused(3, [new(greater, [0, 1]), new(exp, [1]), new(multiply, [0, 4]), new(new Select(), [3, 5, 2]), new(new Cast(DType.I32), [6])], [3, 4, 5, 7]), [F([40, 30]), F([]), F([30])]);
+        yield return (new Fused(3, [new(greater, [0, 1]), new(exp, [1]), new(multiply, [0, 4]), new(new Select(), [3, 5, 2])], [3, 4, 6]), [F([50, 1203]), F([1]), F([50, 1])]);
+        yield return (new Fused(1, [new(exp, [0]), new(negate, [0]), new(add, [1, 2])], [1, 2, 3]), [F([])]);
+        // A sample of a squashed Gaussian, and the sum over its dimensions.
+        foreach (int n in new[] { 1, 6, 16, 17, 40 })
+            yield return (new Fused(4, [new(new Slice([0, n], [20, n], [1, 1]), [0]), new(exp, [4]), new(multiply, [5, 1]), new(add, [6, 2]), new(tanh, [7]), new(square, [1]), new(add, [9, 4]), new(Along(ReduceKind.Sum, 1), [10]), new(negate, [11]), new(multiply, [12, 3])], [5, 8, 11, 13]),
+                [F([20, 2 * n]), F([20, n]), F([20, n]), F([20])]);
+        // The smallest of an ensemble, and a target of it.
+        foreach (var (members, batch) in new[] { (10, 256), (2, 33), (1, 9) })
+            yield return (new Fused(5, [new(Along(ReduceKind.Min, 0), [0]), new(multiply, [1, 2]), new(subtract, [5, 6]), new(multiply, [3, 7]), new(add, [4, 8]), new(subtract, [0, 9]), new(multiply, [10, 10])], [5, 9, 11]),
+                [F([members, batch]), F([1]), F([batch]), F([]), F([batch])]);
+        // Two passes: the deviation from the mean, and what comes of it.
+        foreach (var (shape, axis) in new (Shape, int)[] { ([9, 10], 1), ([10, 33], 0), ([2, 7, 5], 1) })
+            yield return (new Fused(2, [new(Along(ReduceKind.Sum, axis, true), [0]), new(multiply, [2, 1]), new(subtract, [0, 3]), new(square, [4]), new(Along(ReduceKind.Sum, axis, true), [5]), new(multiply, [4, 6])], [3, 5, 6, 7]), [F(shape), F([])]);
+        // Rows of a warp: several reductions, a row's number before and after them, elements that come out.
+        foreach (var (rows, width) in new[] { (40, 256), (40, 32), (9, 130), (30, 1021), (20, 1024), (300, 20) })
+            yield return (new Fused(4, [new(square, [1]), new(multiply, [0, 4]), new(Along(ReduceKind.Sum, 1, true), [5]), new(Along(ReduceKind.Max, 1, true), [0]), new(add, [6, 7]), new(add, [8, 1]), new(subtract, [0, 2]), new(Along(ReduceKind.Min, 1, true), [10]), new(negate, [3]), new(multiply, [11, 12])], [4, 5, 6, 9, 11, 12, 13]),
+                [F([rows, width]), F([rows, 1]), F([width]), F([])]);
+        yield return (new Fused(1, [new(new Reduce(ReduceKind.Sum, [0, 1], false), [0]), new(square, [1])], [1, 2]), [F([2, 100])]);
+        // What has no one way.
+        yield return (new Fused(1, [new(Along(ReduceKind.Sum, 0), [0]), new(Along(ReduceKind.Sum, 1), [0])], [1, 2]), [F([30, 40])]);
+        yield return (new Fused(2, [new(Along(ReduceKind.Sum, 1, true), [0]), new(subtract, [0, 2]), new(add, [3, 1])], [4]), [F([3, 3000]), F([])]);
     }
 
     /// <summary>Fused expressions with every kind of step, of arguments and of rows: long, short, repeated, of one element, of none.</summary>
