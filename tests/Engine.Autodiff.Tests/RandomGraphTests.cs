@@ -38,7 +38,7 @@ public class RandomGraphTests
             var expected = Run(graph, CompileOptions.None, 1);
             using (var greedy = new GreedyDevice { PlansConcurrently = seed % 2 == 0 })
             using (var own = RandomGraph.NewState(greedy))
-            using (var program = new Program(graph, own)) 
+            using (var program = new Program(graph, own))
             {
                 made.UnionWith(program.Compiled.Nodes.Select(n => n.Op.GetType()));
                 regions += program.Compiled.Nodes.Count(n => n.Op is Fused fused && !fused.IsElementwiseOnly(n.InputTypes) && !fused.IsReduction(n.InputTypes));
