@@ -35,9 +35,9 @@ internal sealed class GreedyDevice(int threads = 1, long compileFrom = long.MaxV
 internal static class PassCheck
 {
     /// <summary>Demands equal bits of the graph with all passes and with some off, and returns the compiled graph.</summary>
-    public static Graph Run(Action<Graph> trace, CompileOptions off, (string Name, Shape Shape)[] inputs)
+    public static Graph Run(Action<Graph> trace, CompileOptions off, (string Name, Shape Shape)[] inputs, bool concurrent = false)
     {
-        using var device = new GreedyDevice(2);
+        using var device = new GreedyDevice(2) { PlansConcurrently = concurrent };
         using var state = new State(device);
         var graph = new Graph();
         trace(graph);

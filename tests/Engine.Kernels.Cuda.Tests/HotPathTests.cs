@@ -1,7 +1,9 @@
 using Engine.Algorithms;
 using Engine.Algorithms.Training;
+using Engine.Autodiff;
 using Engine.Kernels.Cpu;
 using Engine.Kernels.Cuda.Elementwise;
+using Engine.Nn;
 using Xunit.Abstractions;
 
 namespace Engine.Kernels.Cuda.Tests;
@@ -29,6 +31,61 @@ public sealed class HotPathTests(ITestOutputHelper output)
             Assert.True(device.Depths[0] < serial.Depths[0] && serial.Depths[0] < other.UpdatePrograms[0].KernelCount);
             Assert.True(trainer.State.ArenaBytes < 4 * other.State.ArenaBytes);
         }
+    }
+
+    public static TheoryData<string> Composites => ["sample", "gradient of a sample", "smallest", "deviation", "loss", "adam and polyak", "layer norm", "softmax", "log sum exp"];
+
+    /// <summary>What the methods do once or more an update is one launch.</summary>
+    [Theory, MemberData(nameof(Composites))]
+    public void One_launch(string composite)
+    {
+        using var device = new Compiler(new CudaLimits(90, 132, 227 * 1024));
+        using var state = new State(device);
+        using var program = Autodiff.Program.Trace(state, g =>
+        {
+            Tensor Input(string name, params int[] shape) => g.Input(name, TensorType.Float(shape));
+            switch (composite)
+            {
+                case "sample":
+                case "gradient of a sample":
+                    Tensor mean = Input("mean", 256, 6), logStd = Input("log_std", 256, 6);
+                    var (action, logProb) = new TanhGaussian(mean, logStd.Clip(-5, 2)).Sample(Input("noise", 256, 6));
+                    if (composite == "sample")
+                    {
+                        g.Output("action", action);
+                        g.Output("log_prob", logProb);
+                    }
+                    else
+                    {
+                        var gradients = Gradients.Of((action * Input("of_action", 256, 6)).Sum(0, 1) + (logProb * Input("temperature", 1)).Mean(0), [mean, logStd]);
+                        for (int i = 0; i < 2; i++) g.Output($"{i}", gradients[i]);
+                    }
+                    break;
+                case "smallest":
+                case "deviation":
+                    var q = Input("q", 10, 256);
+                    var value = composite == "smallest" ? q.Min(0) : q.Mean(0) - 2 * (q - q.Mean(0)).Square().Mean(0).Sqrt();
+                    g.Output("target", Input("rewards", 256) + 0.99 * (1 - Input("terminals", 256)) * (value - Input("temperature", 1) * Input("log_prob", 256)));
+                    break;
+                case "loss":
+                    var error = Input("q", 256) - Input("target", 256);
+                    g.Output("loss", error.Square().Mean());
+                    g.Output("gradient", error * (2.0 / 256));
+                    g.Output("largest", error.Max(0));
+                    break;
+                case "adam and polyak":
+                    Variable[] online = [.. Enumerable.Range(0, 10).Select(i => state.AddZeros($"w{i}", TensorType.Float([30, 10 + i])))], slow = [.. online.Select(v => state.AddZeros("slow." + v.Name, v.Type))];
+                    var optimiser = new AdamOptimiser(state, "adam", online, new AdamSettings());
+                    optimiser.Minimise(online.Select(v => (g.Read(v) * Input("x" + v.Name, v.Type.Shape.ToArray())).Sum(0, 1)).Aggregate((a, b) => a + b));
+                    Targets.Polyak(g, online, slow, 0.005);
+                    break;
+                case "layer norm": g.Output("y", Graph.Apply(new LayerNorm(1e-5), Input("x", 256, 256), Input("w", 256), Input("b", 256))); break;
+                case "softmax": g.Output("y", Input("x", 256, 256).Softmax()); break;
+                default: g.Output("y", Input("x", 256, 256).LogSumExp()); break;
+            }
+        });
+        // Ten gradients, and Adam's numbers of its count of steps, come before it.
+        Assert.True(device.Launches == (composite == "adam and polyak" ? 12 : 1), string.Join("\n", program.Compiled.Nodes));
     }
 
     /// <summary>A device that makes CUDA's launches and runs none.</summary>

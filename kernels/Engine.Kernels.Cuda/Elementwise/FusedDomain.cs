@@ -27,7 +27,7 @@ internal sealed class FusedDomain
         After = new bool[types.Length];
     }
 
-    /// <summary>Sizes; without a reduction there are as many rows as elements.</summary>
+    /// <summary>Sizes. Where nothing is reduced a row is what a shorter value is broadcast over, or else one element.</summary>
     public long Outer { get; private set; } = 1;
 
     /// <inheritdoc cref="Outer"/>
@@ -41,9 +41,6 @@ internal sealed class FusedDomain
 
     /// <summary>Elements before it.</summary>
     public long Elements => Outer * Reduced * Inner;
-
-    /// <summary>Whether anything is reduced.</summary>
-    public bool Reduces { get; private set; }
 
     /// <summary>Of every value; an input's is not looked at.</summary>
     public Extent[] Extents { get; }
@@ -96,11 +93,10 @@ internal sealed class FusedDomain
                 elements = Math.Max(elements, _types[v].Elements);
                 continue;
             }
-            Reduces = true;
             if (Middle(reduce, _types[ArgumentsOf(v)[0]].Shape) is not { } middle || (rows is { } known && known != middle)) return false;
             rows = middle;
         }
-        (Outer, Reduced, Inner) = rows ?? (elements, 1, 1);
+        (Outer, Reduced, Inner) = rows ?? Repeated(elements) ?? (elements, 1, 1);
         return Elements > 0 && elements <= Elements;
     }
 
@@ -128,6 +124,20 @@ internal sealed class FusedDomain
             }
         }
         return (outer, reduced, inner);
+    }
+
+    /// <summary>Where the result of a step is broadcast to all elements by another, those over which it is.</summary>
+    private (long Outer, long Reduced, long Inner)? Repeated(long elements)
+    {
+        for (int v = _op.InputCount; v < _types.Length; v++)
+            foreach (int a in ArgumentsOf(v))
+            {
+                if (a < _op.InputCount || _types[a].Elements == 1 || _types[a].Elements == elements || _types[v].Elements != elements) continue;
+                var (sizes, strides) = Walk(_types[a].Shape, _types[v].Shape);
+                int repeated = Array.IndexOf(strides, 0);
+                return (elements / sizes[..(repeated + 1)].Aggregate(1L, (n, s) => n * s), sizes[repeated], repeated == 0 ? 1 : sizes[0]);
+            }
+        return null;
     }
 
     private bool SetExtents()

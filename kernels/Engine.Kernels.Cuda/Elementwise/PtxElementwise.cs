@@ -23,8 +23,8 @@ internal static class PtxElementwise
 {
     private const int Threads = 256, FewThreads = 128;
 
-    // What a thread computes of a row is written out; a kernel takes 4 KB of parameters.
-    private const int MostCombined = 16, MostWritten = 400, MostOperands = 64, WarpRow = Reductions.WarpRow;
+    // What a thread computes of a row is written out; a kernel takes 4 KB of parameters. Where there are many elements and nothing is reduced, a thread an element reads faster.
+    private const int MostRepeated = 1 << 17, MostCombined = 16, MostWritten = 400, MostOperands = 64, WarpRow = Reductions.WarpRow;
 
     /// <summary>Whether the op is one of these.</summary>
     public static bool Has(Op op, TensorType[] inputs) =>
@@ -39,8 +39,8 @@ internal static class PtxElementwise
     private static Way? WayOf(Fused op, TensorType[] inputs, FusedDomain? domain)
     {
         if (domain is null || inputs.Length + op.Results.Count > MostOperands) return null;
-        if (!domain.Reduces) return Way.Elements;
-        if (IsWide(domain.Elements)) return null;
+        if (domain.Reduced == 1 && !op.Steps.Any(s => s.Op is Reduce)) return Way.Elements;
+        if (IsWide(domain.Elements) || (domain.Elements > MostRepeated && !op.Steps.Any(s => s.Op is Reduce))) return null;
         if (domain.Reduced <= MostCombined) return domain.Reduced * op.Steps.Count <= MostWritten ? Way.ThreadRows : null;
         return domain.Reduced <= WarpRow && domain.Inner == 1 && domain.OnePass ? Way.WarpRows : null;
     }

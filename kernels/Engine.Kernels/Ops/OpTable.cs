@@ -304,6 +304,10 @@ public static class OpTable
             yield return (new Fused(4, [new(square, [1]), new(multiply, [0, 4]), new(Along(ReduceKind.Sum, 1, true), [5]), new(Along(ReduceKind.Max, 1, true), [0]), new(add, [6, 7]), new(add, [8, 1]), new(subtract, [0, 2]), new(Along(ReduceKind.Min, 1, true), [10]), new(negate, [3]), new(multiply, [11, 12])], [4, 5, 6, 9, 11, 12, 13]),
                 [F([rows, width]), F([rows, 1]), F([width]), F([])]);
         yield return (new Fused(1, [new(new Reduce(ReduceKind.Sum, [0, 1], false), [0]), new(square, [1])], [1, 2]), [F([2, 100])]);
+        // What is as long as the rows is broadcast over them.
+        foreach (Shape shape in new Shape[] { [30, 6], [9, 200], [4, 3, 5] })
+            yield return (new Fused(2, [new(negate, [1]), new(new Reshape([shape[0], .. Enumerable.Repeat(1, shape.Rank - 1)]), [2]), new(multiply, [0, 3]), new(add, [4, 4])], [2, 4, 5]), [F(shape), F([shape[0]])]);
+        yield return (new Fused(2, [new(negate, [1]), new(multiply, [0, 2])], [2, 3]), [F([5, 70]), F([70])]);
         // What has no one way.
         yield return (new Fused(1, [new(Along(ReduceKind.Sum, 0), [0]), new(Along(ReduceKind.Sum, 1), [0])], [1, 2]), [F([30, 40])]);
         yield return (new Fused(2, [new(Along(ReduceKind.Sum, 1, true), [0]), new(subtract, [0, 2]), new(add, [3, 1])], [4]), [F([3, 3000]), F([])]);
