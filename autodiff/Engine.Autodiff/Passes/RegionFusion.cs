@@ -9,7 +9,8 @@ namespace Engine.Autodiff.Passes;
 /// </summary>
 internal sealed class RegionFusion
 {
-    private const int MaxSteps = 64;
+    // What many read is not tried with all of them.
+    private const int MaxSteps = 64, MostTried = 4;
 
     private sealed class Region
     {
@@ -54,9 +55,8 @@ internal sealed class RegionFusion
             foreach (var source in sources)
                 if (_regions.TryGetValue(source, out var region) && region != _regions[node] && region.Members.All(m => m.Outputs.All(t => OnlyReads(_regions[node], region, t)))) TryJoin(node, [source], LevelOf(node));
             if (joined) continue;
-            foreach (var source in sources.Where(s => LevelOf(s) == before && before > 0))
-                foreach (var sibling in source.Outputs.SelectMany(ReadersOf))
-                    if (sibling.Id < node.Id && _regions.TryGetValue(sibling, out var region) && region.Level == before + 1 && region != _regions[node]) TryJoin(node, [sibling], before + 1);
+            var siblings = sources.Where(s => LevelOf(s) == before && before > 0).SelectMany(s => s.Outputs).SelectMany(ReadersOf).Where(s => s.Id < node.Id && s.Graph == graph);
+            foreach (var region in siblings.Select(_regions.GetValueOrDefault).OfType<Region>().Where(r => r.Level == before + 1).Distinct().TakeLast(MostTried)) TryJoin(node, [region.Members[0]], before + 1);
         }
     }
 
