@@ -46,9 +46,9 @@ public static unsafe class OpCheck
     /// <param name="op">What.</param>
     /// <param name="inputTypes">Types of the inputs.</param>
     /// <param name="inputs">Their bytes.</param>
-    /// <param name="overwritten">The input whose memory the first output shares; -1: none.</param>
+    /// <param name="overwritten">Outputs that lie in the memory of inputs, and those inputs; the others have memory of their own.</param>
     /// <exception cref="DeviceException">The kernel wrote outside an operand, or changed an input that no output lies on.</exception>
-    public static byte[][] Run(Device device, Op op, TensorType[] inputTypes, byte[][] inputs, int overwritten = -1)
+    public static byte[][] Run(Device device, Op op, TensorType[] inputTypes, byte[][] inputs, params (int Output, int Input)[] overwritten)
     {
         var outputTypes = op.Infer(inputTypes);
         TensorType[] types = [.. inputTypes, .. outputTypes];
@@ -56,13 +56,13 @@ public static unsafe class OpCheck
         var operands = new Operand[types.Length];
         for (int i = 0; i < types.Length; i++)
         {
-            bool shares = i == inputTypes.Length && overwritten >= 0;
             byte[] content = new byte[2 * Guard + types[i].Bytes];
             Array.Fill(content, Pattern);
             if (i < inputs.Length) inputs[i].CopyTo(content, Guard);
-            buffers[i] = shares ? buffers[overwritten] : device.Allocate(content.Length);
-            if (!shares) buffers[i].Write(content);
-            operands[i] = new Operand(i, Guard, types[i]);
+            int over = Array.FindIndex(overwritten, o => inputs.Length + o.Output == i), slot = over < 0 ? i : overwritten[over].Input;
+            buffers[i] = over < 0 ? device.Allocate(content.Length) : buffers[slot];
+            if (over < 0) buffers[i].Write(content);
+            operands[i] = new Operand(slot, Guard, types[i]);
         }
         var plan = new Plan([new KernelCall(op, operands[..inputs.Length], operands[inputs.Length..])], types.Length);
         using (var executable = device.Load(plan)) executable.Run(Array.ConvertAll(buffers, b => b.Address));
@@ -75,10 +75,19 @@ public static unsafe class OpCheck
             for (int g = 0; g < Guard; g++)
                 if (content[g] != Pattern || content[Guard + types[i].Bytes + g] != Pattern) throw new DeviceException($"{op.Name}: operand {i} was written outside its {types[i].Bytes} bytes");
             if (i >= inputs.Length) outputs[i - inputs.Length] = content[Guard..^Guard];
-            else if (i != overwritten && !content.AsSpan(Guard, inputs[i].Length).SequenceEqual(inputs[i])) throw new DeviceException($"{op.Name}: input {i} was changed");
+            else if (!Array.Exists(overwritten, o => o.Input == i) && !content.AsSpan(Guard, inputs[i].Length).SequenceEqual(inputs[i])) throw new DeviceException($"{op.Name}: input {i} was changed");
         }
         foreach (var buffer in buffers.Distinct()) buffer.Dispose();
         return outputs;
+    }
+
+    /// <summary>Every output of an op with every input that it may be written over.</summary>
+    public static IEnumerable<(int Output, int Input)> Overlays(Op op, TensorType[] inputs)
+    {
+        var outputs = op.Infer(inputs);
+        for (int o = 0; o < outputs.Length; o++)
+            for (int i = 0; i < inputs.Length; i++)
+                if (inputs[i] == outputs[o] && op.CanOverwrite(i, o, inputs, outputs)) yield return (o, i);
     }
 
     /// <summary>A tensor as devices hold it.</summary>

@@ -52,14 +52,14 @@ public sealed class GemmTests
         byte[] actual = Run(device, c, tile, seed);
         Assert.Null(OpCheck.Compare(c, SampleData.Reference(c, exact)[0], SampleData.Reference(c, naive)[0], OpCheck.Decode(op.Infer(SampleData.Types(c))[0], actual)));
         // Written over the residual or the mask it is the same: each of their elements is read by the thread that writes there, and parts of sums are written elsewhere.
-        for (int i = 2; i < inputs.Length && op is FusedMatMul; i++) Assert.Equal(actual, Run(device, c, tile, seed, overwritten: i));
+        for (int i = 2; i < inputs.Length && op is FusedMatMul; i++) Assert.Equal(actual, Run(device, c, tile, seed, (0, i)));
     }
 
     /// <summary>The nearest number of 11 bits, halves away from zero, or of 8 bits, halves to even.</summary>
     private static float Round(float x, Precision precision) =>
         precision == Precision.BFloat16 ? Bfloat16.Round(x) : BitConverter.UInt32BitsToSingle((BitConverter.SingleToUInt32Bits(x) + 0x1000) & 0xFFFFE000);
 
-    private static byte[] Run(CudaDevice device, OpCase c, int? tile, ulong seed, int overwritten = -1)
+    private static byte[] Run(CudaDevice device, OpCase c, int? tile, ulong seed, params (int Output, int Input)[] overwritten)
     {
         Gemm.Choice = tile;
         try

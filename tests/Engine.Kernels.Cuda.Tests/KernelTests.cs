@@ -303,7 +303,7 @@ public sealed class KernelTests
                         Single.SameBits(reduction.Infer([types[0]])[0], expected, actual[^1], $"{op} of {shape}");
                         if (!store) continue;
                         Single.SameBits(types[0], values, actual[0], $"{op} of {shape}");
-                        if (shape.Elements > 0) Assert.Equal(actual, OpCheck.Run(device, op, types, inputs, overwritten: 0));
+                        if (shape.Elements > 0) Assert.Equal(actual, OpCheck.Run(device, op, types, inputs, (0, 0)));
                     }
                 }
         Assert.Equal(10 * 3 * 2 * 2, combined);
@@ -426,7 +426,7 @@ public sealed class KernelTests
         }
         using var device = new CudaDevice();
         byte[][] operands = step.Select((t, i) => Bytes(Numbers(t.Elements, $"{i}"))).ToArray();
-        Assert.Equal(OpCheck.Run(device, new Adam(0.9, 0.99, 1e-6), step, operands), OpCheck.Run(device, new Adam(0.9, 0.99, 1e-6), step, operands, overwritten: 0));
-        Assert.Equal(OpCheck.Run(device, new Polyak(0.3), [one, one], operands[..2]), OpCheck.Run(device, new Polyak(0.3), [one, one], operands[..2], overwritten: 0));
+        Assert.Equal(OpCheck.Run(device, new Adam(0.9, 0.99, 1e-6), step, operands), OpCheck.Run(device, new Adam(0.9, 0.99, 1e-6), step, operands, (0, 0)));
+        Assert.Equal(OpCheck.Run(device, new Polyak(0.3), [one, one], operands[..2]), OpCheck.Run(device, new Polyak(0.3), [one, one], operands[..2], (0, 0)));
     }
 }

@@ -103,7 +103,6 @@ internal sealed partial class PtxBody
             foreach (var key in _loaded.Keys.Where(k => k.View.Contains($" {Extent.Whole}:", StringComparison.Ordinal)).ToArray()) _loaded.Remove(key);
             Func<View, int, PtxLanes> load = count == 1 ? (view, _) => Load(view, first, 0) : (view, k) => LoadVector(view, first, k);
             Evaluate(whole, count, load);
-            StoreAll(Extent.Whole, first);
             foreach (int v in reductions)
                 for (int k = 0; k < count; k++)
                 {
@@ -112,6 +111,7 @@ internal sealed partial class PtxBody
                     string register = parts[v][part + k];
                     text.Line($"mov.b32 {register}, {Combined(KindOf(v), PtxLanes.OfWord(register), element).Register}");
                 }
+            StoreAll(Extent.Whole, first); // over what was read
         }
     }
 

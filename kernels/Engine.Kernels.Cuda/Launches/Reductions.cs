@@ -48,39 +48,45 @@ internal static class Reductions
         return steps.Kernel();
     }
 
-    /// <summary>A fused expression that is not computed in one launch: a launch or more a step, what lies between them in scratch memory. No pass makes one.</summary>
+    /// <summary>A fused expression that is not computed in one launch: a launch or more a step into scratch memory, and at the end copies of what comes out, which may take the place of inputs. No pass makes one.</summary>
     public static CudaKernel FusedSteps(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)
     {
         var fused = (Fused)op;
         var types = fused.Types(inputs);
         var places = new KernelArgument[types.Length];
         for (int i = 0; i < inputs.Length; i++) places[i] = Operand(i);
-        for (int i = 0; i < outputs.Length; i++) places[fused.Results[i]] = Operand(inputs.Length + i);
         var launches = new List<KernelLaunch>();
         var variants = new List<string>();
         long scratch = 0;
         for (int s = 0; s < fused.Steps.Count; s++)
         {
             int value = inputs.Length + s;
-            var arguments = fused.Steps[s].Arguments.ToArray();
-            var made = CudaDevice.Kernel(fused.Steps[s].Op.IsAlias ? new Copy() : fused.Steps[s].Op, Array.ConvertAll(arguments, a => types[a]), [types[value]], limits);
-            if (!fused.Results.Contains(value))
-            {
-                places[value] = KernelArgument.Scratch(scratch);
-                scratch += (types[value].Bytes + 255) / 256 * 256;
-            }
-            long own = scratch;
-            scratch += (made.ScratchBytes + 255) / 256 * 256;
+            places[value] = Reserve(types[value].Bytes);
+            Add(fused.Steps[s].Op.IsAlias ? new Copy() : fused.Steps[s].Op, fused.Steps[s].Arguments.ToArray(), value, places[value]);
+        }
+        for (int i = 0; i < outputs.Length; i++) Add(new Copy(), [fused.Results[i]], fused.Results[i], Operand(inputs.Length + i));
+        return new(string.Join("; ", variants.Distinct()), launches.ToArray(), scratch);
+
+        KernelArgument Reserve(long bytes)
+        {
+            long at = scratch;
+            scratch += (bytes + 255) / 256 * 256;
+            return KernelArgument.Scratch(at);
+        }
+
+        void Add(Op step, int[] arguments, int value, KernelArgument result)
+        {
+            var made = CudaDevice.Kernel(step, Array.ConvertAll(arguments, a => types[a]), [types[value]], limits);
+            long own = Reserve(made.ScratchBytes).Bits;
             variants.Add(made.Variant);
             KernelArgument Place(KernelArgument a) => a.Kind switch
             {
-                ArgumentKind.Operand => places[a.Bits < arguments.Length ? arguments[a.Bits] : value],
+                ArgumentKind.Operand => a.Bits < arguments.Length ? places[arguments[a.Bits]] : result,
                 ArgumentKind.Scratch => KernelArgument.Scratch(own + a.Bits),
                 _ => a,
             };
             launches.AddRange(made.Launches.Select(l => l with { Arguments = Array.ConvertAll(l.Arguments, Place) }));
         }
-        return new(string.Join("; ", variants.Distinct()), launches.ToArray(), scratch);
     }
 
     private static long Product(List<(long Size, bool Reduced)> axes) => axes.Aggregate(1L, (n, a) => n * a.Size);

@@ -28,7 +28,7 @@ public sealed record Unary([property: JsonConverter(typeof(JsonStringEnumConvert
         if (inputs[0].Type.DType == DType.I32)
         {
             for (long i = 0; i < inputs[0].Ints.Length; i++)
-                outputs[0].Ints[i] = Kind == UnaryKind.Negate ? unchecked(-inputs[0].Ints[i]) : Math.Abs(inputs[0].Ints[i]);
+                outputs[0].Ints[i] = Kind == UnaryKind.Negate || inputs[0].Ints[i] < 0 ? unchecked(-inputs[0].Ints[i]) : inputs[0].Ints[i];
             return;
         }
         T[] x = inputs[0].Floats, y = outputs[0].Floats;

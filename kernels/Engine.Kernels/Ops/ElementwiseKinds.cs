@@ -3,9 +3,9 @@ namespace Engine.Kernels;
 /// <summary>Elementwise functions of one float tensor.</summary>
 public enum UnaryKind
 {
-    /// <summary>-x</summary>
+    /// <summary>-x; of the smallest int that int.</summary>
     Negate,
-    /// <summary>|x|</summary>
+    /// <summary>|x|; of the smallest int that int.</summary>
     Abs,
     /// <summary>-1, 0 or 1; the zero keeps its sign, NaN stays NaN.</summary>
     Sign,

@@ -39,10 +39,13 @@ public sealed record Fused(int InputCount, IReadOnlyList<FusedStep> Steps, Dims 
         return new Fused(InputCount, Steps.Take(Steps.Count - 1).ToArray()).IsElementwiseOnly(inputs);
     }
 
-    /// <summary>Whether no step reduces, all have one number of elements, none broadcasts another's result, and the last value alone comes out.</summary>
+    /// <summary>Whether what comes out is computed, no step reduces, all have one number of elements, none broadcasts another's result, and it is the last value alone.</summary>
     public bool IsElementwiseOnly(ReadOnlySpan<TensorType> inputs)
     {
         if (Results.Count != 1 || Results[0] != Last) return false;
+        int end = Last; // the last value may be another name of one that is computed
+        while (end >= InputCount && !OpOf(end).IsElementwise) end = Steps[end - InputCount].Arguments[0];
+        if (end < InputCount) return false;
         var types = Types(inputs);
         for (int s = 0; s < Steps.Count; s++)
             if (Steps[s].Op is Reduce or Slice || types[InputCount + s].Elements != types[^1].Elements) return false;

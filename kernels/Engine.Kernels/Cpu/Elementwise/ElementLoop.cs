@@ -31,7 +31,7 @@ internal static unsafe class ElementLoops
         : (o, _, n) =>
         {
             int* x = (int*)o[0], y = (int*)o[1];
-            for (int i = 0; i < n; i++) y[i] = kind == UnaryKind.Negate ? unchecked(-x[i]) : Math.Abs(x[i]);
+            for (int i = 0; i < n; i++) y[i] = kind == UnaryKind.Negate || x[i] < 0 ? unchecked(-x[i]) : x[i];
         };
 
     private static ElementLoop Binary(BinaryKind kind, bool ints) => !ints

@@ -20,7 +20,9 @@ internal sealed unsafe class StepsKernel : CpuKernel
         {
             int value = _inputs + s;
             var arguments = op.Steps[s].Arguments.ToArray();
-            var kernel = op.Steps[s].Op.IsAlias ? null : CpuKernels.Create(op.Steps[s].Op, Array.ConvertAll(arguments, a => types[a]), [types[value]]);
+            // What comes out does not lie in an input's memory, which another result may take.
+            var step = op.Steps[s].Op.IsAlias && op.Results.Contains(value) ? new Copy() : op.Steps[s].Op;
+            var kernel = step.IsAlias ? null : CpuKernels.Create(step, Array.ConvertAll(arguments, a => types[a]), [types[value]]);
             _steps[s] = (kernel, arguments, value);
             _places[value] = at;
             if (kernel is null) continue;
