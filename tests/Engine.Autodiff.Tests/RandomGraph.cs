@@ -35,7 +35,7 @@ internal static class RandomGraph
     {
         Tensor a = Pick(pool, random), b = Pick(pool, random), c = Pick(pool, random);
         var variable = state[$"v{random.NextInt(Variables)}"];
-        switch (random.NextInt(depth == 0 ? 19 : 13))
+        switch (random.NextInt(depth == 0 ? 26 : 19))
         {
             case 0: pool.Add((a * 0.5 + b).Tanh()); break;
             case 1: pool.Add(a.MatMul(b) * 0.2); break;
@@ -59,8 +59,46 @@ internal static class RandomGraph
             case 10: pool.Add(g.Read(variable)); break;
             case 11: pool.Add(a * a); break;
             case 12: pool.Add(a.StopGradient().Relu()); break;
-            case 13: g.Assign(variable, (a + g.Read(variable)).Tanh()); break;
+            case 13:
+                // Parts of two, and what comes of them by element and by row.
+                var raw = b.Slice(-1, random.NextInt(3), 2, 1 + random.NextInt(3));
+                var std = Tensor.Select((raw > -1) & (raw < 1), raw, raw.Clip(-1, 1)).Exp();
+                var sample = (a.Slice(-1, 0, 2, 2) + std * c.Slice(-1, 1, 2)).Tanh();
+                pool.Add((sample.Square() * -0.5 - std.Log()).Sum(-1).Expand(random.NextInt(2)).BroadcastTo([Size, Size]).Tanh());
+                pool.Add(Tensor.Concat(-1, std, sample, raw).Tanh());
+                break;
             case 14:
+                // Rows of more elements than a thread takes, of which others read what is computed on the way, or a part where it lies.
+                var wide = Tensor.Concat(-1, a, b, c, Pick(pool, random)) * 0.5;
+                var product = wide * wide.Slice(0, 2, 1).Relu();
+                var row = product.SumKeep(-1) * 0.1 - product.Square().MeanKeep(-1).Sqrt();
+                if (random.NextUnit() < 0.5) row += product.Max(-1).Expand(-1) - wide.Min(-1).Expand(-1);
+                pool.Add((a * row).Tanh());
+                if (random.NextUnit() < 0.5) pool.Add(wide.Slice(0, 2, 3).Exp().Sum(0).Reshape(4, Size).Pad(0, 1, 1).Tanh());
+                if (random.NextUnit() < 0.5) pool.Add(product.Slice(-1, 3, Size, 3).Tanh());
+                break;
+            case 15:
+                // Numbers of all elements.
+                Tensor mean = a.Mean(), deviation = (a - mean).Square(), share = (a > b).Cast(DType.F32).Mean();
+                pool.Add((c * (deviation.Mean() + 0.1).Rsqrt() + share).Tanh());
+                if (random.NextUnit() < 0.5) pool.Add((deviation - mean).Tanh());
+                break;
+            case 16:
+                // An ensemble's smallest, and what every member makes of it.
+                var members = Tensor.Concat(0, a, b, c).Reshape(3, Size, Size);
+                var target = Pick(pool, random) + 0.9 * members.Min(0);
+                pool.Add(((members - target) * 0.3).Tanh().At(0, random.NextInt(3)));
+                if (random.NextUnit() < 0.5) pool.Add(((members - target).Square().Sum(0) * 0.3).Tanh());
+                break;
+            case 17:
+                var whole = (a * 3).Cast(DType.I32);
+                var odd = whole.Modulo(g.Constant(TensorType.Int([]), 2)).EqualTo(g.Constant(TensorType.Int([]), 1));
+                pool.Add((Tensor.Select(odd | (b > c), whole, -whole).Cast(DType.F32) * 0.3 + a.Cast(DType.BF16).Cast(DType.F32)).Tanh());
+                pool.Add(odd.Cast(DType.F32) - b);
+                break;
+            case 18: pool.Add((a - a.LogSumExp().Expand(-1)).Exp() * b.Max(0)); break;
+            case 19: g.Assign(variable, (a + g.Read(variable)).Tanh()); break;
+            case 20:
                 var (carried, stacked) = g.Repeat(random.NextInt(4), [a, b], (body, start) =>
                 {
                     var inner = new List<Tensor> { start[0], start[1], c };
@@ -70,7 +108,7 @@ internal static class RandomGraph
                 pool.AddRange(carried);
                 if (stacked[0].Shape[0] > 0) pool.Add(stacked[0].At(0, 0));
                 break;
-            case 15:
+            case 21:
                 // Two steps of an optimiser, and sometimes slow copies of what they make, with other readers here and there.
                 Tensor stepSize = g.Constant(0.1), correction = g.Constant(1.5), decay = g.Constant(0.99);
                 foreach (var moving in new[] { variable, state[$"v{random.NextInt(Variables)}"] })
@@ -81,13 +119,22 @@ internal static class RandomGraph
                     if (random.NextUnit() < 0.3) pool.Add(step[random.NextInt(3)]);
                 }
                 break;
-            case 16:
+            case 22:
                 // The gradient of a minimum over an ensemble of three.
                 Tensor w0 = Tensor.Concat(0, b, c, Pick(pool, random)).Reshape(3, Size, Size).StopGradient(), w1 = Tensor.Concat(0, c, b, a).Reshape(3, Size, Size).Slice(2, 1, 1).StopGradient();
                 var q = a.MatMul(w0).Relu().MatMul(w0 * 0.5).Relu().MatMul(w1).Squeeze(-1);
                 pool.Add(Gradients.Of((random.NextUnit() < 0.5 ? q.Min(0) : q.Max(0)).Sum(), a)[0].Tanh());
                 break;
-            case 17: pool.Add(Tensor.Select(c > 0, a.MatMul(b) * 0.2 + (c.MatMul(a) + Pick(pool, random)), g.Constant(0)).Tanh()); break;
+            case 23: pool.Add(Tensor.Select(c > 0, a.MatMul(b) * 0.2 + (c.MatMul(a) + Pick(pool, random)), g.Constant(0)).Tanh()); break;
+            case 24:
+                // The old value is read on the way to the new one and afterwards, or before.
+                var old = g.Read(variable);
+                var norm = old.Square().SumKeep(-1).Sqrt();
+                var changed = (old * 0.9 + a * 0.1).Tanh();
+                g.Assign(variable, changed);
+                pool.Add((b * norm).Tanh());
+                if (random.NextUnit() < 0.3) pool.Add((old - changed).Square().Mean() + c);
+                break;
             default:
                 var loss = (a.MatMul(b.StopGradient()) * 0.2).Tanh().Square().Mean() + (a * 0.1).Sum();
                 pool.Add(Gradients.Of(loss, a)[0].Tanh());

@@ -2,21 +2,15 @@ using System.Runtime.InteropServices;
 using Engine.Autodiff;
 using Engine.Autodiff.Tests;
 using Engine.Kernels.Cpu;
+using Xunit.Abstractions;
 
 namespace Engine.Kernels.Cuda.Tests;
 
 /// <summary>Programs on the device: graphs and plain launches, loops, rows, memory that moves.</summary>
-public sealed class ExecutableTests
+public sealed class ExecutableTests(ITestOutputHelper output)
 {
-    private static byte[] Bytes(State state, Program program, Graph graph)
-    {
-        var bytes = new List<byte>();
-        foreach (string output in graph.Outputs.Keys) bytes.AddRange(MemoryMarshal.AsBytes<float>(program.Read(output)).ToArray());
-        foreach (var variable in state.Variables) bytes.AddRange(state.ReadBytes(variable.Name));
-        return bytes.ToArray();
-    }
-
-    private static byte[] RunRandom(ulong seed, bool graphs, bool concurrency = true, CompileOptions? options = null)
+    /// <summary>Outputs and variables of a random graph after each of three runs.</summary>
+    private static byte[] RunRandom(ulong seed, bool graphs, bool concurrency = true, CompileOptions? options = null, Action<Program, CudaDevice>? look = null)
     {
         using var device = new CudaDevice { UseGraphs = graphs, UseConcurrency = concurrency };
         using var state = RandomGraph.NewState(device);
@@ -24,8 +18,15 @@ public sealed class ExecutableTests
         RandomGraph.Trace(state, graph, seed);
         using var program = new Program(graph, state, options);
         program.Write("x", Sample.Normals(RandomGraph.Size * RandomGraph.Size, "x"));
-        program.Run(3);
-        return Bytes(state, program, graph);
+        look?.Invoke(program, device);
+        var bytes = new List<byte>();
+        for (int run = 0; run < 3; run++)
+        {
+            program.Run();
+            foreach (string output in graph.Outputs.Keys) bytes.AddRange(MemoryMarshal.AsBytes<float>(program.Read(output)).ToArray());
+            foreach (var variable in state.Variables) bytes.AddRange(state.ReadBytes(variable.Name));
+        }
+        return bytes.ToArray();
     }
 
     /// <summary>
@@ -47,6 +48,46 @@ public sealed class ExecutableTests
             }
         }
         Cuda.Order(0);
+    }
+
+    /// <summary>Kernels of regions in every way, in loops, of parts and over variables: the bytes are those of the kernels they are made of, and there are never more.</summary>
+    [CudaFact]
+    public void Regions_change_no_bit()
+    {
+        var ways = new Dictionary<string, int>();
+        int regions = 0, inLoops = 0, parts = 0, results = 0;
+        for (ulong seed = 1000; seed < 1060; seed++)
+        {
+            int without = 0;
+            Cuda.Order(0);
+            var expected = RunRandom(seed, graphs: true, options: new CompileOptions { RegionFusion = false }, look: (program, _) => without = program.KernelCount);
+            foreach (ulong order in new ulong[] { 0, 1, 2 })
+            {
+                Cuda.Order(order);
+                Assert.True(expected.AsSpan().SequenceEqual(RunRandom(seed, graphs: true, look: order == 0 ? Count : null)), $"seed {seed}: regions change the result in order {order}");
+            }
+
+            void Count(Program program, CudaDevice device)
+            {
+                Assert.True(program.KernelCount <= without, $"seed {seed}: {program.KernelCount} kernels instead of {without}");
+                foreach (var node in Nodes(program.Compiled))
+                {
+                    if (node.Op is not Fused fused || fused.IsElementwiseOnly(node.InputTypes) || fused.IsReduction(node.InputTypes)) continue;
+                    regions++;
+                    if (node.Graph.Parent is not null) inLoops++;
+                    if (fused.Steps.Any(s => s.Op is Slice)) parts++;
+                    if (fused.Results.Count > 1) results++;
+                    string way = CudaDevice.Kernel(fused, node.InputTypes, node.OutputTypes, device.Limits).Variant;
+                    ways[way] = ways.GetValueOrDefault(way) + 1;
+                }
+            }
+        }
+        Cuda.Order(0);
+        output.WriteLine($"{regions} regions, {inLoops} in loops, {parts} with parts, {results} with several results; {string.Join("; ", ways.Select(w => $"{w.Value} {w.Key}"))}");
+        Assert.True(regions > 700 && inLoops > 50 && parts > 200 && results > 400);
+        foreach (string way in new[] { "ptx", "ptx, a thread a row", "ptx, a warp a row" }) Assert.True(ways.GetValueOrDefault(way) > 150, way);
+
+        static IEnumerable<Node> Nodes(Graph graph) => graph.Nodes.SelectMany(n => n.Body is { } body ? Nodes(body) : [n]);
     }
 
     [Fact]

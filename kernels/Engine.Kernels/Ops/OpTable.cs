@@ -342,5 +342,7 @@ public static class OpTable
         yield return (types, [F([7, 3], -9, 9), I([], -9, 9), B([7, 1])]);
         yield return (new Fused(2, [new(greater, [0, 1]), new(new Logical(LogicalKind.Xor), [2, 2])]), [F([33, 7]), F([7])]);
         yield return (new Fused(1, [new(new Cast(DType.I32), [0]), new(new Unary(UnaryKind.Negate), [1])]), [F([20_000], -9, 9)]);
+        // What comes out is another name of a value, behind one that nobody needs.
+        yield return (new Fused(1, [new(new Unary(UnaryKind.Negate), [0]), new(new Cast(DType.I32), [0]), new(new Reshape([3000]), [1])]), [F([30, 100], -9, 9)]);
     }
 }

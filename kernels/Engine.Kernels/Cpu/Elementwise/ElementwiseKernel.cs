@@ -250,6 +250,7 @@ internal sealed unsafe class ElementwiseKernel : CpuKernel
                 if (types[a].DType.Bytes() != size) free.Push(slot[a]);
             foreach (int copy in copies) free.Push(copy);
             steps.Add(new Step(op, arguments, slot[value], types[value].DType));
+            if (output) break; // of the rest nothing comes out
         }
         return (steps.ToArray(), slots);
     }
