@@ -132,19 +132,33 @@ internal sealed class RegionFusion
     private bool IsNeeded(Tensor tensor, HashSet<Node> inside) =>
         _readers.IsKept(tensor) || !_readers.IsRead(tensor) || _readers.Of(tensor).Any(n => n.Op.IsAlias ? IsNeeded(n.Outputs[0], inside) : !inside.Contains(n));
 
-    /// <summary>The nodes of a graph with the members of every region one after another: as soon as what it reads is there, so that a variable it reads can be written in place afterwards.</summary>
+    /// <summary>
+    /// The nodes of a graph with the members of every region one after another, as soon as what it reads is there. A variable's new value (or a carried one's) comes after the readers of the old one where it can,
+    /// so that it can be written in place.
+    /// </summary>
     private List<Node> Order(Graph graph)
     {
         var order = new List<Node>();
         var done = new HashSet<Node>();
+        var held = new List<Node>();
+        var old = OldValues(graph);
         foreach (var node in graph.Nodes)
         {
             var members = MembersOf(node);
-            if (node == members[^1] || members.TrueForAll(m => m.Inputs.All(t => members.Contains(Source(t).Node) || done.Contains(t.Node)))) Visit(node);
+            if (node != members[^1] && !members.TrueForAll(m => m.Inputs.All(t => members.Contains(Source(t).Node) || done.Contains(t.Node)))) continue;
+            held.Add(node);
+            foreach (var ready in held.Where(n => !MembersOf(n).Exists(IsReadLater)).ToArray())
+            {
+                Visit(ready);
+                held.Remove(ready);
+            }
         }
+        foreach (var node in held) Visit(node);
         return order;
 
         List<Node> MembersOf(Node node) => _regions.TryGetValue(node, out var region) ? region.Members : [node];
+
+        bool IsReadLater(Node node) => old[node].Any(before => ReadersOf(before).Any(n => !done.Contains(n) && !MembersOf(node).Contains(n)));
 
         void Visit(Node node)
         {
@@ -155,5 +169,13 @@ internal sealed class RegionFusion
                 if (!members.Contains(Source(input).Node)) Visit(input.Node);
             order.AddRange(members);
         }
+    }
+
+    /// <summary>By the nodes that make new values of variables, or of what a loop carries: the old values.</summary>
+    private static ILookup<Node, Tensor> OldValues(Graph graph)
+    {
+        var pairs = graph.Assigned.Where(a => graph.Initial.ContainsKey(a.Key)).Select(a => (New: a.Value, Old: graph.Initial[a.Key]));
+        var carried = graph.Nodes.Where(n => n.Op is Carried).Select(n => (New: graph.Results[((Carried)n.Op).Index], Old: n.Outputs[0]));
+        return pairs.Concat(carried).ToLookup(p => Source(p.New).Node, p => p.Old);
     }
 }
