@@ -11,6 +11,12 @@ public class RegionFusionTests
 
     private static Node[] Kernels(Graph compiled) => compiled.Nodes.Where(n => n.Op is not Leaf && !n.Op.IsAlias).ToArray();
 
+    private static int Copies(Program program)
+    {
+        int Kernels(Graph graph) => graph.Nodes.Sum(n => n.Body is { } body ? Kernels(body) : n.Op is Leaf || n.Op.IsAlias ? 0 : 1);
+        return program.KernelCount - Kernels(program.Compiled);
+    }
+
     [Fact]
     public void A_squashed_sample_with_its_log_probability()
     {
@@ -85,6 +91,55 @@ public class RegionFusionTests
             g.Assign(w, old * 0.9 + 0.1);
         });
         Assert.Equal(program.Compiled.Nodes.Count(n => n.Op is not Leaf), program.KernelCount); // no copies
+    }
+
+    /// <summary>The old value of a variable is read by a region that comes late: the new one is written after it, not beside the old one and moved.</summary>
+    [Fact]
+    public void New_values_of_variables_come_after_the_readers_of_the_old()
+    {
+        using var device = new GreedyDevice { PlansConcurrently = true };
+        using var state = new State(device);
+        Variable counter = state.AddZeros("counter", TensorType.Int([3])), w = state.Add("w", [8, 8], Sample.Normals(64, "w"));
+        using var program = Program.Trace(state, g =>
+        {
+            var old = g.Read(counter);
+            Tensor step = old.Slice(0, 2, 1), x = g.Input("x", TensorType.Float([8, 8]));
+            g.Assign(counter, old + g.Constant(TensorType.Int([3]), 1, 2, 3));
+            var loss = x.MatMul(g.Read(w)).Square().Sum();
+            g.Output("at", loss * 0.5 + step.Cast(DType.F32));
+            var (carried, _) = g.Repeat(3, [x, x], (_, c) =>
+            {
+                Tensor sum = c[0].Sum(-1), next = c[0].Tanh();
+                return ([next, c[1].MatMul(g.Read(w)).MatMul(g.Read(w)) * 0.5 + sum], []);
+            });
+            g.Output("carried", carried[1] + 1);
+        });
+        Assert.Equal(2, Copies(program)); // what the loop begins with
+    }
+
+    /// <summary>A number of the rows, or of all, is written over the old one by the kernel that reads it, where nothing longer depends on it.</summary>
+    [Fact]
+    public void Variables_of_a_number_a_row_are_written_in_place()
+    {
+        using var device = new GreedyDevice { PlansConcurrently = true };
+        using var state = new State(device);
+        Variable guard = state.AddZeros("guard", TensorType.Int([1])), means = state.AddZeros("means", TensorType.Float([40]));
+        int With(bool needed)
+        {
+            using var program = Program.Trace(state, g =>
+            {
+                Tensor x = g.Input("x", TensorType.Float([40, 30])), z = g.Input("z", TensorType.Float([200]));
+                Tensor y = x.Exp(), old = g.Read(means), loss = z.Square().Sum(), first = g.Read(guard);
+                g.Output("y", needed ? y * old.Expand(-1) : y);
+                g.Assign(means, old * 0.9 + y.Square().Sum(-1) * 0.1);
+                g.Output("loss", loss);
+                g.Assign(guard, Tensor.Select((first < 0) & loss.NotEqualTo(loss), first + 1, first));
+            });
+            Assert.Equal(2, Kernels(program.Compiled).Length);
+            return Copies(program);
+        }
+        Assert.Equal(0, With(false));
+        Assert.Equal(1, With(true)); // y needs a row's old mean in several places
     }
 
     [Fact]

@@ -3,7 +3,7 @@ namespace Engine.Kernels.Cuda.Elementwise;
 /// <summary>How many elements a value of an expression has.</summary>
 internal enum Extent
 {
-    /// <summary>One that all others share.</summary>
+    /// <summary>One that all rows share, if there are several.</summary>
     One,
     /// <summary>One for each row: what a reduction makes, and what is as long.</summary>
     Row,
@@ -24,6 +24,7 @@ internal sealed class FusedDomain
     {
         (_op, _types) = (op, types);
         Extents = new Extent[types.Length];
+        IsLate = Array.ConvertAll(op.LongestDependents(types).Zip(types).ToArray(), v => v.First <= v.Second.Elements);
         After = new bool[types.Length];
     }
 
@@ -47,6 +48,9 @@ internal sealed class FusedDomain
 
     /// <summary>Whether a value depends on a reduction.</summary>
     public bool[] After { get; }
+
+    /// <summary>Whether nothing that has more elements depends on a value: then the thread that stores it, or what comes of it, computes it and no other, so that an input may be written over that is read for such values alone.</summary>
+    public bool[] IsLate { get; }
 
     /// <summary>Whether a row is read once: nothing that has all elements depends on a reduction.</summary>
     public bool OnePass { get; private set; } = true;
@@ -151,7 +155,7 @@ internal sealed class FusedDomain
             if (reduces && After[v] && Extents[ArgumentsOf(v)[0]] != Extent.Whole) return false;
             Extents[v] = reduces || (After[v] && elements == Rows) ? Extent.Row
                 : elements == Elements ? Extent.Whole
-                : elements == 1 && !After[v] ? Extent.One
+                : elements == 1 && Rows > 1 && !After[v] ? Extent.One
                 : Extent.Row;
             if (Extents[v] == Extent.Row && elements != Rows) return false;
             if (Extents[v] == Extent.Whole && After[v]) OnePass = false;

@@ -31,9 +31,9 @@ internal sealed partial class PtxBody(PtxWriter text, Fused expression, TensorTy
         }
     }
 
-    /// <summary>The steps of an extent that depend on a reduction or do not.</summary>
-    private int[] Steps(Extent extent, bool? after = null) =>
-        [.. Enumerable.Range(inputs.Length, expression.Steps.Count).Where(v => domain.Extents[v] == extent && (after is null || domain.After[v] == after))];
+    /// <summary>The steps of an extent, of those that are late or are not.</summary>
+    private int[] Steps(Extent extent, bool? late = null) =>
+        [.. Enumerable.Range(inputs.Length, expression.Steps.Count).Where(v => domain.Extents[v] == extent && (late is null || domain.IsLate[v] == late))];
 
     // A thread an element, or four neighbours.
 
@@ -43,8 +43,8 @@ internal sealed partial class PtxBody(PtxWriter text, Fused expression, TensorTy
         if (lanes == 4) first = wide ? text.Long("shl.b64", $"{first}, 2") : text.Word("shl.b32", $"{first}, 2");
         string unsigned = wide ? "u64" : "u32";
         text.Line($"@{text.Predicate($"setp.ge.{unsigned}", $"{first}, {_size}")} ret");
-        Evaluate(Steps(Extent.One), 1, (view, _) => Load(view, "", 0));
-        StoreByFirst(first, Extent.One, unsigned);
+        Ones(late: false);
+        StoreOnes(first, unsigned);
         if (lanes == 1)
         {
             Element(first);
@@ -159,13 +159,20 @@ internal sealed partial class PtxBody(PtxWriter text, Fused expression, TensorTy
             if (domain.Extents[expression.Results[i]] == extent) Store(i, _values[expression.Results[i]], index);
     }
 
-    /// <summary>Stores what comes out of an extent by the thread whose number is 0 alone.</summary>
-    private void StoreByFirst(string number, Extent extent, string unsigned = "u32")
+    /// <summary>Computes what all rows share.</summary>
+    private void Ones(bool late) => Evaluate(Steps(Extent.One, late), 1, (view, _) => Load(view, "", 0));
+
+    /// <summary>Stores what comes out of what all rows share, by the thread whose number is 0 alone.</summary>
+    private void StoreOnes(string number, string unsigned = "u32")
     {
-        if (!expression.Results.Any(v => domain.Extents[v] == extent)) return;
+        if (!expression.Results.Any(v => domain.Extents[v] == Extent.One)) return;
         string others = text.NewLabel();
         text.Line($"@{text.Predicate($"setp.ne.{unsigned}", $"{number}, 0")} bra {others}");
-        text.Block(() => StoreAll(extent, ""));
+        text.Block(() =>
+        {
+            Ones(late: true);
+            StoreAll(Extent.One, "");
+        });
         text.Label(others);
     }
 

@@ -8,8 +8,7 @@ internal sealed partial class PtxBody
         int reduced = (int)domain.Reduced, inner = (int)domain.Inner;
         string row = ThreadNumber();
         text.Line($"@{text.Predicate("setp.ge.u32", $"{row}, {_size}")} ret");
-        Evaluate(Steps(Extent.One), 1, (view, _) => Load(view, "", 0));
-        StoreByFirst(row, Extent.One);
+        Ones(late: false);
         string first = inner == 1 ? Multiply(row, reduced) : text.Word("mad.lo.u32", $"{Quotient(row, inner)}, {(reduced - 1) * inner}, {row}");
         // In the order of the steps, for what is reduced may be needed by all elements again. All loads come before the first store.
         for (int v = inputs.Length; v < _values.Length; v++)
@@ -20,6 +19,7 @@ internal sealed partial class PtxBody
             if (domain.Extents[expression.Results[i]] == Extent.Whole)
                 for (int r = 0; r < reduced; r++) Store(i, [_values[expression.Results[i]][r]], Add(first, r * inner));
         StoreAll(Extent.Row, row);
+        StoreOnes(row);
         text.Line("ret");
 
         PtxLanes Argument(int reduction, int r)
@@ -45,9 +45,9 @@ internal sealed partial class PtxBody
         string thread = text.Word("mov.u32", "%tid.x"), lane = text.Word("and.b32", $"{thread}, {warp - 1}");
         string row = text.Word("mad.lo.u32", $"{text.Word("mov.u32", "%ctaid.x")}, {threads / warp}, {text.Word("shr.u32", $"{thread}, 5")}");
         text.Line($"@{text.Predicate("setp.ge.u32", $"{row}, {_size}")} ret"); // all of a warp or none
-        Evaluate(Steps(Extent.One), 1, (view, _) => Load(view, "", 0));
-        Evaluate(Steps(Extent.Row, after: false), 1, (view, _) => Load(view, row, 0));
         int[] reductions = Steps(Extent.Row).Where(v => expression.OpOf(v) is Reduce).ToArray(), whole = Steps(Extent.Whole);
+        Ones(late: false);
+        Evaluate(Steps(Extent.Row, late: false), 1, (view, _) => Load(view, row, 0));
         // Element i belongs to thread i / 4 % 32, and there to part i % 4.
         var parts = reductions.ToDictionary(v => v, v => Enumerable.Range(0, lanes).Select(_ =>
         {
@@ -84,13 +84,13 @@ internal sealed partial class PtxBody
                 value = Combined(KindOf(v), value, PtxLanes.OfWord(text.Word("shfl.sync.bfly.b32", $"{value.Register}, {mask}, 0x1f, 0xffffffff")));
             _values[v] = [value];
         }
-        Evaluate([.. Steps(Extent.Row, after: true).Except(reductions)], 1, (view, _) => Load(view, row, 0));
         string others = text.NewLabel();
         text.Line($"@{text.Predicate("setp.ne.u32", $"{lane}, 0")} bra {others}");
         text.Block(() =>
         {
+            Evaluate([.. Steps(Extent.Row, late: true).Except(reductions)], 1, (view, _) => Load(view, row, 0));
             StoreAll(Extent.Row, row);
-            StoreByFirst(row, Extent.One);
+            StoreOnes(row);
         });
         text.Label(others);
         text.Line("ret");

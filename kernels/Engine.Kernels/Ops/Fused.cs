@@ -95,19 +95,28 @@ public sealed record Fused(int InputCount, IReadOnlyList<FusedStep> Steps, Dims 
     }
 
     /// <inheritdoc/>
-    /// <remarks>Where several threads may read an element of an input, none may write over it: it must be read element by element, by steps that have as many as there are at all.</remarks>
+    /// <remarks>
+    /// Where several threads may read an element of an input, none may write over it: it must be read element by element, and no step that depends on it may have more elements than it has. Kernels compute what
+    /// nothing longer depends on in the thread that stores it.
+    /// </remarks>
     public override bool CanOverwrite(int input, int output, ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs)
     {
         if (inputs[input].Shape != outputs[output].Shape) return false;
         var types = Types(inputs);
         long elements = inputs[input].Elements;
         for (int s = 0; s < Steps.Count; s++)
-        {
-            bool reads = Steps[s].Arguments.Span.Contains(input);
-            long whole = Steps[s].Op is Reduce ? types[Steps[s].Arguments[0]].Elements : types[InputCount + s].Elements;
-            if (whole > elements || (reads && whole != elements)) return false;
-        }
-        return true;
+            if (Steps[s].Arguments.Span.Contains(input) && (Steps[s].Op is Reduce ? types[Steps[s].Arguments[0]].Elements : types[InputCount + s].Elements) != elements) return false;
+        return LongestDependents(types)[input] <= elements;
+    }
+
+    /// <summary>For every value the most elements of a step that depends on it, directly or not; 0: none does.</summary>
+    /// <param name="types">Of all values.</param>
+    public long[] LongestDependents(TensorType[] types)
+    {
+        var longest = new long[types.Length];
+        for (int v = types.Length - 1; v >= InputCount; v--)
+            foreach (int argument in Steps[v - InputCount].Arguments.Span) longest[argument] = Math.Max(longest[argument], Math.Max(longest[v], types[v].Elements));
+        return longest;
     }
 
     /// <inheritdoc/>
