@@ -275,6 +275,11 @@ public static class OpTable
         yield return (new MatMulChain([hidden, hidden, hidden, last], [0, 1, 2, 3]), [F([70, 23]), W(2, 23, 256), F([2, 256]), W(2, 256, 256), F([2, 256]), W(2, 256, 256), F([2, 256]), W(2, 256, 1), F([2, 1])]);
         yield return (new MatMulChain([hidden, hidden], [1]), [F([33, 2]), W(2, 100), F([100]), W(100, 256), F([256])]);
         yield return (new MatMulChain([plain, plain], [1]), [F([5, 300]), W(300, 9), W(9, 4)]);
+        // Rows with matrices of their own.
+        MemberMatMul member = new(true, true), end = new(true, false);
+        yield return (new MatMulChain([member, member, end], [2]), [F([60, 1]), I([60], 0, 4), W(4, 36, 1), F([4, 60, 36]), W(4, 20, 36), F([4, 60, 20]), W(4, 7, 20)]);
+        yield return (new MatMulChain([member, end], [0, 1]), [F([45, 24]), I([45], 0, 3), W(3, 64, 24), F([3, 45, 64]), W(3, 33, 64)]);
+        yield return (new MatMulChain([new MemberMatMul(false, false), end], [1]), [F([9, 5]), I([9], 0, 2), W(2, 5, 12), W(2, 6, 12)]);
     }
 
     /// <summary>Expressions with several results, of all elements, of rows and of one, before and after reductions, in one pass over a row and in two.</summary>
