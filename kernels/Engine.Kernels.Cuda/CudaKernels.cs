@@ -88,6 +88,7 @@ public static partial class CudaKernels
 
         // Matrix products.
         [typeof(MatMulChain)] = MatMulChains.Prefers,
+        [typeof(MemberMatMul)] = MemberMatMulLaunches.Prefers,
 
         // Composites.
 

@@ -40,7 +40,7 @@ public class RandomGraphTests
             using (var own = RandomGraph.NewState(greedy))
             using (var program = new Program(graph, own))
             {
-                made.UnionWith(program.Compiled.Nodes.Select(n => n.Op.GetType()));
+                made.UnionWith(program.Compiled.Nodes.SelectMany(n => n.Op is MatMulChain chain ? [n.Op, .. chain.Links] : new[] { n.Op }).Select(op => op.GetType()));
                 regions += program.Compiled.Nodes.Count(n => n.Op is Fused fused && !fused.IsElementwiseOnly(n.InputTypes) && !fused.IsReduction(n.InputTypes));
             }
             foreach (var options in Sample.EachPassOff())

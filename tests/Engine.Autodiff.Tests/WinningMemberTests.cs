@@ -37,6 +37,19 @@ public class WinningMemberTests
 
     private static int Count(Graph graph) => graph.Nodes.Count(n => n.Op is MemberMatMul);
 
+    [Fact]
+    public void Of_a_gradient_of_which_a_part_is_wanted_the_part_alone_is_finished()
+    {
+        var (compiled, _) = Check(g =>
+        {
+            Tensor observations = g.Input("observations", TensorType.Float([40, 5])), actions = g.Input("actions", TensorType.Float([40, 2]));
+            g.Output("da", Gradients.Of(Q(g, Tensor.Concat(-1, observations, actions), 2).Min(0).Mean(), actions)[0]);
+        });
+        Assert.Equal(3, Count(compiled));
+        Assert.Equal("[40,2]", Assert.Single(compiled.Nodes, n => n.Op is Slice).Outputs[0].Shape.ToString());
+        Assert.DoesNotContain(compiled.Nodes, n => n.Op is Binary or Fused && n.Outputs[0].Shape.Elements == 40 * 7);
+    }
+
     [Theory]
     [InlineData(2, 0)]
     [InlineData(3, 1)]

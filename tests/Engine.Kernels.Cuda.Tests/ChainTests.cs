@@ -65,6 +65,26 @@ public sealed class ChainTests(ITestOutputHelper output)
         yield return Layers(F(1, 25, 20), 3, true, 20, 24, 12);
     }
 
+    /// <summary>The way of a gradient back through layers of these widths, every row by the matrices of a member; the members of all rows are among so many first ones.</summary>
+    private static (MatMulChain, SampleInput[]) OfMembers(int members, int among, int m, bool all, params int[] widths)
+    {
+        int count = widths.Length - 1;
+        var inputs = Enumerable.Range(0, count).SelectMany(i => (SampleInput[])[W(members, widths[i + 1], widths[i]), .. i < count - 1 ? [F(members, m, widths[i + 1])] : Array.Empty<SampleInput>()]);
+        return (new MatMulChain([.. Enumerable.Range(0, count).Select(i => new MemberMatMul(true, i < count - 1))], all ? Enumerable.Range(0, count).ToArray() : [count - 1]),
+            [F(m, widths[0]), new(TensorType.Int([m]), 0, among), .. inputs]);
+    }
+
+    /// <summary>What the kernels take whose rows have matrices of their own: members with many rows, one or none; few terms first, few columns last.</summary>
+    private static IEnumerable<(MatMulChain Op, SampleInput[] Inputs)> MemberCases()
+    {
+        yield return OfMembers(10, 10, 256, false, 1, 256, 256, 23);
+        yield return OfMembers(4, 1, 70, true, 1, 36, 20, 7);
+        yield return OfMembers(3, 2, 41, true, 24, 64, 12, 44, 9);
+        yield return OfMembers(40, 40, 31, false, 8, 100, 256);
+        yield return OfMembers(5, 5, 9, true, 4, 40, 4);
+        yield return OfMembers(2, 2, 300, false, 256, 32, 1);
+    }
+
     [CudaTheory, MemberData(nameof(Kernels))]
     public void Kernel_gives_the_bits_of_the_links(int number)
     {
@@ -74,7 +94,7 @@ public sealed class ChainTests(ITestOutputHelper output)
         if (device.Limits.Architecture < 80 || kernel.SharedBytes(false) > device.Limits.SharedBytes || kernel.SharedBytes(true) > device.Limits.SharedBytes) return;
         device.Precision = kernel.Precision;
         int row = 0;
-        foreach (var (op, inputs) in Cases())
+        foreach (var (op, inputs) in kernel.Members ? MemberCases() : Cases())
         {
             var c = new OpCase(op, inputs, Tolerance.Rounded, false);
             byte[][] values = Array.ConvertAll(SampleData.Inputs<float>(c, (ulong)row), OpCheck.Encode);
@@ -84,7 +104,8 @@ public sealed class ChainTests(ITestOutputHelper output)
             var first = inputs[0].Type.Shape;
             BitConverter.TryWriteBytes(values[0].AsSpan(4 * (5 * first[^1])), BitConverter.Int32BitsToSingle(0x7FFFFFFF));
             BitConverter.TryWriteBytes(values[0].AsSpan(4 * (int)(first.Elements - 1)), float.NegativeInfinity);
-            BitConverter.TryWriteBytes(values[1].AsSpan(values[1].Length - 4), float.PositiveInfinity);
+            int matrix = kernel.Members ? 2 : 1;
+            BitConverter.TryWriteBytes(values[matrix].AsSpan(values[matrix].Length - 4), float.PositiveInfinity);
             Same(device, c, values, number);
         }
     }
@@ -127,14 +148,16 @@ public sealed class ChainTests(ITestOutputHelper output)
             return CudaDevice.Kernel(chain.Op, types, chain.Op.Infer(types), H200 with { Precision = precision, Architecture = architecture }).Variant;
         }
         var usual = Layers(F(256, 24), 4, true, 24, 64, 64, 1);
+        var ofMembers = OfMembers(4, 4, 256, true, 24, 64, 64, 1);
         try
         {
             for (int number = 1; number <= MatMulChains.Kernels.Length; number++)
             {
                 MatMulChains.Variants.Number = number;
                 var kernel = MatMulChains.Kernels[number - 1];
-                Assert.Equal(kernel.Name, Variant(usual, kernel.Precision));
-                Assert.NotEqual(kernel.Name, Variant(usual, kernel.Precision == Precision.TF32 ? Precision.Float32 : Precision.TF32));
+                Assert.Equal(kernel.Name, Variant(kernel.Members ? ofMembers : usual, kernel.Precision));
+                Assert.NotEqual(kernel.Name, Variant(kernel.Members ? usual : ofMembers, kernel.Precision));
+                Assert.NotEqual(kernel.Name, Variant(kernel.Members ? ofMembers : usual, kernel.Precision == Precision.TF32 ? Precision.Float32 : Precision.TF32));
                 (MatMulChain, SampleInput[])[] others =
                 [
                     Layers(F(8, 24), 4, true, 24, 64, 64, 1),       // few rows: single products combine lines
@@ -144,6 +167,10 @@ public sealed class ChainTests(ITestOutputHelper output)
                     Layers(F(256, 24), 4, true, 24, 8, 64),         // few columns in between
                     Layers(F(0, 24), 4, true, 24, 64, 64),
                     Gradients(F(4, 256, 22), 4, 256, true, 22, 64, 64),
+                    OfMembers(4, 4, 8, true, 24, 64, 64),
+                    OfMembers(4, 4, 1025, true, 24, 64, 64),
+                    OfMembers(4, 4, 256, true, 22, 64, 64),
+                    (new MatMulChain([new MemberMatMul(false, false), new MemberMatMul(true, false)], [1]), [F(256, 24), new(TensorType.Int([256]), 0, 4), W(4, 24, 64), W(4, 64, 64)]),
                     (new MatMulChain([Forward, Back], [1]), [F(256, 24), W(24, 64), W(64, 64)]),
                     (new MatMulChain([new FusedMatMul(Forward, false, true), Forward], [1]), [F(256, 24), W(24, 64), F(256, 64), W(64, 64)]),
                     (new MatMulChain([Forward, Forward], [1]), [F(2, 1, 50, 24), W(1, 3, 24, 64), W(64, 64)]),
@@ -186,6 +213,47 @@ public sealed class ChainTests(ITestOutputHelper output)
         }
     }
 
+    [Theory]
+    [InlineData(Precision.Float32, "member_chain_8")]
+    [InlineData(Precision.TF32, "member_chain_tf32_16")]
+    [InlineData(Precision.BFloat16, "member_chain_bf16_16")]
+    public void The_model_chooses_for_rows_with_matrices_of_their_own(Precision precision, string expected)
+    {
+        var (op, inputs) = OfMembers(10, 10, 256, false, 1, 256, 256, 256, 23);
+        var types = Array.ConvertAll(inputs, i => i.Type);
+        var limits = H200 with { Precision = precision };
+        var (links, chosen) = MatMulChains.Predict(op, types, limits);
+        output.WriteLine($"{precision}: {chosen / 1755:F1} us; a launch a link {links / 1755:F1} us");
+        Assert.Equal(expected, CudaDevice.Kernel(op, types, op.Infer(types), limits).Variant);
+    }
+
+    /// <summary>The gradient of a minimum through each row's winner has the bits of the whole ensemble's, however its products are summed; where they cannot have them, it goes through all.</summary>
+    [CudaFact]
+    public void A_minimums_gradient_has_the_bits_of_the_whole_ensemble()
+    {
+        using var device = new CudaDevice();
+        using var state = new State(device);
+        int winners = 0;
+        foreach (var (batch, inputs, hidden) in new[] { (40, 4, 36), (256, 23, 64), (9, 8, 40), (8, 23, 36), (5, 3, 36), (3, 7, 33), (300, 9, 260) })
+        {
+            var graph = new Graph();
+            var values = new Dictionary<string, float[]>();
+            Tensor Input(string name, params int[] shape)
+            {
+                values[name] = Sample.Normals(((Shape)shape).Elements, name, 0.3);
+                return graph.Input(name, TensorType.Float(shape));
+            }
+            var x = Input("x", batch, inputs);
+            var h = x.Linear(Input("w0", 5, inputs, hidden), Input("b0", 5, hidden), Activation.Relu).Linear(Input("w1", 5, hidden, hidden), Input("b1", 5, hidden), Activation.Relu);
+            var q = h.Linear(Input("w2", 5, hidden, 1), Input("b2", 5, 1)).Squeeze(-1);
+            graph.Output("dx", Autodiff.Gradients.Of(q.Min(0).Mean(), x)[0]);
+            using (var program = new Program(graph, state)) winners += program.Compiled.Nodes.Any(n => n.Op is MemberMatMul or MatMulChain { OfMembers: true }) ? 1 : 0;
+            var whole = Sample.Run(graph, state, values, new CompileOptions { WinningMember = false });
+            foreach (bool chains in new[] { true, false }) Sample.SameBits(whole, Sample.Run(graph, state, values, new CompileOptions { ChainFusion = chains }), $"batch {batch}, {inputs} inputs, chains {chains}");
+        }
+        Assert.True(winners >= 3, $"only {winners}");
+    }
+
     /// <summary>A network and its gradients: with chains, and with products one by one.</summary>
     [CudaTheory, InlineData(Precision.Float32), InlineData(Precision.TF32), InlineData(Precision.BFloat16)]
     public void Programs_have_the_bits_of_single_products(Precision precision)
@@ -213,7 +281,7 @@ public sealed class ChainTests(ITestOutputHelper output)
         graph.Output("y", value);
         var gradients = Autodiff.Gradients.Of(value.Square().Mean(), [.. parameters]);
         for (int i = 0; i < gradients.Length; i++) graph.Output($"d{i}", gradients[i]);
-        MatMulChains.Variants.Number = Array.FindLastIndex(MatMulChains.Kernels, k => k.Precision == precision) + 1;
+        MatMulChains.Variants.Number = Array.FindLastIndex(MatMulChains.Kernels, k => k.Precision == precision && !k.Members) + 1;
         try
         {
             using (var program = new Program(graph, state)) Assert.Equal(2, program.Compiled.Nodes.Count(n => n.Op is MatMulChain));

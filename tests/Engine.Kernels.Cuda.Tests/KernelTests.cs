@@ -306,7 +306,7 @@ public sealed class KernelTests
                         if (shape.Elements > 0) Assert.Equal(actual, OpCheck.Run(device, op, types, inputs, (0, 0)));
                     }
                 }
-        Assert.Equal(10 * 3 * 2 * 2, combined);
+        Assert.Equal(11 * 3 * 2 * 2, combined);
     }
 
     [CudaFact]

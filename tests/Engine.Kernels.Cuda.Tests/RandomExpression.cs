@@ -67,7 +67,8 @@ internal sealed class RandomExpression
                 break;
             default: // long rows
                 outer = Any<int[]>([], [Any(1, 2, 4, 5, 9)], [2, Any(1, 3)]);
-                reduced = Any<int[]>([Any(17, 18, 31, 32, 33, 63, 64, 100)], [Any(127, 128, 129, 130, 255, 256, 257)], [Any(1021, 1023, 1024, 1025)], [Any(3, 32, 43), Any(6, 11)]);
+                reduced = Any<int[]>([Any(17, 18, 31, 32, 33, 63, 64, 100)], [Any(127, 128, 129, 130, 255, 256, 257)], [Any(1021, 1023, 1024, 1025)], [Any(3, 32, 43), Any(6, 11)], [Any(2047, 2048, 4100, 8191, 8192, 8193)]);
+                if (reduced[0] > 2000) outer = Any<int[]>([], [2], [3]);
                 if (Chance(0.05)) inner = [2];
                 break;
         }

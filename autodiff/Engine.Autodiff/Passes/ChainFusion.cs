@@ -31,6 +31,9 @@ internal static class ChainFusion
 
     private static bool IsLink(Node node) => MatMulChain.IsLink(node.Op) && !node.Outputs[0].Type.Rows;
 
+    /// <summary>Whose matrix every row takes, where rows have matrices of their own.</summary>
+    private static Tensor? Members(Node node) => node.Op is MemberMatMul ? node.Inputs[2] : null;
+
     /// <summary>The only link whose left side is the node's result, if nothing else of it is.</summary>
     private static Node? Next(Node node, Readers readers)
     {
@@ -38,7 +41,7 @@ internal static class ChainFusion
         Node? next = null;
         foreach (var reader in readers.Of(result))
         {
-            if (!IsLink(reader) || reader.Inputs[0] != result) continue;
+            if (!IsLink(reader) || reader.Inputs[0] != result || Members(reader) != Members(node)) continue;
             if (next is not null) return null;
             next = reader;
         }
@@ -49,7 +52,8 @@ internal static class ChainFusion
     {
         int Place(Node node) => places.TryGetValue(node, out int place) ? place : node.Id;
         bool InChain(Node node) => links.Contains(node);
-        Tensor[] reads = [links[0].Inputs[0], .. links.SelectMany(l => l.Inputs[1..])];
+        var members = Members(links[0]);
+        Tensor[] reads = members is null ? [links[0].Inputs[0], .. links.SelectMany(l => l.Inputs[1..])] : [links[0].Inputs[0], members, .. links.SelectMany(l => (Tensor[])[l.Inputs[1], .. l.Inputs[3..]])];
         var kept = links.Where((l, i) => i == links.Count - 1 || readers.IsKept(l.Outputs[0]) || readers.Of(l.Outputs[0]).Any(r => !InChain(r))).ToArray();
         // A link reads the one before it and nothing else of the chain, so what the others read exists when the chain begins or it is no chain.
         if (reads.Any(t => InChain(t.Node))) return false;

@@ -67,13 +67,13 @@ internal static class WinningMember
             }
             else
             {
-                if (layers.Count > 0 && next.Op is Reduce { Kind: ReduceKind.Sum, Axes: [0] } && value.Node.Op is MatMul or Select) Rewrite(next, selected.Inputs[1], spread, winner, layers, device, rewrites);
+                if (layers.Count > 0 && next.Op is Reduce { Kind: ReduceKind.Sum, Axes: [0] } && value.Node.Op is MatMul or Select) Rewrite(next, readers, selected.Inputs[1], spread, winner, layers, device, rewrites);
                 return;
             }
         }
     }
 
-    private static void Rewrite(Node sum, Tensor gradient, Shape spread, Tensor winner, List<Layer> layers, Device device, Rewrites rewrites)
+    private static void Rewrite(Node sum, Readers readers, Tensor gradient, Shape spread, Tensor winner, List<Layer> layers, Device device, Rewrites rewrites)
     {
         Tensor[] reads = [gradient, winner, .. layers.Select(l => l.Weights), .. layers.Where(l => l.Mask is not null).Select(l => l.Mask!)];
         int rows = (int)winner.Shape.Elements, width = 1;
@@ -84,7 +84,9 @@ internal static class WinningMember
             if (!device.Prefers(op, inputs, op.Infer(inputs))) return;
             width = op.Infer(inputs)[0].Shape[1];
         }
-        rewrites.Replace(sum, reads, sum.Outputs, (target, at) =>
+        // Of a critic's gradient often the action's part alone is wanted: the addition of 0 comes after that.
+        var place = readers.Only(sum.Outputs[0]) is { Op: Slice } part && part.Graph == sum.Graph ? part : sum;
+        rewrites.Replace(place, reads, place.Outputs, (target, at) =>
         {
             using var scope = target.Scope(sum.Scope);
             var member = at[1].Reshape(rows);
@@ -96,7 +98,8 @@ internal static class WinningMember
                 var op = new MemberMatMul(layers[i].TransposeB, layers[i].Mask is not null);
                 value = layers[i].Mask is null ? Graph.Apply(op, value, at[2 + i], member) : Graph.Apply(op, value, at[2 + i], member, at[mask++]);
             }
-            return [(value + 0).Reshape(sum.Outputs[0].Shape)];
+            value = value.Reshape(sum.Outputs[0].Shape);
+            return [(place == sum ? value : Graph.Apply(place.Op, value)) + 0];
         });
     }
 }

@@ -27,7 +27,8 @@ internal sealed partial class PtxBody(PtxWriter text, Fused expression, TensorTy
         {
             case Way.Elements: Elements(); break;
             case Way.ThreadRows: ThreadRows(); break;
-            default: WarpRows(); break;
+            case Way.WarpRows: TeamRows(Warp); break;
+            default: TeamRows(threads); break;
         }
     }
 

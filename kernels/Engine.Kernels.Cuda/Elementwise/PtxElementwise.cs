@@ -14,6 +14,8 @@ internal enum Way
     ThreadRows,
     /// <summary>A warp a row of neighbours: over a batch.</summary>
     WarpRows,
+    /// <summary>A block a longer row of neighbours: over a batch and an ensemble.</summary>
+    BlockRows,
 }
 
 /// <summary>
@@ -24,7 +26,7 @@ internal static class PtxElementwise
     private const int Threads = 256, FewThreads = 128;
 
     // What a thread computes of a row is written out; a kernel takes 4 KB of parameters. Where there are many elements and nothing is reduced, a thread an element reads faster.
-    private const int MostRepeated = 1 << 17, MostCombined = 16, MostWritten = 400, MostOperands = 64, WarpRow = Reductions.WarpRow;
+    private const int MostRepeated = 1 << 17, MostCombined = 16, MostWritten = 400, MostOperands = 64, WarpRow = Reductions.WarpRow, BlockRow = Reductions.BlockRow;
 
     /// <summary>Whether the op is one of these.</summary>
     public static bool Has(Op op, TensorType[] inputs) =>
@@ -35,14 +37,14 @@ internal static class PtxElementwise
             _ => false,
         };
 
-    /// <summary>How a fused expression is computed: a thread an element (or four), a thread a row, a warp a row; null: not in one launch.</summary>
+    /// <summary>How a fused expression is computed: a thread an element (or four), a thread a row, a warp or a block a row; null: not in one launch.</summary>
     private static Way? WayOf(Fused op, TensorType[] inputs, FusedDomain? domain)
     {
         if (domain is null || inputs.Length + op.Results.Count > MostOperands) return null;
         if (domain.Reduced == 1 && !op.Steps.Any(s => s.Op is Reduce)) return Way.Elements;
         if (IsWide(domain.Elements) || (domain.Elements > MostRepeated && !op.Steps.Any(s => s.Op is Reduce))) return null;
         if (domain.Reduced <= MostCombined) return domain.Reduced * op.Steps.Count <= MostWritten ? Way.ThreadRows : null;
-        return domain.Reduced <= WarpRow && domain.Inner == 1 && domain.OnePass ? Way.WarpRows : null;
+        return domain.Inner > 1 || !domain.OnePass ? null : domain.Reduced <= WarpRow ? Way.WarpRows : domain.Reduced <= BlockRow ? Way.BlockRows : null;
     }
 
     /// <summary>The launch of an op at these types.</summary>
@@ -53,12 +55,12 @@ internal static class PtxElementwise
         var domain = FusedDomain.Of(expression, inputs)!;
         var way = WayOf(expression, inputs, domain)!.Value;
         // Below this one element a thread keeps more multiprocessors busy.
-        int lanes = way == Way.Elements && domain.Elements >= 4L * Threads * limits.Multiprocessors ? 4 : 1, threads = lanes == 4 ? Threads : FewThreads;
+        int lanes = way == Way.Elements && domain.Elements >= 4L * Threads * limits.Multiprocessors ? 4 : 1, threads = lanes == 4 || way == Way.BlockRows ? Threads : FewThreads;
         var (name, text) = Text(op, inputs, lanes, threads);
         long count = way == Way.Elements ? domain.Elements : domain.Rows;
         KernelArgument[] arguments = [.. Enumerable.Range(0, inputs.Length + outputs.Length).Select(KernelArgument.Operand), IsWide(domain.Elements) ? count : (int)count];
-        int blocks = Launch.Blocks(count, way switch { Way.Elements => (long)lanes * threads, Way.ThreadRows => threads, _ => threads / 32 }, name);
-        string variant = way switch { Way.Elements => lanes == 4 ? "ptx, 4 elements a thread" : "ptx", Way.ThreadRows => "ptx, a thread a row", _ => "ptx, a warp a row" };
+        int blocks = Launch.Blocks(count, way switch { Way.Elements => (long)lanes * threads, Way.ThreadRows => threads, Way.WarpRows => threads / 32, _ => 1 }, name);
+        string variant = way switch { Way.Elements => lanes == 4 ? "ptx, 4 elements a thread" : "ptx", Way.ThreadRows => "ptx, a thread a row", Way.WarpRows => "ptx, a warp a row", _ => "ptx, a block a row" };
         return new CudaKernel(variant, [new KernelLaunch(name, new Dim3(blocks), new Dim3(threads), arguments, 0, text)]);
     }
 
@@ -75,7 +77,7 @@ internal static class PtxElementwise
         var way = WayOf(expression, inputs, domain)!.Value;
         bool wide = IsWide(domain.Elements);
         var writer = new PtxWriter();
-        writer.Write(() => new PtxBody(writer, expression, inputs, domain, way == Way.WarpRows ? 4 : lanes, threads, wide).Write(way));
+        writer.Write(() => new PtxBody(writer, expression, inputs, domain, way is Way.WarpRows or Way.BlockRows ? 4 : lanes, threads, wide).Write(way));
         string[] parameters = [.. Enumerable.Range(0, inputs.Length).Select(i => $".param .u64 x{i}"), .. Enumerable.Range(0, expression.Results.Count).Select(i => $".param .u64 y{i}"), wide ? ".param .u64 n" : ".param .u32 n"];
         return Named(op, writer.Function(Unnamed, parameters, threads));
     }

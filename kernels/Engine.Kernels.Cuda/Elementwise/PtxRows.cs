@@ -1,8 +1,10 @@
 namespace Engine.Kernels.Cuda.Elementwise;
 
-/// <summary>The ways that reduce: a thread computes a short row and all that follows from it, or a warp a longer one. The order of sums is rows.cuh's for rows, one after another for columns.</summary>
+/// <summary>The ways that reduce: a thread computes a short row and all that follows from it, or a team, a warp or a block, a longer one. The order of sums is rows.cuh's for rows, one after another for columns.</summary>
 internal sealed partial class PtxBody
 {
+    private const int Warp = 32;
+
     private void ThreadRows()
     {
         int reduced = (int)domain.Reduced, inner = (int)domain.Inner;
@@ -37,18 +39,21 @@ internal sealed partial class PtxBody
         return parts.Length == 1 ? parts[0] : Parts(kind, parts);
     }
 
-    private void WarpRows()
+    private void TeamRows(int team)
     {
-        const int warp = 32;
         int width = (int)domain.Reduced;
         bool vectors = width % lanes == 0;
-        string thread = text.Word("mov.u32", "%tid.x"), lane = text.Word("and.b32", $"{thread}, {warp - 1}");
-        string row = text.Word("mad.lo.u32", $"{text.Word("mov.u32", "%ctaid.x")}, {threads / warp}, {text.Word("shr.u32", $"{thread}, 5")}");
-        text.Line($"@{text.Predicate("setp.ge.u32", $"{row}, {_size}")} ret"); // all of a warp or none
-        int[] reductions = Steps(Extent.Row).Where(v => expression.OpOf(v) is Reduce).ToArray(), whole = Steps(Extent.Whole);
+        string thread = text.Word("mov.u32", "%tid.x"), row = text.Word("mov.u32", "%ctaid.x"), rank = thread;
+        if (team == Warp)
+        {
+            rank = text.Word("and.b32", $"{thread}, {Warp - 1}");
+            row = text.Word("mad.lo.u32", $"{row}, {threads / Warp}, {text.Word("shr.u32", $"{thread}, 5")}");
+        }
+        text.Line($"@{text.Predicate("setp.ge.u32", $"{row}, {_size}")} ret"); // all of a team or none
         Ones(late: false);
         Evaluate(Steps(Extent.Row, late: false), 1, (view, _) => Load(view, row, 0));
-        // Element i belongs to thread i / 4 % 32, and there to part i % 4.
+        int[] reductions = Steps(Extent.Row).Where(v => expression.OpOf(v) is Reduce).ToArray(), whole = Steps(Extent.Whole);
+        // Element i belongs to thread i / 4 % team, and there to part i % 4.
         var parts = reductions.ToDictionary(v => v, v => Enumerable.Range(0, lanes).Select(_ =>
         {
             string register = text.NewWord();
@@ -56,7 +61,7 @@ internal sealed partial class PtxBody
             return register;
         }).ToArray());
         string at = text.NewWord(), again = text.NewLabel(), done = text.NewLabel(), start = Multiply(row, width);
-        text.Line($"shl.b32 {at}, {lane}, 2");
+        text.Line($"shl.b32 {at}, {rank}, 2");
         text.Line($"@{text.Predicate("setp.ge.u32", $"{at}, {width}")} bra {done}");
         text.Label(again);
         text.Block(() =>
@@ -72,20 +77,15 @@ internal sealed partial class PtxBody
                     text.Block(() => Elements(Add(first, part), part, 1));
                     text.Label(next);
                 }
-            if (width <= lanes * warp) return;
-            text.Line($"add.u32 {at}, {at}, {lanes * warp}");
+            if (width <= lanes * team) return;
+            text.Line($"add.u32 {at}, {at}, {lanes * team}");
             text.Line($"@{text.Predicate("setp.lt.u32", $"{at}, {width}")} bra {again}");
         }, forget: true);
         text.Label(done);
-        foreach (int v in reductions)
-        {
-            var value = Parts(KindOf(v), Array.ConvertAll(parts[v], PtxLanes.OfWord));
-            for (int mask = warp / 2; mask > 0; mask /= 2)
-                value = Combined(KindOf(v), value, PtxLanes.OfWord(text.Word("shfl.sync.bfly.b32", $"{value.Register}, {mask}, 0x1f, 0xffffffff")));
-            _values[v] = [value];
-        }
+        foreach (int v in reductions) _values[v] = [OfWarp(KindOf(v), Parts(KindOf(v), Array.ConvertAll(parts[v], PtxLanes.OfWord)))];
+        if (team > Warp && reductions.Length > 0) OfBlock(thread, reductions, KindOf);
         string others = text.NewLabel();
-        text.Line($"@{text.Predicate("setp.ne.u32", $"{lane}, 0")} bra {others}");
+        text.Line($"@{text.Predicate("setp.ne.u32", $"{rank}, 0")} bra {others}");
         text.Block(() =>
         {
             Evaluate([.. Steps(Extent.Row, late: true).Except(reductions)], 1, (view, _) => Load(view, row, 0));
@@ -112,6 +112,32 @@ internal sealed partial class PtxBody
                     text.Line($"mov.b32 {register}, {Combined(KindOf(v), PtxLanes.OfWord(register), element).Register}");
                 }
             StoreAll(Extent.Whole, first); // over what was read
+        }
+    }
+
+    /// <summary>Of the values of a warp's threads.</summary>
+    private PtxLanes OfWarp(ReduceKind kind, PtxLanes value)
+    {
+        for (int mask = Warp / 2; mask > 0; mask /= 2)
+            value = Combined(kind, value, PtxLanes.OfWord(text.Word("shfl.sync.bfly.b32", $"{value.Register}, {mask}, 0x1f, 0xffffffff")));
+        return value;
+    }
+
+    /// <summary>Of the values of a block's warps, which meet in shared memory; every warp does the same with them.</summary>
+    private void OfBlock(string thread, int[] reductions, Func<int, ReduceKind> kindOf)
+    {
+        int warps = threads / Warp;
+        string lane = text.Word("and.b32", $"{thread}, {Warp - 1}"), shared = text.Shared("partial", warps * reductions.Length);
+        string mine = text.Word("mad.lo.u32", $"{text.Word("shr.u32", $"{thread}, 5")}, 4, {shared}"), others = text.Word("mad.lo.u32", $"{lane}, 4, {shared}");
+        string first = text.Predicate("setp.eq.u32", $"{lane}, 0"), some = text.Predicate("setp.lt.u32", $"{lane}, {warps}");
+        for (int k = 0; k < reductions.Length; k++) text.Line($"@{first} st.shared.b32 [{mine}+{4 * warps * k}], {_values[reductions[k]][0].Register}");
+        text.Line("bar.sync 0");
+        for (int k = 0; k < reductions.Length; k++)
+        {
+            string value = text.NewWord();
+            text.Line($"mov.b32 {value}, {Neutral(kindOf(reductions[k])).Int}");
+            text.Line($"@{some} ld.shared.b32 {value}, [{others}+{4 * warps * k}]");
+            _values[reductions[k]] = [OfWarp(kindOf(reductions[k]), PtxLanes.OfWord(value))];
         }
     }
 

@@ -46,6 +46,13 @@ internal sealed class PtxWriter
     /// <summary>A 64-bit register that may be written several times.</summary>
     public string NewLong() => string.Create(CultureInfo.InvariantCulture, $"%d{_longs++}");
 
+    /// <summary>The address, in shared memory, of words that the threads of a block share.</summary>
+    public string Shared(string name, int words)
+    {
+        Line(string.Create(CultureInfo.InvariantCulture, $".shared .align 4 .b32 {name}[{words}]"));
+        return Word("mov.u32", name);
+    }
+
     /// <summary>A label's name.</summary>
     public string NewLabel() => string.Create(CultureInfo.InvariantCulture, $"L{_labels++}");
 

@@ -63,7 +63,10 @@ internal sealed class Gemm
     /// <summary>The multiprocessors that parts of sums are cut for: those of an H100 or H200, whatever the device has.</summary>
     private const int Yardstick = 132;
 
-    private const int MaxBlocksY = 65535, NarrowRows = 8;
+    private const int MaxBlocksY = 65535;
+
+    /// <summary>Where one side has at most so many rows there are no tiles.</summary>
+    internal const int NarrowRows = 8;
 
     /// <summary>The tiles by number: ENGINE_CUDA_GEMM=NUMBER chooses one for every product it can compute.</summary>
     internal static readonly GemmTile[] Tiles =

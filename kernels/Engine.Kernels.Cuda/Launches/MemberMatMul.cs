@@ -4,7 +4,26 @@ namespace Engine.Kernels.Cuda.Launches;
 internal static class MemberMatMulLaunches
 {
     // Up to here every block looks through the members of all rows for its own; beyond, they are sorted once by a kernel of their own.
-    private const int MostLookedThrough = 1024, MostTilesLookedThrough = 2048;
+    internal const int MostLookedThrough = 1024;
+    private const int MostTilesLookedThrough = 2048;
+
+    /// <summary>The product of the whole ensemble, whose order every row's sums have.</summary>
+    internal static Gemm Whole(MemberMatMul op, TensorType[] inputs, TensorType output, CudaLimits limits) => Product(op, inputs, output, inputs[1].Shape[0], limits);
+
+    /// <summary>A product of as many rows with one matrix.</summary>
+    internal static Gemm One(MemberMatMul op, TensorType[] inputs, TensorType output, CudaLimits limits) => Product(op, inputs, output, 1, limits);
+
+    private static Gemm Product(MemberMatMul op, TensorType[] inputs, TensorType output, int members, CudaLimits limits) =>
+        new(new MatMul(false, op.TransposeB), inputs[0].Shape.Insert(0, members), inputs[1].Shape.With(0, members), output.Shape.Insert(0, members), null, false, -1, -1, 2, limits);
+
+    /// <summary>Whether rows are summed as in the product of the whole ensemble, which is then not needed.</summary>
+    public static bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits) =>
+        Whole((MemberMatMul)op, inputs, outputs[0], limits).Order switch { GemmOrder.Lines => false, GemmOrder.Dots => IsNarrow(inputs, outputs) && inputs[0].Shape[1] < MostUncut, _ => true };
+
+    // Few columns are dot products, which from so many terms on are cut into parts.
+    private const int MostUncut = 2048;
+
+    private static bool IsNarrow(TensorType[] inputs, TensorType[] outputs) => outputs[0].Shape[1] <= Gemm.NarrowRows && outputs[0].Shape[1] <= outputs[0].Shape[0];
 
     /// <summary>The launches.</summary>
     public static CudaKernel Make(MemberMatMul op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)
@@ -19,6 +38,8 @@ internal static class MemberMatMulLaunches
             int blocks = checked((int)(((long)m * ((n + 3) / 4) + 255) / 256));
             return new CudaKernel("outer product", [new KernelLaunch("member_matmul_outer" + transpose, new Dim3(blocks), new Dim3(256), [a, b, member, mask, output, m, n, k, members])]);
         }
+        if (IsNarrow(inputs, outputs))
+            return new CudaKernel("dot products", [new KernelLaunch("member_matmul_dots" + transpose, new Dim3((m + 7) / 8), new Dim3(256), [a, b, member, mask, output, m, n, k, members])]);
 
         // As the product of the whole ensemble would be summed, so that in float32 the bits are those of its rows.
         bool big = Gemm.IsBig(m, n, k, members) || limits.Architecture < 80, whole = k % 4 == 0 && (op.TransposeB ? k : n) % 4 == 0;

@@ -1,11 +1,11 @@
 // Chains of products in float32. A block takes 20 rows, or 8: 8 columns of 10, or 4, of them are a thread's, and four threads share a sum, as in
-// the sliced tiles of single products. Entries: forward (weights [k, n], bias, rectifier), backward (weights [n, k], mask).
+// the sliced tiles of single products. Entries: forward (weights [k, n], bias, rectifier), backward (weights [n, k], mask), and that with a matrix for each row.
 #include "gemm_ffma.cuh"
 #include "matmul_chain.cuh"
 
-template <int Rows, bool Backward_> struct ChainFfma
+template <int Rows, bool Backward_, bool Members_ = false> struct ChainFfma
 {
-    static constexpr bool Backward = Backward_, Async = true;
+    static constexpr bool Backward = Backward_, Members = Members_, Async = true;
     static constexpr int BM = Rows, BN = ChainWidth, TM = Rows / 2, TN = 8, Slices = 4, Stages = 2, Threads = 256;
     using Method = FfmaMethod<ChainFfma>;
     using Sums = float[TM][TN];
@@ -26,7 +26,7 @@ template <typename F> DEVICE float4* chain_place(float* p, int stride, const Ffm
 
 // The slices meet in two matrices, the rows and the tile that was read last: 1 and 3 are put there, 0 and 2 added to them, and then the two.
 template <typename F>
-DEVICE void chain_finish(FfmaMethod<F>, const float (&sums)[F::TM][F::TN], const FfmaPlace& place, float* rows, float* stage, const GemmOutput& out, int first)
+DEVICE void chain_finish(FfmaMethod<F>, const float (&sums)[F::TM][F::TN], const FfmaPlace& place, float* rows, float* stage, const GemmOutput& out, const ChainPlace& block)
 {
     float* p = place.slice < 2 ? rows : stage;
     int stride = place.slice < 2 ? F::A::Stride : F::BN;
@@ -54,7 +54,7 @@ DEVICE void chain_finish(FfmaMethod<F>, const float (&sums)[F::TM][F::TN], const
     {
         int r = i / (F::BN / 4), column = i % (F::BN / 4) * 4;
         float4 x = add(*reinterpret_cast<const float4*>(rows + r * F::A::Stride + column), *reinterpret_cast<const float4*>(stage + r * F::BN + column));
-        chain_put<F>(rows, out, first, r, column, x);
+        chain_put<F>(rows, out, block, r, column, x);
     }
 }
 
@@ -62,3 +62,4 @@ KERNEL_BOUNDED(matmul_chain_20_forward, 256, 1, CHAIN_PARAMETERS) { matmul_chain
 KERNEL_BOUNDED(matmul_chain_20_backward, 256, 1, CHAIN_PARAMETERS) { matmul_chain<ChainFfma<20, true>>(CHAIN_OF_BLOCK); }
 KERNEL_BOUNDED(matmul_chain_8_forward, 256, 1, CHAIN_PARAMETERS) { matmul_chain<ChainFfma<8, false>>(CHAIN_OF_BLOCK); }
 KERNEL_BOUNDED(matmul_chain_8_backward, 256, 1, CHAIN_PARAMETERS) { matmul_chain<ChainFfma<8, true>>(CHAIN_OF_BLOCK); }
+KERNEL_BOUNDED(member_chain_8_backward, 256, 1, MEMBER_CHAIN_PARAMETERS) { member_chain<ChainFfma<8, true, true>>(MEMBER_CHAIN, member); }

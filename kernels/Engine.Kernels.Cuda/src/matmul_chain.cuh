@@ -2,7 +2,7 @@
 // They stay in shared memory; the matrices, of which every block needs all, stream through it in tiles of GemmDepth terms by 256 columns, the next
 // link's while one ends. What others want is written as it comes to be. Every link is summed and rounded as by the kernels of single products.
 #pragma once
-#include "gemm.cuh"
+#include "member_matmul.cuh"
 
 // The most columns of a link, and terms.
 constexpr int ChainWidth = 256;
@@ -14,13 +14,21 @@ constexpr int ChainWidth = 256;
     (const float* x, long long x_member, int m, int in, int links, int flags, const float* w0, const float* beside0, float* c0, int n0, \
      const float* w1, const float* beside1, float* c1, int n1, const float* w2, const float* beside2, float* c2, int n2,             \
      const float* w3, const float* beside3, float* c3, int n3)
-#define CHAIN_OF_BLOCK Chain{x + (int)blockIdx.y * x_member, m, in, links, flags, n0, n1, n2, n3, w0, w1, w2, w3, beside0, beside1, beside2, beside3, c0, c1, c2, c3}
+#define CHAIN_OF_BLOCK Chain{x + (int)blockIdx.y * x_member, nullptr, (int)blockIdx.y, m, m, in, links, flags, n0, n1, n2, n3, w0, w1, w2, w3, beside0, beside1, beside2, beside3, c0, c1, c2, c3}
+
+// A chain of rows that have a matrix of their own each, an ensemble member's: member [m] says whose, the masks are [members, m, n], x and what comes out [m, n].
+#define MEMBER_CHAIN_PARAMETERS                                                                                                                        \
+    (const float* x, const int* member, int m, int in, int links, int flags, const float* w0, const float* beside0, float* c0, int n0, const float* w1, \
+     const float* beside1, float* c1, int n1, const float* w2, const float* beside2, float* c2, int n2, const float* w3, const float* beside3, float* c3, int n3)
+#define MEMBER_CHAIN Chain{x, nullptr, 0, m, m, in, links, flags, n0, n1, n2, n3, w0, w1, w2, w3, beside0, beside1, beside2, beside3, c0, c1, c2, c3}
 
 // The chain of the block's member. Links are picked by comparisons: an array of them would lie in local memory.
 struct Chain
 {
     const float* x;
-    int m, in, links, flags, n0, n1, n2, n3;
+    const int* index;     // of rows with matrices of their own: row i is row index[i]
+    int member, m, all;   // m rows of all
+    int in, links, flags, n0, n1, n2, n3;
     const float *w0, *w1, *w2, *w3, *beside0, *beside1, *beside2, *beside3;
     float *c0, *c1, *c2, *c3;
 };
@@ -36,26 +44,26 @@ struct ChainLink
 
 template <typename T> DEVICE T chain_pick(int link, T a, T b, T c, T d) { return link < 2 ? (link == 0 ? a : b) : (link == 2 ? c : d); }
 
-template <bool Backward> DEVICE ChainLink chain_link(const Chain& chain, int link)
+template <typename F> DEVICE ChainLink chain_link(const Chain& chain, int link)
 {
     ChainLink l;
     l.n = chain_pick(link, chain.n0, chain.n1, chain.n2, chain.n3);
     l.k = chain_pick(link, chain.in, chain.n0, chain.n1, chain.n2);
     l.relu = chain.flags >> link & 1;
-    long long member = (int)blockIdx.y, own = chain.flags >> (8 + link) & 1 ? 0 : member, at = member * chain.m * l.n;
+    long long member = chain.member, own = chain.flags >> (8 + link) & 1 ? 0 : member, at = member * chain.all * l.n;
     l.w = chain_pick(link, chain.w0, chain.w1, chain.w2, chain.w3) + own * l.k * l.n;
     l.beside = chain_pick(link, chain.beside0, chain.beside1, chain.beside2, chain.beside3);
-    if (l.beside) l.beside += Backward ? at : own * l.n;
+    if (l.beside) l.beside += F::Backward ? at : own * l.n;
     l.c = chain_pick(link, chain.c0, chain.c1, chain.c2, chain.c3);
-    if (l.c) l.c += at;
+    if (l.c && !F::Members) l.c += at;
     return l;
 }
 
-template <bool Backward> DEVICE GemmOutput chain_output(const ChainLink& l, int m)
+template <typename F> DEVICE GemmOutput chain_output(const ChainLink& l, int m)
 {
     GemmOutput out;
-    out.bias = Backward ? nullptr : l.beside;
-    out.mask = Backward ? l.beside : nullptr;
+    out.bias = F::Backward ? nullptr : l.beside;
+    out.mask = F::Backward ? l.beside : nullptr;
     out.residual = nullptr;
     out.c = l.c;
     out.m = m;
@@ -82,7 +90,7 @@ struct ChainCopy
 
 template <typename F> DEVICE void chain_aim(ChainCopy& next, const Chain& chain, int link)
 {
-    ChainLink l = chain_link<F::Backward>(chain, link);
+    ChainLink l = chain_link<F>(chain, link);
     next.operand = gemm_operand(l.w, l.n, F::Backward ? l.k : l.n);
     next.copy = gemm_begin<typename F::B>(next.operand, 0, 0);
     next.link = link;
@@ -106,17 +114,29 @@ template <typename F> DEVICE void chain_copy(ChainCopy& next, const Chain& chain
     cp_async_commit();
 }
 
+// The block's rows: `first` and those that follow, or those with matrices of one member.
+struct ChainPlace
+{
+    const int* index;
+    int first, m;
+};
+
+DEVICE bool chain_has(const ChainPlace& place, int r) { return place.first + r < place.m; }
+template <typename F> DEVICE int chain_row(const ChainPlace& place, int r) { return F::Members ? place.index[r] : place.first + r; }
+
 // Writes four columns of a row, and keeps them for the next link.
-template <typename F> DEVICE void chain_put(float* rows, const GemmOutput& out, int first, int r, int column, float4 sums)
+template <typename F> DEVICE void chain_put(float* rows, const GemmOutput& out, const ChainPlace& block, int r, int column, float4 sums)
 {
     float4 y = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-    if (first + r < out.m) y = gemm_finish4(out, first + r, column, sums);
+    bool has = chain_has(block, r);
+    int row = has ? chain_row<F>(block, r) : 0;
+    if (has) y = gemm_finish4(out, row, column, sums);
     *reinterpret_cast<float4*>(rows + r * F::A::Stride + column) = y;
-    if (out.c && first + r < out.m) gemm_put4(out, first + r, column, y);
+    if (out.c && has) gemm_put4(out, row, column, y);
 }
 
 // The block's rows of x, with zeros up to a whole tile of terms, and in rows that do not exist.
-template <typename F> DEVICE void chain_load(float* rows, const float* x, int first, int m, int in)
+template <typename F> DEVICE void chain_load(float* rows, const float* x, const ChainPlace& block, int in)
 {
     int terms = (in + GemmDepth - 1) / GemmDepth * GemmDepth;
     bool vector = in % 4 == 0 && aligned16(x);
@@ -124,9 +144,10 @@ template <typename F> DEVICE void chain_load(float* rows, const float* x, int fi
     {
         int r = i / (terms / 4), term = i % (terms / 4) * 4;
         float4 y = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-        const float* p = x + ((long long)(first + r) * in + term);
-        if (first + r < m && vector && term < in) y = *reinterpret_cast<const float4*>(p);
-        else if (first + r < m)
+        bool has = chain_has(block, r);
+        const float* p = x + ((long long)(has ? chain_row<F>(block, r) : 0) * in + term);
+        if (has && vector && term < in) y = *reinterpret_cast<const float4*>(p);
+        else if (has)
         {
             if (term < in) y.x = p[0];
             if (term + 1 < in) y.y = p[1];
@@ -138,16 +159,16 @@ template <typename F> DEVICE void chain_load(float* rows, const float* x, int fi
 }
 
 // A first link of few terms, as by matmul_outer.
-template <typename F> DEVICE void chain_outer(float* rows, const ChainLink& l, const GemmOutput& out, const float* x, int first)
+template <typename F> DEVICE void chain_outer(float* rows, const ChainLink& l, const GemmOutput& out, const float* x, const ChainPlace& block)
 {
     UNROLL_BY(2)
     for (int i = thread_rank(); i < F::BM * (ChainWidth / 4); i += F::Threads)
     {
         int r = i / (ChainWidth / 4), column = i % (ChainWidth / 4) * 4;
         float sums[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-        for (int term = 0; term < l.k && first + r < out.m; term++)
+        for (int term = 0; term < l.k && chain_has(block, r); term++)
         {
-            float y = x[(long long)(first + r) * l.k + term];
+            float y = x[(long long)chain_row<F>(block, r) * l.k + term];
             UNROLL
             for (int e = 0; e < 4; e++)
             {
@@ -155,15 +176,15 @@ template <typename F> DEVICE void chain_outer(float* rows, const ChainLink& l, c
                 sums[e] = fmaf(y, l.w[F::Backward ? j * l.k + term : term * l.n + j], sums[e]);
             }
         }
-        chain_put<F>(rows, out, first, r, column, make_float4(sums[0], sums[1], sums[2], sums[3]));
+        chain_put<F>(rows, out, block, r, column, make_float4(sums[0], sums[1], sums[2], sums[3]));
     }
 }
 
 // A last link of few columns, as by matmul_dots: a warp takes a row, a lane every 32nd term.
-template <typename F> DEVICE void chain_dots(const float* rows, const ChainLink& l, const GemmOutput& out, int first)
+template <typename F> DEVICE void chain_dots(const float* rows, const ChainLink& l, const GemmOutput& out, const ChainPlace& block)
 {
     constexpr int Few = 8;
-    for (int r = warp_index(); r < F::BM && first + r < out.m; r += F::Threads / 32)
+    for (int r = warp_index(); r < F::BM && chain_has(block, r); r += F::Threads / 32)
     {
         float sums[Few];
         UNROLL
@@ -179,7 +200,7 @@ template <typename F> DEVICE void chain_dots(const float* rows, const ChainLink&
         {
             if (f >= l.n) continue;
             float sum = warp_sum(sums[f]);
-            long long at = (long long)(first + r) * l.n + f;
+            long long at = (long long)chain_row<F>(block, r) * l.n + f;
             if (lane_index() == f) out.c[at] = gemm_finish(out, at, f, sum);
         }
     }
@@ -190,7 +211,7 @@ template <typename F> DEVICE void matmul_chain(const Chain& chain)
 {
     DYNAMIC_SHARED(float, shared);
     float *rows = shared, *stages = shared + F::BM * F::A::Stride;
-    int first = (int)blockIdx.x * F::BM;
+    ChainPlace block = {chain.index, F::Members ? 0 : (int)blockIdx.x * F::BM, chain.m};
     // A first link of few terms and a last one of few columns do not go through tiles.
     int begin = chain.in <= 4 ? 1 : 0, end = chain.links;
     if (chain_pick(end - 1, chain.n0, chain.n1, chain.n2, chain.n3) <= 8) end--;
@@ -200,11 +221,11 @@ template <typename F> DEVICE void matmul_chain(const Chain& chain)
     if (begin < end) chain_aim<F>(next, chain, begin);
     UNROLL
     for (int s = 0; s < F::Stages - 1; s++) chain_copy<F>(next, chain, end, stages + s * F::B::Floats);
-    if (begin == 0) chain_load<F>(rows, chain.x, first, chain.m, chain.in);
+    if (begin == 0) chain_load<F>(rows, chain.x, block, chain.in);
     else
     {
-        ChainLink l = chain_link<F::Backward>(chain, 0);
-        chain_outer<F>(rows, l, chain_output<F::Backward>(l, chain.m), chain.x, first);
+        ChainLink l = chain_link<F>(chain, 0);
+        chain_outer<F>(rows, l, chain_output<F>(l, chain.m), chain.x, block);
     }
     int reading = 0, writing = F::Stages - 1;
     for (int link = begin; link < end; link++)
@@ -224,14 +245,24 @@ template <typename F> DEVICE void matmul_chain(const Chain& chain)
             writing = writing + 1 == F::Stages ? 0 : writing + 1;
         }
         syncthreads(); // the rows and the last tile have been read by all
-        ChainLink l = chain_link<F::Backward>(chain, link);
-        chain_finish(typename F::Method(), sums, place, rows, stage, chain_output<F::Backward>(l, chain.m), first);
+        ChainLink l = chain_link<F>(chain, link);
+        chain_finish(typename F::Method(), sums, place, rows, stage, chain_output<F>(l, chain.m), block);
     }
     cp_async_wait<0>();
     syncthreads();
     if (end < chain.links)
     {
-        ChainLink l = chain_link<F::Backward>(chain, end);
-        chain_dots<F>(rows, l, chain_output<F::Backward>(l, chain.m), first);
+        ChainLink l = chain_link<F>(chain, end);
+        chain_dots<F>(rows, l, chain_output<F>(l, chain.m), block);
     }
+}
+
+// Grid: for every member as many blocks as all rows would need.
+template <typename F> DEVICE void member_chain(Chain chain, const int* member)
+{
+    DYNAMIC_SHARED(float, shared);
+    int* index = reinterpret_cast<int*>(shared + F::BM * F::A::Stride + F::Stages * F::B::Floats);
+    chain.m = member_rows<F::BM>(index, member, chain.all, (int)blockIdx.x, nullptr, nullptr, chain.member);
+    chain.index = index;
+    if (chain.m > 0) matmul_chain<F>(chain);
 }

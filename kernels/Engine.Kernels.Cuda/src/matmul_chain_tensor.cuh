@@ -3,9 +3,9 @@
 #include "gemm_tensor.cuh"
 #include "matmul_chain.cuh"
 
-template <bool Bf16_, int Rows, int WM_, int WN_, int Stages_, bool Backward_> struct ChainTensor
+template <bool Bf16_, int Rows, int WM_, int WN_, int Stages_, bool Backward_, bool Members_ = false> struct ChainTensor
 {
-    static constexpr bool Bf16 = Bf16_, Backward = Backward_, Async = true;
+    static constexpr bool Bf16 = Bf16_, Backward = Backward_, Members = Members_, Async = true;
     static constexpr int BM = Rows, BN = ChainWidth, WM = WM_, WN = WN_, Stages = Stages_, Threads = 256, MI = WM / 16, NI = WN / 8;
     using Method = TensorMethod<ChainTensor>;
     using Sums = float[MI][NI][4];
@@ -20,7 +20,7 @@ template <typename F> DEVICE int chain_column(TensorMethod<F>, const TensorPlace
 
 // The sums take the place of the rows.
 template <typename F>
-DEVICE void chain_finish(TensorMethod<F>, const float (&sums)[F::MI][F::NI][4], const TensorPlace& place, float* rows, float*, const GemmOutput& out, int first)
+DEVICE void chain_finish(TensorMethod<F>, const float (&sums)[F::MI][F::NI][4], const TensorPlace& place, float* rows, float*, const GemmOutput& out, const ChainPlace& block)
 {
     UNROLL
     for (int i = 0; i < F::MI; i++)
@@ -38,7 +38,7 @@ DEVICE void chain_finish(TensorMethod<F>, const float (&sums)[F::MI][F::NI][4], 
     for (int i = thread_rank(); i < F::BM * (F::BN / 4); i += F::Threads)
     {
         int r = i / (F::BN / 4), column = i % (F::BN / 4) * 4;
-        chain_put<F>(rows, out, first, r, column, *reinterpret_cast<const float4*>(rows + r * F::A::Stride + column));
+        chain_put<F>(rows, out, block, r, column, *reinterpret_cast<const float4*>(rows + r * F::A::Stride + column));
     }
 }
 

@@ -41,6 +41,39 @@ template <bool TransposeB> DEVICE void member_outer(const float* a, const float*
 KERNEL(member_matmul_outer_n, (const float* a, const float* b, const int* member, const float* mask, float* c, int m, int n, int k, int members)) { member_outer<false>(a, b, member, mask, c, m, n, k, members); }
 KERNEL(member_matmul_outer_t, (const float* a, const float* b, const int* member, const float* mask, float* c, int m, int n, int k, int members)) { member_outer<true>(a, b, member, mask, c, m, n, k, members); }
 
+// Few columns: a warp takes a row, a lane every 32nd term, as by matmul_dots.
+template <bool TransposeB> DEVICE void member_dots(const float* a, const float* b, const int* member, const float* mask, float* c, int m, int n, int k, int members)
+{
+    constexpr int Few = 8;
+    int row = (int)blockIdx.x * (block_threads() / 32) + warp_index();
+    if (row >= m) return;
+    int e = member[row];
+    if ((unsigned)e >= (unsigned)members) return;
+    const float* matrix = b + (long long)e * k * n;
+    float sums[Few];
+    UNROLL
+    for (int f = 0; f < Few; f++) sums[f] = 0.0f;
+    UNROLL_BY(4)
+    for (int term = lane_index(); term < k; term += 32)
+    {
+        float y = a[(long long)row * k + term];
+        UNROLL
+        for (int f = 0; f < Few; f++) sums[f] = fmaf(f < n ? matrix[TransposeB ? (long long)f * k + term : (long long)term * n + f] : 0.0f, y, sums[f]);
+    }
+    GemmOutput out = member_output(mask, c, e, m, n, m);
+    UNROLL
+    for (int f = 0; f < Few; f++)
+    {
+        if (f >= n) continue;
+        float sum = warp_sum(sums[f]);
+        long long at = (long long)row * n + f;
+        if (lane_index() == f) out.c[at] = gemm_finish(out, at, f, sum);
+    }
+}
+
+KERNEL(member_matmul_dots_n, (const float* a, const float* b, const int* member, const float* mask, float* c, int m, int n, int k, int members)) { member_dots<false>(a, b, member, mask, c, m, n, k, members); }
+KERNEL(member_matmul_dots_t, (const float* a, const float* b, const int* member, const float* mask, float* c, int m, int n, int k, int members)) { member_dots<true>(a, b, member, mask, c, m, n, k, members); }
+
 // Of a block's threads the sum of `value` over those of lower rank; `total` over all. `totals` is shared, 33 ints.
 DEVICE int block_scan(int value, int* totals, int& total)
 {

@@ -3,7 +3,7 @@ namespace Engine.Kernels;
 /// <summary>
 /// Products one after the other, each of the one before: x [..., M, K0] times a matrix, what follows it, times the next matrix, and so on, so that a device may keep the rows between them where it
 /// multiplies. A link is a <see cref="Linear"/>, or a product whose left side is not transposed, with a mask after it or without; its left side is the result before it. All results are [..., M, N] with
-/// the same leading axes. Inputs: x, then those of every link but its first. Outputs: the results that others want too, in order, then the last. Every link is rounded as the op by itself. Passes
+/// the same leading axes. Or all links are a <see cref="MemberMatMul"/> with the same members. Inputs: x, the members if links have any, then those of every link that remain. Outputs: the results that others want too, in order, then the last. Every link is rounded as the op by itself. Passes
 /// make it; it is never traced, differentiated or stored in a file.
 /// </summary>
 /// <param name="Links">The links; at least two.</param>
@@ -17,24 +17,44 @@ public sealed record MatMulChain(IReadOnlyList<Op> Links, Dims Kept) : Op
     public override string Name => $"chain of {Links.Count} {(Links[0] is Linear ? "linear" : "matmul")}";
 
     /// <summary>Whether the op can be a link.</summary>
-    public static bool IsLink(Op op) => op is Linear or MatMul { TransposeA: false } or FusedMatMul { Residual: false, Product.TransposeA: false };
+    public static bool IsLink(Op op) => op is Linear or MatMul { TransposeA: false } or FusedMatMul { Residual: false, Product.TransposeA: false } or MemberMatMul;
 
-    /// <summary>How many inputs a link has besides the result before it.</summary>
-    public static int InputsOf(Op link) => link is Linear or FusedMatMul { Mask: true } ? 2 : 1;
+    /// <summary>Whether rows have matrices of their own.</summary>
+    public bool OfMembers => Links[0] is MemberMatMul;
+
+    /// <summary>How many inputs a link has besides the result before it, and the members.</summary>
+    public static int InputsOf(Op link) => link is Linear or FusedMatMul { Mask: true } or MemberMatMul { Mask: true } ? 2 : 1;
+
+    /// <summary>The numbers of every link's inputs; -1: the result before it.</summary>
+    public int[][] Operands
+    {
+        get
+        {
+            var operands = new int[Links.Count][];
+            for (int i = 0, at = OfMembers ? 2 : 1; i < operands.Length; at += InputsOf(Links[i]), i++)
+            {
+                int first = i == 0 ? 0 : -1;
+                operands[i] = Links[i] is MemberMatMul member ? [first, at, 1, .. member.Mask ? [at + 1] : Array.Empty<int>()] : [first, .. Enumerable.Range(at, InputsOf(Links[i]))];
+            }
+            return operands;
+        }
+    }
 
     /// <summary>The types of every link's inputs and of its result.</summary>
     /// <exception cref="ShapeException">They do not fit.</exception>
     public (TensorType[] Inputs, TensorType Result)[] Types(ReadOnlySpan<TensorType> inputs)
     {
         if (Links.Count is < 2 or > MaxLinks || Kept.Count == 0 || Kept[^1] != Links.Count - 1) throw Error(inputs, $"expected 2 to {MaxLinks} links, of which the last is kept");
-        int count = 1;
-        foreach (var link in Links) count += IsLink(link) ? InputsOf(link) : throw Error(inputs, $"{link.Name} cannot be a link");
+        int count = OfMembers ? 2 : 1;
+        foreach (var link in Links) count += IsLink(link) && link is MemberMatMul == OfMembers ? InputsOf(link) : throw Error(inputs, $"{link.Name} cannot be a link");
         Arity(inputs, count);
         var types = new (TensorType[] Inputs, TensorType Result)[Links.Count];
+        var operands = Operands;
         var x = inputs[0];
-        for (int i = 0, at = 1; i < types.Length; at += InputsOf(Links[i]), i++)
+        for (int i = 0; i < types.Length; i++)
         {
-            TensorType[] own = [x, .. inputs.Slice(at, InputsOf(Links[i]))];
+            var own = new TensorType[operands[i].Length];
+            for (int j = 0; j < own.Length; j++) own[j] = operands[i][j] < 0 ? x : inputs[operands[i][j]];
             types[i] = (own, x = Links[i].Infer(own)[0]);
             if (MatMul.Batch(x.Shape) != MatMul.Batch(types[0].Result.Shape)) throw Error(inputs, $"link {i} has other leading axes than the first");
         }
@@ -52,10 +72,11 @@ public sealed record MatMulChain(IReadOnlyList<Op> Links, Dims Kept) : Op
     public override void Reference<T>(ReferenceTensor<T>[] inputs, ReferenceTensor<T>[] outputs)
     {
         var types = Types(Array.ConvertAll(inputs, x => x.Type));
+        var operands = Operands;
         var x = inputs[0];
-        for (int i = 0, at = 1, o = 0; i < types.Length; at += InputsOf(Links[i]), i++)
+        for (int i = 0, o = 0; i < types.Length; i++)
         {
-            ReferenceTensor<T>[] own = [x, .. inputs[at..(at + InputsOf(Links[i]))]];
+            var own = Array.ConvertAll(operands[i], j => j < 0 ? x : inputs[j]);
             x = new ReferenceTensor<T>(types[i].Result);
             if (Links[i] is Linear linear) Layer(linear, own, x);
             else Links[i].Reference(own, [x]);

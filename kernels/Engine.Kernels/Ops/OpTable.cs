@@ -275,6 +275,11 @@ public static class OpTable
         yield return (new MatMulChain([hidden, hidden, hidden, last], [0, 1, 2, 3]), [F([70, 23]), W(2, 23, 256), F([2, 256]), W(2, 256, 256), F([2, 256]), W(2, 256, 256), F([2, 256]), W(2, 256, 1), F([2, 1])]);
         yield return (new MatMulChain([hidden, hidden], [1]), [F([33, 2]), W(2, 100), F([100]), W(100, 256), F([256])]);
         yield return (new MatMulChain([plain, plain], [1]), [F([5, 300]), W(300, 9), W(9, 4)]);
+        // Rows with matrices of their own.
+        MemberMatMul member = new(true, true), end = new(true, false);
+        yield return (new MatMulChain([member, member, end], [2]), [F([60, 1]), I([60], 0, 4), W(4, 36, 1), F([4, 60, 36]), W(4, 20, 36), F([4, 60, 20]), W(4, 7, 20)]);
+        yield return (new MatMulChain([member, end], [0, 1]), [F([45, 24]), I([45], 0, 3), W(3, 64, 24), F([3, 45, 64]), W(3, 33, 64)]);
+        yield return (new MatMulChain([new MemberMatMul(false, false), end], [1]), [F([9, 5]), I([9], 0, 2), W(2, 5, 12), W(2, 6, 12)]);
     }
 
     /// <summary>Expressions with several results, of all elements, of rows and of one, before and after reductions, in one pass over a row and in two.</summary>
@@ -300,7 +305,7 @@ public static class OpTable
         foreach (var (shape, axis) in new (Shape, int)[] { ([9, 10], 1), ([10, 33], 0), ([2, 7, 5], 1) })
             yield return (new Fused(2, [new(Along(ReduceKind.Sum, axis, true), [0]), new(multiply, [2, 1]), new(subtract, [0, 3]), new(square, [4]), new(Along(ReduceKind.Sum, axis, true), [5]), new(multiply, [4, 6])], [3, 5, 6, 7]), [F(shape), F([])]);
         // Rows of a warp: several reductions, a row's number before and after them, elements that come out.
-        foreach (var (rows, width) in new[] { (40, 256), (40, 32), (9, 130), (30, 1021), (20, 1024), (300, 20) })
+        foreach (var (rows, width) in new[] { (40, 256), (40, 32), (9, 130), (30, 1021), (20, 1024), (300, 20), (20, 1025), (9, 3000), (5, 8192) })
             yield return (new Fused(4, [new(square, [1]), new(multiply, [0, 4]), new(Along(ReduceKind.Sum, 1, true), [5]), new(Along(ReduceKind.Max, 1, true), [0]), new(add, [6, 7]), new(add, [8, 1]), new(subtract, [0, 2]), new(Along(ReduceKind.Min, 1, true), [10]), new(negate, [3]), new(multiply, [11, 12])], [4, 5, 6, 9, 11, 12, 13]),
                 [F([rows, width]), F([rows, 1]), F([width]), F([])]);
         yield return (new Fused(1, [new(new Reduce(ReduceKind.Sum, [0, 1], false), [0]), new(square, [1])], [1, 2]), [F([2, 100])]);
@@ -310,7 +315,7 @@ public static class OpTable
         yield return (new Fused(2, [new(negate, [1]), new(multiply, [0, 2])], [2, 3]), [F([5, 70]), F([70])]);
         // What has no one way.
         yield return (new Fused(1, [new(Along(ReduceKind.Sum, 0), [0]), new(Along(ReduceKind.Sum, 1), [0])], [1, 2]), [F([30, 40])]);
-        yield return (new Fused(2, [new(Along(ReduceKind.Sum, 1, true), [0]), new(subtract, [0, 2]), new(add, [3, 1])], [4]), [F([3, 3000]), F([])]);
+        yield return (new Fused(2, [new(Along(ReduceKind.Sum, 1, true), [0]), new(subtract, [0, 2]), new(add, [3, 1])], [4]), [F([3, 9000]), F([])]);
     }
 
     /// <summary>Fused expressions with every kind of step, of arguments and of rows: long, short, repeated, of one element, of none.</summary>

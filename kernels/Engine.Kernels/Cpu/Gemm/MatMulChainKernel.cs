@@ -15,13 +15,12 @@ internal sealed unsafe class MatMulChainKernel : CpuKernel
     {
         var types = op.Types(inputs);
         int count = types.Length;
-        (_links, _inputs, _outputs, _bytes, _scratch) = (new CpuKernel[count], new int[count][], new int[count], new long[count], new long[count]);
+        (_links, _outputs, _bytes, _scratch) = (new CpuKernel[count], new int[count], new long[count], new long[count]);
+        _inputs = op.Operands;
         long at = 0;
-        for (int i = 0, input = 1; i < count; i++)
+        for (int i = 0; i < count; i++)
         {
             _links[i] = CpuKernels.Create(op.Links[i], types[i].Inputs, [types[i].Result]);
-            _inputs[i] = [i == 0 ? 0 : -1, .. Enumerable.Range(input, MatMulChain.InputsOf(op.Links[i]))];
-            input += MatMulChain.InputsOf(op.Links[i]);
             int kept = op.Kept.Span.IndexOf(i);
             _outputs[i] = kept < 0 ? -1 : inputs.Length + kept;
             var shape = types[i].Result.Shape;
@@ -41,7 +40,7 @@ internal sealed unsafe class MatMulChainKernel : CpuKernel
     {
         if (_batches == 0) return;
         byte* results = scratch + _linkScratch;
-        void** own = stackalloc void*[4];
+        void** own = stackalloc void*[5];
         void* before = null;
         for (int i = 0; i < _links.Length; i++)
         {
