@@ -29,7 +29,9 @@ ROOT = PERF.parent
 BUILT = PERF / "out" / "engine" / "engine"
 PEERS = PERF / "peers"
 CORES = {"": "unset", "SkylakeX": "SkylakeX"}  # OPENBLAS_CORETYPE: the faster of the two is the peer
-INDUCTOR = {"TORCHINDUCTOR_CACHE_DIR": str(Path(tempfile.gettempdir()) / "engine-inductor")}  # compiled once, not in every round
+# What peers compile is compiled once, not in every round.
+INDUCTOR = {"TORCHINDUCTOR_CACHE_DIR": str(Path(tempfile.gettempdir()) / "engine-inductor")}
+XLA = {"JAX_COMPILATION_CACHE_DIR": str(Path(tempfile.gettempdir()) / "engine-xla")}
 
 options = None
 commands = []  # as they could be typed, for the results
@@ -145,8 +147,17 @@ rows = []
 failed = []  # labels of peers
 
 
+def write(text):
+    """Appended to the table at once: what is measured stays if the rest is killed."""
+    if options.table is None:
+        return
+    with open(options.table, "a") as out:
+        out.write(text)
+
+
 def row(*cells):
     rows.append([*cells, *[""] * (5 - len(cells))])
+    write("| " + " | ".join(rows[-1]) + " |\n")
     print("  " + "  ".join(cell for cell in cells if cell), flush=True)
 
 
@@ -349,10 +360,13 @@ def cold():
 # ---- entries of --device cuda ----
 
 def gpu_update(algorithm, precision, limit=None, stretch=None, least=None, settings=(), peer=()):
+    """peer: sizes for PyTorch and JAX; None: no peers."""
+    if precision not in options.precisions.split(","):
+        return
     if options.small:
         limit = stretch = least = None
-        settings, peer = ["--set", "hidden_sizes=32,32,32", "--set", "batch_size=32", "--set", "critics=3"], ["--hidden", "32,32,32", "--batch", "32", "--critics", "3"]
-    ours, peers = engine(algorithm, "--precision", precision, *settings, samples=400), gpu_peers(algorithm, precision, *peer)
+        settings, peer = ["--set", "hidden_sizes=32,32,32", "--set", "batch_size=32", "--set", "critics=3"], peer if peer is None else ["--hidden", "32,32,32", "--batch", "32", "--critics", "3"]
+    ours, peers = engine(algorithm, "--precision", precision, *settings, samples=400), [] if peer is None else gpu_peers(algorithm, precision, *peer)
     interleave(ours, *peers, least=2)
     name = " ".join([algorithm, precision, *[s for s in settings if s != "--set"]])
     figure(f"{name}: update", ours.seconds(), **(at_most(limit) if limit else {"form": unit}))
@@ -378,14 +392,14 @@ def gpu_peers(algorithm, precision, *arguments):
         flags = {"eager": [], "graph": ["--graph"], "compiled": ["--compile"], "compiled-graph": ["--compile", "--graph"]}[mode]
         sides.append(Side(f"PyTorch {mode}", [*command, *flags], environment=INDUCTOR if "--compile" in flags else {}))
     for together in (1, 8) if options.jax else ():
-        sides.append(Side(f"JAX {together} a call", [options.jax, PEERS / "jax_updates.py", algorithm, *shared, "--together", together]))
+        sides.append(Side(f"JAX {together} a call", [options.jax, PEERS / "jax_updates.py", algorithm, *shared, "--together", together], environment=XLA))
     return sides
 
 
 def gpu_gemm():
     """10 products at once, 256 to 10,000 rows x 256 x 256, in each precision, against PyTorch's torch.bmm"""
     shapes = ["3x64x32x32"] if options.small else [f"10x{rows}x256x256" for rows in (256, 1024, 4096, 10000)]
-    for precision in ("float32", "tf32", "bfloat16"):
+    for precision in options.precisions.split(","):
         ours = engine("gemm", *shapes, "--precision", precision, samples=200)
         peers = [] if options.ours else [Side("PyTorch", [options.python, PEERS / "pytorch.py", "gemm", *shapes, "--device", "cuda", "--precision", precision, "--samples", 3 if options.quick else 200])]
         interleave(ours, *peers)
@@ -418,8 +432,8 @@ def gpu_large_batch():
 
 
 def gpu_members():
-    """update of SAC-N with 500 critics, batch 256, in float32"""
-    gpu_update("sac-n", "float32", limit=7e-3, settings=["--set", "critics=500"], peer=["--critics", "500"])
+    """update of SAC-N with 500 critics, batch 256, in float32; without peers"""
+    gpu_update("sac-n", "float32", limit=7e-3, settings=["--set", "critics=500"], peer=None)
 
 
 class Clocks:
@@ -522,6 +536,7 @@ def main():
     parser.add_argument("--python", default=os.environ.get("PEER_PYTHON", "/usr/bin/python3"), help="the interpreter that has PyTorch")
     parser.add_argument("--compile", action="store_true", help="cpu: also PyTorch's compiled update (2.0 or newer)")
     parser.add_argument("--modes", default="eager,graph,compiled-graph", help="cuda: how PyTorch runs, of eager, graph, compiled (mode reduce-overhead), compiled-graph (%(default)s)")
+    parser.add_argument("--precisions", default="float32,tf32,bfloat16", help="cuda: those that are asked for (%(default)s); updates are measured in float32 and tf32")
     parser.add_argument("--jax", help="an interpreter that has JAX: one more peer of sac-n and edac, and on a GPU of every update")
     parser.add_argument("--openblas", default="libopenblas.so.0", help="the library")
     parser.add_argument("--drop-caches", action="store_true", help="cold: empty the page cache before each start (needs root)")
@@ -530,6 +545,7 @@ def main():
     parser.add_argument("--limit", type=int, default=600, help="seconds that one process may take (600)")
     parser.add_argument("--results", type=Path, help="where the table is appended, and the raw figures (perf/results, raw: perf/out)")
     options = parser.parse_args()
+    options.table = None  # the file that it is written to
     entries = ENTRIES if options.device == "cpu" else GPU_ENTRIES
     if options.list or not options.entries:
         for name, entry in entries.items():
@@ -542,6 +558,8 @@ def main():
         parser.error(f"{unknown[0]} is no entry; there are {', '.join(entries)}" if unknown else "--rounds, --threads: at least 1")
     if any(m not in ("eager", "graph", "compiled", "compiled-graph") for m in options.modes.split(",")):
         parser.error(f"--modes {options.modes}: expected some of eager, graph, compiled, compiled-graph")
+    if any(p not in ("float32", "tf32", "bfloat16") for p in options.precisions.split(",")):
+        parser.error(f"--precisions {options.precisions}: expected some of float32, tf32, bfloat16")
     if options.small and not options.quick:
         parser.error("--small is no measurement: with --quick")
     if options.cpus is None:
@@ -564,28 +582,18 @@ def main():
     if load[0] > 0.3:
         print(f"the load is {load[0]:.1f}: others are at work, and the figures will show it")
     path = (options.results or PERF / "results") / f"{began:%Y-%m-%d}-{name}.md"
-
-    def write(text):
-        """Appended at once: what is measured stays if the rest is killed."""
-        if options.quick:
-            return
+    if not options.quick:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a") as out:
-            if out.tell() == 0:
-                out.write(f"# Measured on {began:%Y-%m-%d}\n\n{description}.\n")
-            out.write(text)
-
+        options.table = path
+        if not path.exists():
+            write(f"# Measured on {began:%Y-%m-%d}\n\n{description}.\n")
     write(f"\n## {began:%H:%M}: `perf/compare.py {' '.join(sys.argv[1:])}`\n\nCommit {commit()}; {options.rounds} rounds. Before: {before}.\n\n| figure | median | least and most of the rounds | must be | reached |\n|---|---|---|---|---|\n")
     clocks = Clocks() if options.device == "cuda" else None
-    written = 0
     for entry in chosen:
         print(f"{entry}: {entries[entry].__doc__}", flush=True)
         rows.append([f"**{entry}**", "", "", "", ""])
-        try:
-            entries[entry]()
-        finally:
-            write("".join("| " + " | ".join(cells) + " |\n" for cells in rows[written:]))
-            written = len(rows)
+        write(f"| **{entry}** | | | | |\n")
+        entries[entry]()
     missed = [cells[0] for cells in rows if cells[4] == "NO"]
     print(f"{sum(cells[4] == 'yes' for cells in rows)} figures reached, {len(missed)} not{': ' + '; '.join(missed) if missed else ''}")
     if failed:

@@ -14,18 +14,23 @@ internal static class VerifyCommand
     {
         var folders = new Argument<string[]>("fixture") { Description = "folders with fixture.json and four .safetensors files", Arity = ArgumentArity.ZeroOrMore };
         var ops = new Option<bool>("--ops") { Description = "every op of the op table on the device, against float64" };
+        var only = new Option<string?>("--only") { HelpName = "name,...", Description = "of --ops: ops whose name has one of these in it, such as matmul,linear" };
         var quiet = new Option<bool>("--quiet") { Description = "one line per fixture" };
         var json = Shared.Json();
         var (device, threads) = (Shared.Device(), Shared.Threads());
         var precision = Shared.Precision("of --ops: products of matrices are compared with those of rounded factors; tf32 and bfloat16: --device cuda, compute capability 8.0");
-        var command = new Command("verify", "Replay an update against an independent implementation: float64 on the interpreter, float32 on the device. Or check the device's kernels one by one.") { folders, ops, quiet, json, device, precision, threads };
+        var command = new Command("verify", "Replay an update against an independent implementation: float64 on the interpreter, float32 on the device. Or check the device's kernels one by one.") { folders, ops, only, quiet, json, device, precision, threads };
         command.SetAction(parse =>
         {
             if (parse.GetValue(folders)!.Length == 0 && !parse.GetValue(ops)) throw new SettingsException("name a folder with a fixture, or give --ops");
             var wanted = Shared.ParsePrecision(parse.GetValue(precision)!);
             if (parse.GetValue(folders)!.Length > 0 && wanted != Precision.Float32) throw new SettingsException($"--precision {wanted.Name()}: fixtures are compared in float32; give it with --ops alone");
+            var names = parse.GetValue(only)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+            if (names is not null && (names.Length == 0 || !parse.GetValue(ops))) throw new SettingsException("--only: names of ops; with --ops");
+            foreach (string name in names ?? [])
+                if (!OpTable.Cases.Any(c => c.Op.Name.Contains(name, StringComparison.Ordinal))) throw new SettingsException($"--only {name}: no op's name has that in it; engine devices --ops lists them");
             using var opened = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads), wanted);
-            bool all = !parse.GetValue(ops) || Ops(opened, parse.GetValue(json));
+            bool all = !parse.GetValue(ops) || Ops(opened, names, parse.GetValue(json));
             foreach (string folder in parse.GetValue(folders)!)
             {
                 var fixture = Fixture.Read(folder);
@@ -65,11 +70,11 @@ internal static class VerifyCommand
         return command;
     }
 
-    private static bool Ops(Device device, bool json)
+    private static bool Ops(Device device, string[]? names, bool json)
     {
         int cases = 0, failed = 0;
         var kinds = new HashSet<Type>();
-        foreach (var (c, failure) in DeviceCheck.Run(device))
+        foreach (var (c, failure) in DeviceCheck.Run(device, names is null ? null : name => names.Any(n => name.Contains(n, StringComparison.Ordinal))))
         {
             cases++;
             kinds.Add(c.Op.GetType());

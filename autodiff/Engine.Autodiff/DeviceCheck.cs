@@ -7,11 +7,14 @@ public static class DeviceCheck
 {
     /// <summary>Checks case by case, three draws of inputs each, again for the same bits, and over each input that the op may be written over; what the device has no kernel for is left out. Where the device's precision is not float32, a product of matrices must
     /// agree with the reference of its factors as they are, or as that precision rounds them: products that are limited by memory keep float32. A chain of products must have the bits of its links run one after another.</summary>
+    /// <param name="device">Where.</param>
+    /// <param name="only">Which ops, by name; null: all.</param>
     /// <returns>The case, and why it fails; null if it holds.</returns>
-    public static IEnumerable<(OpCase Case, string? Failure)> Run(Device device)
+    public static IEnumerable<(OpCase Case, string? Failure)> Run(Device device, Func<string, bool>? only = null)
     {
         foreach (var c in OpTable.Cases)
         {
+            if (only is not null && !only(c.Op.Name)) continue;
             var types = SampleData.Types(c);
             if (c.Op.IsAlias || !device.Implements(c.Op, types, c.Op.Infer(types))) continue;
             yield return (c, Check(device, c, types));
@@ -57,9 +60,9 @@ public static class DeviceCheck
     private static byte[][] LinkByLink(Device device, MatMulChain chain, TensorType[] types, byte[][] inputs)
     {
         var links = chain.Types(types);
+        var operands = chain.Operands;
         var results = new byte[links.Length][];
-        for (int i = 0, at = 1; i < links.Length; at += MatMulChain.InputsOf(chain.Links[i]), i++)
-            results[i] = OpCheck.Run(device, chain.Links[i], links[i].Inputs, [i == 0 ? inputs[0] : results[i - 1], .. inputs[at..(at + MatMulChain.InputsOf(chain.Links[i]))]])[0];
+        for (int i = 0; i < links.Length; i++) results[i] = OpCheck.Run(device, chain.Links[i], links[i].Inputs, Array.ConvertAll(operands[i], j => j < 0 ? results[i - 1] : inputs[j]))[0];
         return chain.Kept.Span.ToArray().Select(k => results[k]).ToArray();
     }
 

@@ -2,7 +2,7 @@
 """Checks and measures the carried build (perf/gpu/pack.sh) on a machine with an NVIDIA GPU; .NET is not needed there.
 
   check.py                              devices ops fixtures graph
-  check.py sanitizer --tools memcheck   compute-sanitizer; a tool a command where commands are limited
+  check.py sanitizer --tools memcheck   compute-sanitizer; a tool a command where commands are limited, with --within
   check.py bench                        an update and matrix products beside PyTorch and JAX of this machine, on the GPU
   check.py cpu                          the same updates on the processor, one thread and all
   check.py ops graph --quick            tiny sizes, few cases: what the stand-in driver does in seconds
@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -47,7 +48,7 @@ class Stage:
 
     def __init__(self, name, limit):
         self.name, self.end = name, time.monotonic() + limit
-        self.log = open(options.out / f"{name}.log", "w+")
+        self.log = open(options.out / f"{name}.log", "w+", encoding="utf-8", errors="replace")
         self.done, self.failures, self.skipped = 0, [], []
 
     def say(self, text):
@@ -104,9 +105,17 @@ class Stage:
             self.done += 1
             if said:
                 self.say(said)
-        except Failed as e:
-            self.failures.append(str(e))
-            self.say(f"FAILED: {e}")
+        except (Skipped, TimeoutError):
+            raise
+        except Exception as e:  # what was not foreseen is a failure of this check alone
+            self.fail(e)
+
+    def fail(self, e):
+        what = str(e) if isinstance(e, Failed) else f"{type(e).__name__}: {e}"
+        if not isinstance(e, Failed):
+            self.write(traceback.format_exc())
+        self.failures.append(what)
+        self.say(f"FAILED: {what}")
 
     def skip(self, what):
         self.skipped.append(what)
@@ -202,13 +211,18 @@ def graph(stage):
 
 
 def sanitizer(stage):
-    """compute-sanitizer's tools (--tools) on all ops and on small updates"""
+    """compute-sanitizer's tools (--tools) on all ops (in tf32 and bfloat16 on products alone) and on small updates"""
     tool = options.sanitizer or find_sanitizer()
     if tool is None:
         raise Skipped("no compute-sanitizer on the PATH, under /usr/local/cuda*, /opt/nvidia or in pip's packages")
-    stage.say(f"{tool}: {stage.run([tool, '--version'], check=False).strip().splitlines()[-1]}")
+    stage.say(f"{tool}: {(stage.run([tool, '--version'], check=False).strip().splitlines() or ['it says no version'])[-1]}")
     update = ["--device", "cuda", "--rounds", "1", "--json", *SMALL]
-    works = {f"ops in {p}": (["verify", "--ops", "--device", "cuda", "--precision", p, "--json"], {"ENGINE_NO_CUDA_GRAPH": "1"}) for p in precisions(stage)}
+
+    def ops(precision):
+        only = [] if precision == "float32" else ["--only", "matmul,linear"]  # nothing else depends on it
+        return ["verify", "--ops", *only, "--device", "cuda", "--precision", precision, "--json"], {"ENGINE_NO_CUDA_GRAPH": "1"}
+
+    works = {f"ops in {p}": ops(p) for p in precisions(stage)}
     works.update({a: (["bench", a, *update], {"ENGINE_NO_CUDA_GRAPH": "1"}) for a in ("sac-n", "edac", "td3-bc")})
     works["edac as a graph"] = (["bench", "edac", *update], {})
     if options.quick:
@@ -230,7 +244,7 @@ def sanitizer(stage):
 def bench(stage):
     """perf/compare.py --device cuda: what the GPU must reach, beside PyTorch and JAX"""
     peers = peer_options(stage)
-    compare(stage, *options.entries.split(","), "--device", "cuda", *peers, *(["--small"] if options.quick else []))
+    compare(stage, *options.entries.split(","), "--device", "cuda", "--precisions", options.precisions, *peers, *(["--small"] if options.quick else []))
 
 
 def cpu(stage):
@@ -247,7 +261,7 @@ DEFAULT = ["devices", "ops", "fixtures", "graph"]
 
 def compare(stage, *arguments):
     def measure():
-        text = stage.run([sys.executable, HERE.parent / "compare.py", *arguments, "--engine", options.engine, "--results", options.out, "--rounds", options.rounds, *(["--quick"] if options.quick else [])], environment={"PYTHONUNBUFFERED": "1"}, check=False)
+        text = stage.run([sys.executable, HERE.parent / "compare.py", *arguments, "--engine", options.engine, "--results", options.out, "--rounds", options.rounds, "--limit", 300, *(["--quick"] if options.quick else [])], environment={"PYTHONUNBUFFERED": "1"}, check=False)
         for line in text.splitlines():
             print(f"  {line}")
         counts = re.search(r"^(\d+) figures reached, (\d+) not", text, re.M)
@@ -287,19 +301,17 @@ def find_sanitizer():
 def run(name):
     """A stage; its line of the summary."""
     work, limit = STAGES[name]
-    limit = options.limit or limit
+    limit = min(options.limit or limit, max(0, options.end - time.monotonic()))
     print(f"{name}: {work.__doc__}", flush=True)
     stage, start = Stage(name, limit), time.monotonic()
     try:
         work(stage)
     except Skipped as e:
         stage.skip(str(e))
-    except Failed as e:
-        stage.failures.append(str(e))
-        stage.say(f"FAILED: {e}")
     except TimeoutError as e:
-        stage.failures.append(f"ended after {limit:.0f} s: {e}")
-        stage.say(f"FAILED: ended after {limit:.0f} s, with {stage.done} checks done: {e}")
+        stage.fail(Failed(f"ended after {limit:.0f} s, with {stage.done} checks done: {e}"))
+    except Exception as e:  # the stages after it run
+        stage.fail(e)
     result = "FAILED" if stage.failures else "passed" if stage.done else "SKIPPED"
     notes = "; ".join([f"{stage.done} checks hold", *(f"FAILED: {f}" for f in stage.failures), *(f"skipped: {s}" for s in stage.skipped)])
     print(f"{name}: {result} ({time.monotonic() - start:.0f} s)", flush=True)
@@ -315,6 +327,7 @@ def main():
     parser.add_argument("--fixtures", type=Path, default=KIT / "fixtures", help="a folder of fixtures (%(default)s)")
     parser.add_argument("--python", default=sys.executable, help="the interpreter that has PyTorch and JAX (%(default)s)")
     parser.add_argument("--limit", type=float, help="seconds of each stage, in place of its own")
+    parser.add_argument("--within", type=float, default=1e9, help="seconds of all stages together, where a command is limited: what has been found by then is written down")
     parser.add_argument("--sanitizer", help="compute-sanitizer (default: looked for)")
     parser.add_argument("--sanitizer-limit", type=float, default=300, help="seconds of each run of compute-sanitizer (300)")
     parser.add_argument("--tools", default=",".join(TOOLS), help="of sanitizer: which of its tools (%(default)s); where commands are limited, one a command")
@@ -322,7 +335,7 @@ def main():
     parser.add_argument("--entries", default="all", help="of bench, with commas: gemm,sac-n,edac,large-batch,members (all)")
     parser.add_argument("--compile", action="store_true", help="of cpu: PyTorch's compiled update too (minutes)")
     parser.add_argument("--algorithms", default="bc,td3-bc,iql,awac,sac-n,edac,lb-sac,discrete-bc,dqn", help="of graph (%(default)s)")
-    parser.add_argument("--precisions", default=",".join(PRECISIONS), help="of ops, graph and sanitizer (%(default)s)")
+    parser.add_argument("--precisions", default=",".join(PRECISIONS), help="of ops, graph, sanitizer and bench (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does the kit itself work?")
     options = parser.parse_args()
     chosen = options.stages or DEFAULT
@@ -337,6 +350,7 @@ def main():
     if not options.engine.is_file():
         parser.error(f"{options.engine}: no such file; perf/gpu/pack.sh makes it, on a machine with .NET")
     options.out.mkdir(parents=True, exist_ok=True)
+    options.end = time.monotonic() + options.within
     results = []
     with open(options.out / "summary.md", "a", buffering=1) as summary:
         summary.write(f"\n{time.strftime('%Y-%m-%d %H:%M')}: `check.py {' '.join(sys.argv[1:])}`\n\n| stage | result | time | |\n|---|---|---|---|\n")

@@ -126,8 +126,9 @@ def peak_memory():
 def main():
     if options.device == "cuda" and jax.devices()[0].platform not in ("gpu", "cuda"):
         parser.error(f"JAX {jax.__version__} sees no GPU: {jax.devices()}")
-    # Without this a GPU multiplies in TF32.
-    jax.config.update("jax_default_matmul_precision", "tensorfloat32" if options.precision == "tf32" else "float32")
+    # TF32 is what a GPU multiplies in by default. What JAX calls tensorfloat32 ("high") is float32 to the products that XLA fuses with others.
+    if options.precision != "tf32":
+        jax.config.update("jax_default_matmul_precision", "float32")
     b, s, a, hidden = options.batch, options.observations, options.actions, [int(h) for h in options.hidden.split(",")]
     keys = jax.random.split(jax.random.PRNGKey(0), 8)
     critics = network(keys[0], [s + a, *hidden, 1], (options.critics,))

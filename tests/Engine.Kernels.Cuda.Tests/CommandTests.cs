@@ -144,6 +144,9 @@ public sealed class CommandTests : EngineProcess
             var line = JsonNode.Parse(Run("verify", "--ops", "--device", "cuda", "--precision", precision, "--json").Output)!;
             Assert.Equal((precision, 0), ((string)line["precision"]!, (int)line["failed"]!));
         }
+        int Cases(string only) => (int)JsonNode.Parse(Run("verify", "--ops", "--only", only, "--device", "cuda", "--json").Output)!["cases"]!;
+        Assert.Equal(OpTable.Cases.Count(c => c.Op.Name is "softmax" or "log_sum_exp"), Cases("softmax,log_sum"));
+        Refused("no op's name has that in it", "verify", "--ops", "--only", "softmaxx", "--device", "cuda");
     }
 
     [Fact]

@@ -45,6 +45,15 @@ public sealed class GpuKitTests : IDisposable
         (code, text) = Check(Program("sleep 60"), "ops", "--limit", "1");
         Assert.True(code == 1, text);
         Assert.Contains("ended after 1 s", text, StringComparison.Ordinal);
+        (code, text) = Check(Program("sleep 60"), "devices", "ops", "--within", "1");
+        Assert.True(code == 1, text);
+        Assert.EndsWith("0 passed, 2 failed, 0 skipped", text.TrimEnd(), StringComparison.Ordinal);
+
+        // What nobody foresaw is a failure of the stage; the next one runs.
+        (code, text) = Check(Program("echo '{'; exit 0"), "devices", "ops", "--precisions", "float32");
+        Assert.True(code == 1, text);
+        Assert.Contains("FAILED: JSONDecodeError", text, StringComparison.Ordinal);
+        Assert.EndsWith("0 passed, 2 failed, 0 skipped", text.TrimEnd(), StringComparison.Ordinal);
     }
 
     [KitFact]

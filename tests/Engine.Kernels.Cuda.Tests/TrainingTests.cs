@@ -207,6 +207,29 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
         }
     }
 
+    /// <summary>Not a program alone, the whole of training: between reports the host waits for nothing, however many updates there are, whatever the phases.</summary>
+    [StandInFact]
+    public void Training_waits_at_reports_alone()
+    {
+        foreach (string algorithm in AlgorithmCatalogue.All.Select(a => a.Name))
+        {
+            (ulong Graphs, ulong Waits) Run(int steps)
+            {
+                using var device = new CudaDevice();
+                var (config, data) = Training.Of(algorithm);
+                using var trainer = new Trainer(config with { Steps = steps, LogEvery = steps, CheckpointEvery = steps, Environment = null }, data, device, null);
+                var before = Driver.StandIn.Counts();
+                trainer.Run(null, CancellationToken.None);
+                var after = Driver.StandIn.Counts();
+                return (after.Graphs - before.Graphs, after.Waits - before.Waits);
+            }
+            var (few, many) = (Run(4), Run(70)); // 64 updates are one go
+            Assert.Equal(4ul, few.Graphs);
+            Assert.Equal(70ul, many.Graphs);
+            Assert.Equal(few.Waits, many.Waits);
+        }
+    }
+
     [CudaFact]
     public void Updates_allocate_nothing()
     {

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Engine.Autodiff;
 using Engine.Kernels;
+using Engine.Kernels.Cpu;
 
 namespace Engine.Algorithms.Benchmarks;
 
@@ -61,11 +62,16 @@ public abstract class Workload(Device device) : IDisposable
         return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
     }
 
-    /// <summary>Seconds a call, sorted: so many samples, each of as many calls as take 2 ms. Run <see cref="WarmUp"/> calls before.</summary>
+    /// <summary>
+    /// Seconds a call, sorted: so many samples, each of as many calls as take 2 ms; on a GPU, whose clock rises with work, after as many milliseconds of the same work as the samples shall take, at most a
+    /// second. Run <see cref="WarmUp"/> calls before.
+    /// </summary>
     public double[] Time(int samples)
     {
         int calls = Cycle;
         for (double seconds = Sample(calls); seconds * calls < 0.002 && calls < 1 << 24; seconds = Sample(calls)) calls *= 2;
+        if (State.Device is not CpuDevice)
+            for (long start = Stopwatch.GetTimestamp(); Since(start) < Math.Min(1, samples * 0.002);) Sample(calls);
         var times = new double[samples];
         for (int i = 0; i < samples; i++) times[i] = Sample(calls);
         Array.Sort(times);
