@@ -30,6 +30,8 @@ public sealed class HotPathTests(ITestOutputHelper output)
             // Small kernels run beside one another, and memory does not stand in their way.
             Assert.True(device.Depths[0] < serial.Depths[0] && serial.Depths[0] < other.UpdatePrograms[0].KernelCount);
             Assert.True(trainer.State.ArenaBytes < 4 * other.State.ArenaBytes);
+            // Every variable is written where it lies: what is copied goes to the host.
+            Assert.Empty(device.Moves);
         }
     }
 
@@ -97,6 +99,9 @@ public sealed class HotPathTests(ITestOutputHelper output)
 
         public HashSet<string> Ops { get; } = [];
 
+        /// <summary>Copies into variables.</summary>
+        public List<string> Moves { get; } = [];
+
         public int Launches { get; private set; }
 
         public bool Serial { get; init; }
@@ -119,6 +124,7 @@ public sealed class HotPathTests(ITestOutputHelper output)
 
         public override Executable Load(Plan plan)
         {
+            const int firstVariable = 3; // before them: the arena, constants, what the host reads and writes
             Depths.Add(Dependencies.Depth(Dependencies.Of(plan.Instructions.Select(Steps).ToArray())));
             foreach (var call in Calls(plan.Instructions))
                 foreach (int rows in new[] { 0, 3 })
@@ -126,6 +132,7 @@ public sealed class HotPathTests(ITestOutputHelper output)
                     TensorType[] At(TensorType[] types) => rows == 0 ? types : Array.ConvertAll(types, t => t.AtRows(rows));
                     TensorType[] inputs = At(call.InputTypes), outputs = At(call.OutputTypes);
                     Ops.Add(call.Op.GetType().Name);
+                    if (call.Op is Copy && call.Outputs[0].Slot >= firstVariable) Moves.Add($"{call.Outputs[0].Type}");
                     if (!CudaDevice.HasKernel(call.Op, inputs, outputs)) Holes.Add($"{call.Op.Name}({string.Join(", ", inputs)})");
                     else Launches += rows > 0 ? 0 : CudaDevice.Kernel(call.Op, inputs, outputs, limits).Launches.Length;
                 }
