@@ -143,6 +143,23 @@ public class RegionFusionTests
     }
 
     [Fact]
+    public void Parts_that_can_be_read_where_they_lie_are_no_kernel()
+    {
+        using var device = new GreedyDevice { PlansConcurrently = true };
+        using var state = new State(device);
+        using var program = Program.Trace(state, g =>
+        {
+            Tensor x = g.Input("x", TensorType.Float([4, 16])), w = g.Input("w", TensorType.Float([16, 16]));
+            var both = w.MatMul(w);
+            g.Output("first", x.MatMul(both.Slice(0, 0, 4), transposeOther: true));
+            g.Output("second", x.MatMul(both.Slice(0, 4, 4), transposeOther: true));
+            g.Output("sum", both.Slice(0, 8, 4).Exp() + x);
+        });
+        Assert.DoesNotContain(program.Compiled.Nodes, n => n.Op is Fused fused && fused.Steps.Any(s => s.Op is Slice));
+        Assert.Equal(3, -Copies(program)); // what is no kernel
+    }
+
+    [Fact]
     public void A_part_is_read_of_memory_alone_and_loops_are_joined_inside()
     {
         var compiled = Check(g =>

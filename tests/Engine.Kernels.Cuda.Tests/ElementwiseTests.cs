@@ -149,6 +149,16 @@ public sealed class ElementwiseTests
         SameAsProcessor(new Compare(CompareKind.Less), [big, big], [Bytes(Numbers(threshold + 7, 34)), Bytes(Numbers(threshold + 7, 35))], "less");
     }
 
+    /// <summary>More inputs than a launch takes: a launch a step.</summary>
+    [CudaFact]
+    public void Sums_of_many_inputs()
+    {
+        const int count = 70;
+        var sum = new Fused(count, Enumerable.Range(0, count - 1).Select(i => new FusedStep(new Binary(BinaryKind.Add), i == 0 ? [0, 1] : [count + i - 1, i + 1])).ToArray());
+        var types = Enumerable.Repeat(TensorType.Float([5]), count).ToArray();
+        SameAsProcessor(sum, types, Enumerable.Range(0, count).Select(i => Bytes(Numbers(5, (ulong)i))).ToArray(), "sum of 70");
+    }
+
     private static byte[] Bools(int n)
     {
         var stream = new PhiloxStream(3, "bools");

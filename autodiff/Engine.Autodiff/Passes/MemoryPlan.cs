@@ -50,6 +50,13 @@ internal sealed class MemoryPlan
         return plan;
     }
 
+    /// <summary>Where a slice that can be read where it lies begins in its source's memory, in bytes; null if the node is none.</summary>
+    public static long? RunStart(Node node)
+    {
+        if (node.Op is not Slice slice || node.Inputs[0].Type.Rows) return null;
+        return slice.RunStart(node.Inputs[0].Shape) is { } first && first * node.Inputs[0].Type.DType.Bytes() is var start && start % Alignment == 0 ? start : null;
+    }
+
     private void Build(Graph graph)
     {
         var block = new Block(this, graph, ArenaSlot);
@@ -149,8 +156,7 @@ internal sealed class MemoryPlan
         private long? StartInInput(Node node)
         {
             if (node.Op.IsAlias) return 0;
-            if (!owner._options.InPlace || node.Op is not Slice slice || node.Inputs[0].Type.Rows) return null;
-            return slice.RunStart(node.Inputs[0].Shape) is { } first && first * node.Inputs[0].Type.DType.Bytes() is var start && start % Alignment == 0 ? start : null;
+            return owner._options.InPlace ? RunStart(node) : null;
         }
 
         private bool IsWhole(Tensor tensor) => _root[tensor].Type.Bytes == tensor.Type.Bytes;

@@ -48,8 +48,9 @@ internal sealed class RegionFusion
             if (node.Op.IsAlias) continue;
             var sources = Array.ConvertAll(node.Inputs, t => Source(t).Node);
             int before = sources.Length == 0 ? 0 : sources.Max(LevelOf);
-            _levels[node] = node.Op is Leaf ? 0 : before + 1;
-            if (!IsCandidate(node)) continue;
+            bool isView = MemoryPlan.RunStart(node) is not null; // no kernel, unless it became a part of one
+            _levels[node] = node.Op is Leaf ? 0 : isView ? before : before + 1;
+            if (isView || !IsCandidate(node)) continue;
             _regions[node] = new Region { Level = before + 1, Members = [node], Steps = StepsOf(node) };
             bool joined = before > 0 && TryJoin(node, [.. sources.Where(s => LevelOf(s) == before)], before);
             foreach (var source in sources)

@@ -33,39 +33,45 @@ internal static class PtxElementwise
         Array.TrueForAll(inputs, t => t.DType != DType.F64) && op switch
         {
             Unary or Binary or Compare or Logical or Select or Fma or Cast or Copy => true,
-            Fused fused => fused.IsElementwiseOnly(inputs) || WayOf(fused, inputs, FusedDomain.Of(fused, inputs)) is not null,
+            Fused fused => FormOf(fused, inputs) is not null,
             _ => false,
         };
 
-    /// <summary>How a fused expression is computed: a thread an element (or four), a thread a row, a warp or a block a row; null: not in one launch.</summary>
-    private static Way? WayOf(Fused op, TensorType[] inputs, FusedDomain? domain)
+    /// <summary>How an expression is computed in one launch.</summary>
+    /// <param name="Domain">How its values lie.</param>
+    /// <param name="Way">What a thread computes.</param>
+    /// <param name="IsWide">Whether indices need 64 bits.</param>
+    private sealed record Form(FusedDomain Domain, Way Way, bool IsWide);
+
+    /// <summary>The form of an expression; null: it is not computed in one launch.</summary>
+    private static Form? FormOf(Fused op, TensorType[] inputs)
     {
-        if (domain is null || inputs.Length + op.Results.Count > MostOperands) return null;
-        if (domain.Reduced == 1 && !op.Steps.Any(s => s.Op is Reduce)) return Way.Elements;
-        if (IsWide(domain.Elements) || (domain.Elements > MostRepeated && !op.Steps.Any(s => s.Op is Reduce))) return null;
-        if (domain.Reduced <= MostCombined) return domain.Reduced * op.Steps.Count <= MostWritten ? Way.ThreadRows : null;
-        return domain.Inner > 1 || !domain.OnePass ? null : domain.Reduced <= WarpRow ? Way.WarpRows : domain.Reduced <= BlockRow ? Way.BlockRows : null;
+        if (inputs.Length + op.Results.Count > MostOperands || FusedDomain.Of(op, inputs) is not { } domain) return null;
+        // An input of which a part is read may be longer than all values.
+        bool reduces = op.Steps.Any(s => s.Op is Reduce), wide = Math.Max(domain.Elements, inputs.Max(t => t.Elements)) > int.MaxValue - 4 * Threads;
+        Way? way = domain.Reduced == 1 && !reduces ? Way.Elements
+            : wide || (domain.Elements > MostRepeated && !reduces) ? null
+            : domain.Reduced <= MostCombined ? domain.Reduced * op.Steps.Count <= MostWritten ? Way.ThreadRows : null
+            : domain.Inner > 1 || !domain.OnePass ? null
+            : domain.Reduced <= WarpRow ? Way.WarpRows
+            : domain.Reduced <= BlockRow ? Way.BlockRows : null;
+        return way is { } known ? new Form(domain, known, wide) : null;
     }
 
     /// <summary>The launch of an op at these types.</summary>
     public static CudaKernel Make(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)
     {
         if (outputs[0].Elements == 0) return Launch.Nothing;
-        var expression = Expression(op, inputs.Length);
-        var domain = FusedDomain.Of(expression, inputs)!;
-        var way = WayOf(expression, inputs, domain)!.Value;
+        var (domain, way, wide) = FormOf(Expression(op, inputs.Length), inputs)!;
         // Below this one element a thread keeps more multiprocessors busy.
         int lanes = way == Way.Elements && domain.Elements >= 4L * Threads * limits.Multiprocessors ? 4 : 1, threads = lanes == 4 || way == Way.BlockRows ? Threads : FewThreads;
         var (name, text) = Text(op, inputs, lanes, threads);
         long count = way == Way.Elements ? domain.Elements : domain.Rows;
-        KernelArgument[] arguments = [.. Enumerable.Range(0, inputs.Length + outputs.Length).Select(KernelArgument.Operand), IsWide(domain.Elements) ? count : (int)count];
+        KernelArgument[] arguments = [.. Enumerable.Range(0, inputs.Length + outputs.Length).Select(KernelArgument.Operand), wide ? count : (int)count];
         int blocks = Launch.Blocks(count, way switch { Way.Elements => (long)lanes * threads, Way.ThreadRows => threads, Way.WarpRows => threads / 32, _ => 1 }, name);
         string variant = way switch { Way.Elements => lanes == 4 ? "ptx, 4 elements a thread" : "ptx", Way.ThreadRows => "ptx, a thread a row", Way.WarpRows => "ptx, a warp a row", _ => "ptx, a block a row" };
         return new CudaKernel(variant, [new KernelLaunch(name, new Dim3(blocks), new Dim3(threads), arguments, 0, text)]);
     }
-
-    /// <summary>Whether indices need 64 bits.</summary>
-    private static bool IsWide(long elements) => elements > int.MaxValue - 4 * Threads;
 
     private static Fused Expression(Op op, int inputs) => op as Fused ?? new Fused(inputs, [new FusedStep(op is Copy ? new StopGradient() : op, Enumerable.Range(0, inputs).ToArray())]);
 
@@ -73,9 +79,7 @@ internal static class PtxElementwise
     internal static (string Name, string Text) Text(Op op, TensorType[] inputs, int lanes, int threads)
     {
         var expression = Expression(op, inputs.Length);
-        var domain = FusedDomain.Of(expression, inputs)!;
-        var way = WayOf(expression, inputs, domain)!.Value;
-        bool wide = IsWide(domain.Elements);
+        var (domain, way, wide) = FormOf(expression, inputs)!;
         var writer = new PtxWriter();
         writer.Write(() => new PtxBody(writer, expression, inputs, domain, way is Way.WarpRows or Way.BlockRows ? 4 : lanes, threads, wide).Write(way));
         string[] parameters = [.. Enumerable.Range(0, inputs.Length).Select(i => $".param .u64 x{i}"), .. Enumerable.Range(0, expression.Results.Count).Select(i => $".param .u64 y{i}"), wide ? ".param .u64 n" : ".param .u32 n"];

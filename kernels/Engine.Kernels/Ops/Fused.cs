@@ -23,7 +23,9 @@ public sealed record Fused(int InputCount, IReadOnlyList<FusedStep> Steps, Dims 
         get
         {
             // A broadcast inside costs nothing: the name says what is computed, and by "and" which of it comes out before the end.
-            var computed = Enumerable.Range(0, Steps.Count).Where(s => Steps[s].Op.IsElementwise || Steps[s].Op is Reduce)
+            bool Computes(FusedStep step) => step.Op.IsElementwise || step.Op is Reduce;
+            bool any = Steps.Any(Computes);
+            var computed = Enumerable.Range(0, Steps.Count).Where(s => !any || Computes(Steps[s]))
                 .Select(s => Steps[s].Op.Name + (s < Steps.Count - 1 && Results.Contains(InputCount + s) ? " and" : "")).ToArray();
             return "fused " + (computed.Length <= 5 ? string.Join(" ", computed) : $"{computed[0]} {computed[1]} .. {computed[^1]} ({computed.Length})");
         }
