@@ -24,6 +24,7 @@ internal sealed class RegionFusion
     private readonly Rewrites _rewrites = new();
     private readonly Dictionary<Node, Region> _regions = [];
     private readonly Dictionary<Node, int> _levels = []; // of all other kernels
+    private readonly Dictionary<Node, List<Node>> _seen = []; // candidates that read a node, in order
 
     private RegionFusion(Graph graph, Device device) => (_device, _readers) = (device, new Readers(graph));
 
@@ -55,10 +56,23 @@ internal sealed class RegionFusion
             bool joined = before > 0 && TryJoin(node, [.. sources.Where(s => LevelOf(s) == before)], before);
             foreach (var source in sources)
                 if (_regions.TryGetValue(source, out var region) && region != _regions[node] && region.Members.All(m => m.Outputs.All(t => OnlyReads(_regions[node], region, t)))) TryJoin(node, [source], LevelOf(node));
-            if (joined) continue;
-            var siblings = sources.Where(s => LevelOf(s) == before && before > 0).SelectMany(s => s.Outputs).SelectMany(ReadersOf).Where(s => s.Id < node.Id && s.Graph == graph);
-            foreach (var region in siblings.Select(_regions.GetValueOrDefault).OfType<Region>().Where(r => r.Level == before + 1).Distinct().TakeLast(MostTried)) TryJoin(node, [region.Members[0]], before + 1);
+            foreach (var source in sources.Distinct())
+                if (before > 0 && LevelOf(source) == before)
+                {
+                    if (!_seen.TryGetValue(source, out var seen)) _seen[source] = seen = [];
+                    if (!joined) foreach (var region in Recent(seen, before + 1)) TryJoin(node, [region.Members[0]], before + 1);
+                    seen.Add(node);
+                }
         }
+    }
+
+    /// <summary>The regions of a level that some nodes belong to, the latest alone.</summary>
+    private Region[] Recent(List<Node> nodes, int level)
+    {
+        var regions = new List<Region>();
+        for (int i = nodes.Count - 1; i >= Math.Max(0, nodes.Count - MostTried * MaxSteps) && regions.Count < MostTried; i--)
+            if (_regions[nodes[i]] is var region && region.Level == level && !regions.Contains(region)) regions.Add(region);
+        return regions.ToArray();
     }
 
     private static bool IsCandidate(Node node) =>
