@@ -30,7 +30,7 @@ public sealed class PolicyWorkload : Workload
     public override string Name { get; }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<(Program Program, double Share)> Programs => [(_policy.Program, 1)];
+    public override IReadOnlyList<(Program Program, double Share)> Programs => [(_policy.For(1), 1)];
 
     /// <inheritdoc/>
     public override void Run(int calls)

@@ -6,17 +6,33 @@ using Engine.Kernels.Cpu;
 
 namespace Engine.Algorithms.Training;
 
-/// <summary>The deterministic policy of an algorithm as a program of its own, for batches up to a size.</summary>
+/// <summary>The deterministic policy of an algorithm: a program for every number of rows that is asked for, compiled when it first is (about a millisecond).</summary>
 public sealed class Policy : IDisposable
 {
-    private readonly Program _program;
+    private readonly Algorithm _algorithm;
+    private readonly State _state;
+    private readonly Dictionary<int, Program> _programs = [];
     private readonly List<IDisposable> _owned = [];
+    private Program? _last;
+    private int _lastRows;
 
     /// <summary>Compiles the policy of an algorithm whose parameters are in the state.</summary>
     public Policy(Algorithm algorithm, State state, int observationSize, ActionSpace actionSpace, int maxRows)
     {
-        (ObservationSize, ActionSpace) = (observationSize, actionSpace);
-        _program = Program.Trace(state, graph => graph.Output("actions", algorithm.TracePolicy(graph.Input("observations", new TensorType(DType.F32, [maxRows, observationSize], Rows: true)))));
+        (_algorithm, _state, ObservationSize, ActionSpace, MaxRows) = (algorithm, state, observationSize, actionSpace, maxRows);
+        For(maxRows);
+    }
+
+    /// <summary>The program for exactly so many rows.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not 1 to <see cref="MaxRows"/>.</exception>
+    public Program For(int rows)
+    {
+        if (rows == _lastRows) return _last!;
+        if (rows < 1 || rows > MaxRows) throw new ArgumentOutOfRangeException(nameof(rows), rows, $"expected 1 to {MaxRows} rows");
+        if (!_programs.TryGetValue(rows, out var program))
+            _programs[rows] = program = Program.Trace(_state, graph => graph.Output("actions", _algorithm.TracePolicy(graph.Input("observations", TensorType.Float([rows, ObservationSize])))));
+        (_last, _lastRows) = (program, rows);
+        return program;
     }
 
     /// <summary>Loads the policy of a run folder.</summary>
@@ -39,8 +55,8 @@ public sealed class Policy : IDisposable
         return policy;
     }
 
-    /// <summary>The compiled policy, to explain or to count.</summary>
-    public Program Program => _program;
+    /// <summary>Most rows of one call.</summary>
+    public int MaxRows { get; }
 
     /// <summary>S.</summary>
     public int ObservationSize { get; }
@@ -57,10 +73,10 @@ public sealed class Policy : IDisposable
     /// <summary>Observations [rows, S] to actions [rows, A] in [-1, 1]; of discrete actions [rows, 1], the index. Allocates nothing.</summary>
     public void Act(ReadOnlySpan<float> observations, int rows, Span<float> actions)
     {
-        _program.Rows = rows;
-        _program.Write("observations", observations);
-        _program.Run();
-        _program.Read("actions", actions);
+        var program = For(rows);
+        program.Write("observations", observations);
+        program.Run();
+        program.Read("actions", actions);
     }
 
     /// <summary>The action at one observation [S], in the environment's units (the index of a discrete action).</summary>
@@ -97,7 +113,7 @@ public sealed class Policy : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _program.Dispose();
+        foreach (var program in _programs.Values) program.Dispose();
         foreach (var owned in _owned) owned.Dispose();
     }
 }
