@@ -53,6 +53,7 @@ public static class Derivatives
         [typeof(OneHot)] = None,
         [typeof(Gather)] = (n, g) => [Tensor.ScatterAdd(n.Inputs[0].Shape[0], n.Inputs[1], g), null],
         [typeof(ScatterAdd)] = (n, g) => [null, g.Gather(n.Inputs[0])],
+        [typeof(SetRows)] = (n, g) => SetRowsRule(n.Inputs[1], n.Inputs[2].Shape, g),
         [typeof(SearchSorted)] = None,
         [typeof(StopGradient)] = None,
         [typeof(Print)] = (_, g) => [g],
@@ -189,6 +190,18 @@ public static class Derivatives
         Array.Fill(positions, 1);
         positions[axis] = x.Shape[axis];
         return Tensor.Select(x.Graph.Iota(TensorType.Int(positions), axis).EqualTo(winner), g, Zero(g));
+    }
+
+    /// <summary>Rows that were replaced have no part in the result; nor have rows that a later one took the place of.</summary>
+    private static Tensor?[] SetRowsRule(Tensor indices, Shape rows, Tensor g)
+    {
+        int count = (int)indices.Shape.Elements;
+        var numbers = g.Graph.Iota(TensorType.Int([count])).Reshape(indices.Shape);
+        // The number of the row that stays in each place, as each row sees it.
+        var staying = g.Graph.Constant(TensorType.Int(Shape.Scalar), 0).BroadcastTo([g.Shape[0]]).SetRows(indices, numbers).Gather(indices);
+        Shape aligned = (int[])[.. indices.Shape, .. Enumerable.Repeat(1, rows.Rank - indices.Shape.Rank)];
+        var taken = g.Gather(indices);
+        return [g.SetRows(indices, Zero(g).BroadcastTo(rows)), null, Tensor.Select(staying.EqualTo(numbers).Reshape(aligned), taken, Zero(g))];
     }
 
     private static Tensor SliceRule(Slice op, Shape source, Tensor g)

@@ -43,6 +43,7 @@ public sealed class Program : IDisposable
         if (options.ElementwiseFusion) graph = ElementwiseFusion.Run(graph, state.Device);
         if (options.ReductionFusion) graph = ReductionFusion.Run(graph, state.Device);
         if (options.RegionFusion) graph = RegionFusion.Run(graph, state.Device);
+        if (options.InPlace) graph = LateUpdates.Run(graph);
         DebugOutput.Say(4, () => "graph after passes\n" + string.Join("\n", graph.Nodes));
         Compiled = graph;
         _memory = MemoryPlan.Of(graph, state.Device, options);

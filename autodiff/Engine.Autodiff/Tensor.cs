@@ -284,6 +284,11 @@ public sealed class Tensor
         return (indices.Reshape(-1, columns) + rows * rows.Like(width)).Reshape(indices.Shape);
     }
 
+    /// <summary>This table [R, ...] with rows [I..., ...] in the places of its own at I32 indices [I...], in their order: of two for one place the later stays. A variable that becomes it is written in
+    /// place where the program reads its old content only before: whatever the size of the table, a row costs what the row costs. An index outside 0..R-1 throws on the CPU; on CUDA the row is left out.</summary>
+    /// <exception cref="ShapeException">The shapes do not fit, or the rows have another element type.</exception>
+    public Tensor SetRows(Tensor indices, Tensor rows) => Graph.Apply(new SetRows(), this, indices, rows);
+
     /// <summary>Zeros [rows, ...] with updates added at I32 indices.</summary>
     public static Tensor ScatterAdd(int rows, Tensor indices, Tensor updates) => Graph.Apply(new ScatterAdd(rows), indices, updates);
 

@@ -59,7 +59,8 @@ public enum ArgumentKind
 /// <param name="Arguments">In the order of the entry's parameters.</param>
 /// <param name="SharedBytes">Dynamic shared memory.</param>
 /// <param name="Ptx">The text that holds the entry, if it is not in the embedded modules.</param>
-public sealed record KernelLaunch(string Function, Dim3 Grid, Dim3 Block, KernelArgument[] Arguments, int SharedBytes = 0, string? Ptx = null);
+/// <param name="Apart">Two operands; where they are one place in memory the launch is left out. Null: it is never.</param>
+public sealed record KernelLaunch(string Function, Dim3 Grid, Dim3 Block, KernelArgument[] Arguments, int SharedBytes = 0, string? Ptx = null, (int First, int Second)? Apart = null);
 
 /// <summary>An op compiled for fixed shapes: its launches in order. No launches: nothing to do (no elements).</summary>
 /// <param name="Variant">The implementation's name, for <c>Explain()</c>.</param>

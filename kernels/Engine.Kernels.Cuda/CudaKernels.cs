@@ -30,6 +30,7 @@ public static partial class CudaKernels
         // Indexing.
         [typeof(Gather)] = IndexOps.Gather,
         [typeof(ScatterAdd)] = IndexOps.ScatterAdd,
+        [typeof(SetRows)] = IndexOps.SetRows,
         [typeof(Sort)] = IndexOps.Sort,
         [typeof(SearchSorted)] = IndexOps.SearchSorted,
 

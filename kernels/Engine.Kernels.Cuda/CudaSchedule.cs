@@ -107,6 +107,7 @@ internal sealed unsafe partial class CudaSchedule
         int from = _launches.Count;
         foreach (var launch in kernel.Launches)
         {
+            if (launch.Apart is var (first, second) && (operands[first].Slot, operands[first].Offset) == (operands[second].Slot, operands[second].Offset)) continue;
             var (grid, block) = (launch.Grid, launch.Block);
             if (grid.X < 1 || grid.Y is < 1 or > 65535 || grid.Z is < 1 or > 65535) throw new DeviceException($"kernel {launch.Function} of {call.Op.Name}({string.Join(", ", inputs)}): a grid of {grid}");
             _launches.Add(new Launch(_device.Modules.Find(launch).Handle, grid, block, (uint)launch.SharedBytes, arguments.Count, launch.Function, _extents.Count));

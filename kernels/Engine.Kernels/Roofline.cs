@@ -30,9 +30,11 @@ public readonly record struct Traffic(double Read, double Written, double InPlac
     /// <summary>What a cache must hold for all of it.</summary>
     public double Distinct => Read + Written - InPlace;
 
-    /// <summary>The operands of a kernel call: each is counted once and whole. Of a kernel that gathers rows, or takes some members of an ensemble, that is more than it touches.</summary>
+    /// <summary>The operands of a kernel call: each is counted once and whole. Of a kernel that gathers rows, or takes some members of an ensemble, that is more than it touches. An update in place is what it replaces.</summary>
     public static Traffic Of(KernelCall call)
     {
+        if (call.Op is SetRows && (call.Inputs[0].Slot, call.Inputs[0].Offset) == (call.Outputs[0].Slot, call.Outputs[0].Offset))
+            return new(call.Inputs[1].Type.Bytes + call.Inputs[2].Type.Bytes, call.Inputs[2].Type.Bytes);
         double inPlace = call.Outputs.Where(o => call.Inputs.Any(i => i.Slot == o.Slot && i.Offset == o.Offset)).Sum(o => (double)o.Type.Bytes);
         return new(call.Inputs.Sum(o => (double)o.Type.Bytes), call.Outputs.Sum(o => (double)o.Type.Bytes), inPlace);
     }

@@ -4,7 +4,7 @@ namespace Engine.Autodiff.Passes;
 
 /// <summary>
 /// Gives every value of a graph its storage and the kernels their order: the trace's. Values share one arena by liveness; an elementwise
-/// op writes over an input whose last reader it is; a slice that is one aligned run of its source is read where it lies; a variable's
+/// op writes over an input whose last reader it is; an update (of rows of a table) that cannot is a copy and an update in place; a slice that is one aligned run of its source is read where it lies; a variable's
 /// new value is written in place when the old one has no later reader, else moved there at the end. A loop's body is planned the same
 /// way, its carried values being its variables.
 /// </summary>
@@ -187,11 +187,32 @@ internal sealed class MemoryPlan
                 }
                 _wanted[root] = cell.Storage;
                 if (cell.Before is { } old) _old[root] = _root[old];
+                ChooseSources(root, cell, kept);
             }
             if (!stacked)
                 foreach (var (value, storage) in outputs)
                     if (IsWhole(value) && Computed(_root[value]) && !_wanted.ContainsKey(_root[value])) _wanted[_root[value]] = storage;
             foreach (var root in kept) _lastUse[root] = Never;
+        }
+
+        /// <summary>What an update replaces elements of is computed in the update's own place where it can be, so that several updates of one variable are all in place.</summary>
+        private void ChooseSources(Tensor root, Cell cell, HashSet<Tensor> kept)
+        {
+            while (root.Node.Op.IsUpdate)
+            {
+                var source = _root[root.Node.Inputs[0]];
+                if (!Computed(source) || !IsWhole(root.Node.Inputs[0]) || source.Type.Bytes != root.Type.Bytes || kept.Contains(source) || _wanted.ContainsKey(source)) return;
+                if (_lastUse[source] != root.Node.Id || !MayOverwrite(root.Node, root.Index, source)) return;
+                if (cell.Before is { } before)
+                {
+                    int last = _lastUse.GetValueOrDefault(before, -1), written = source.Node.Id;
+                    if (last > written || (last == written && !MayOverwrite(source.Node, source.Index, before))) return;
+                    _old[source] = _root[before];
+                }
+                _wanted[source] = cell.Storage;
+                _old[root] = source;
+                root = source;
+            }
         }
 
         private static bool Computed(Tensor root) => root.Node.Op is not Leaf and not Repeat;
@@ -231,7 +252,14 @@ internal sealed class MemoryPlan
                     if (!owner._device.Implements(node.Op, node.InputTypes, node.OutputTypes)) throw new DeviceException($"op {node.Op.Name} is not implemented on device {owner._device.Name} ({node})");
                     var taken = new HashSet<Tensor>();
                     foreach (var output in node.Outputs) PlaceOutput(node, output, taken);
-                    Instructions.Add(new KernelCall(node.Op, Array.ConvertAll(node.Inputs, At), Array.ConvertAll(node.Outputs, At)));
+                    var inputs = Array.ConvertAll(node.Inputs, At);
+                    var outputs = Array.ConvertAll(node.Outputs, At);
+                    if (node.Op.IsUpdate && inputs[0] != outputs[0])
+                    {
+                        Move(inputs[0], outputs[0]);
+                        inputs[0] = outputs[0];
+                    }
+                    Instructions.Add(new KernelCall(node.Op, inputs, outputs));
                     break;
             }
             if (!owner._options.ReuseMemory) return;

@@ -2,7 +2,7 @@ using static Engine.Kernels.Cuda.Launches.Launch;
 
 namespace Engine.Kernels.Cuda.Launches;
 
-/// <summary>Ops that look things up: gather.cu, scatter_add.cu, sort.cu, search_sorted.cu.</summary>
+/// <summary>Ops that look things up: gather.cu, scatter_add.cu, set_rows.cu, sort.cu, search_sorted.cu.</summary>
 internal static class IndexOps
 {
     /// <summary>Keys that a block sorts in shared memory.</summary>
@@ -51,6 +51,24 @@ internal static class IndexOps
         int padded = (int)Math.Max(SortPiece, PowerOfTwo(count));
         return new("sort", [zero, Over(padded, "scatter_keys", Operand(0), KernelArgument.Scratch(), count, rows, padded), .. SortKeys(1, padded),
             Over(count * width, "scatter_runs", KernelArgument.Scratch(), Operand(1), Operand(2), count, width)], 8L * padded);
+    }
+
+    /// <summary>Rows put into a table; in the table's own memory nothing else is touched. An index outside the rows is left out, for a device cannot throw.</summary>
+    public static CudaKernel SetRows(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)
+    {
+        if (outputs[0].Elements == 0) return Nothing;
+        int rows = inputs[0].Shape[0], count = Size(inputs[1].Elements, "set_rows");
+        long bytes = outputs[0].Bytes / rows;
+        // Words where rows are whole words.
+        int size = bytes % 4 == 0 ? 4 : 1;
+        long width = bytes / size, tiles = (width + 127) / 128;
+        var copy = Over(rows * width, $"set_rows_copy_{size}", Operand(0), Operand(3), rows * width) with { Apart = (0, 3) };
+        if (count == 0) return new("copy", [copy]);
+        if (ScatterKernels.Of(count <= ScannedIndices && tiles <= 65535 ? 0 : 1, n => n == 1 || tiles <= 65535) == 0)
+            return new("scan", [copy, new($"set_rows_scan_{size}", new(count, (int)tiles), new(128), [Operand(1), Operand(2), Operand(3), count, rows, width])]);
+        int padded = (int)Math.Max(SortPiece, PowerOfTwo(count));
+        return new("sort", [copy, Over(padded, "scatter_keys", Operand(1), KernelArgument.Scratch(), count, rows, padded), .. SortKeys(1, padded),
+            Over(count * width, $"set_rows_last_{size}", KernelArgument.Scratch(), Operand(2), Operand(3), count, width)], 8L * padded);
     }
 
     public static CudaKernel Sort(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)

@@ -27,6 +27,7 @@ internal static class CpuKernels
         [typeof(StoreRow)] = (op, x, _) => new StoreRowKernel(x[0], ((StoreRow)op).Rows),
         [typeof(Gather)] = (_, x, _) => new GatherKernel(x[0], x[1]),
         [typeof(ScatterAdd)] = (op, x, y) => new ScatterAddKernel(((ScatterAdd)op).Rows, x[0], y[0]),
+        [typeof(SetRows)] = (_, x, _) => new SetRowsKernel(x[0], x[1]),
         [typeof(Reduce)] = (op, x, _) => new ReduceKernel((Reduce)op, x[0]),
         [typeof(ArgReduce)] = (op, x, _) => new ArgReduceKernel((ArgReduce)op, x[0]),
         [typeof(CumulativeSum)] = (op, x, _) => new CumulativeSumKernel((CumulativeSum)op, x[0]),

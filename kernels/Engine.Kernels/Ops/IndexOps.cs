@@ -71,6 +71,48 @@ public sealed record ScatterAdd(int Rows) : Op
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[1].Elements;
 }
 
+/// <summary>Inputs table [R, ...], indices (I32) [I...] and rows [I..., ...] of the table's type: the table with those rows in the places of its own, in the order of the indices, so that of two for one
+/// place the later stays. Where nothing reads the old table later it is written in place. An index outside 0..R-1 throws on the CPU, which has then changed nothing, and in the interpreter.</summary>
+public sealed record SetRows : Op
+{
+    /// <inheritdoc/>
+    public override string Name => "set_rows";
+
+    /// <inheritdoc/>
+    public override bool IsUpdate => true;
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
+    {
+        Arity(inputs, 3);
+        Expect(inputs, 1, DType.I32);
+        Expect(inputs, 2, inputs[0].DType);
+        if (inputs[0].Shape.Rank < 1) throw Error(inputs, "the table needs a leading axis");
+        Shape expected = (int[])[.. inputs[1].Shape, .. inputs[0].Shape.Without(0)];
+        if (inputs[2].Shape != expected) throw Error(inputs, $"the rows must be {expected}: the indices' sizes, then those of a row");
+        return [new(inputs[0].DType, inputs[0].Shape)];
+    }
+
+    /// <inheritdoc/>
+    public override void Reference<T>(ReferenceTensor<T>[] inputs, ReferenceTensor<T>[] outputs)
+    {
+        int rows = inputs[0].Shape[0];
+        long width = rows == 0 ? 0 : inputs[0].Type.Elements / rows;
+        foreach (int index in inputs[1].Ints) Check(index, rows);
+        outputs[0].CopyFrom(inputs[0]);
+        for (long i = 0; i < inputs[1].Ints.Length; i++) outputs[0].CopyFrom(inputs[2], i * width, inputs[1].Ints[i] * width, width);
+    }
+
+    /// <summary>Throws for an index outside the table.</summary>
+    public static void Check(int index, int rows)
+    {
+        if ((uint)index >= (uint)rows) throw new ArgumentOutOfRangeException(nameof(index), $"set_rows: index {index} is outside 0..{rows - 1}");
+    }
+
+    /// <inheritdoc/>
+    public override bool CanOverwrite(int input, int output, ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => input == 0;
+}
+
 /// <summary>Inputs x [..., K]; outputs the sorted values [..., K] and the positions they came from (I32). Stable: equal values
 /// keep their order. NaN sorts last in either direction.</summary>
 /// <param name="Descending">Largest first.</param>

@@ -26,6 +26,7 @@ namespace Engine.Kernels;
 [JsonDerivedType(typeof(Iota), "iota")]
 [JsonDerivedType(typeof(Gather), "gather")]
 [JsonDerivedType(typeof(ScatterAdd), "scatter_add")]
+[JsonDerivedType(typeof(SetRows), "set_rows")]
 [JsonDerivedType(typeof(Reduce), "reduce")]
 [JsonDerivedType(typeof(ArgReduce), "arg_reduce")]
 [JsonDerivedType(typeof(CumulativeSum), "cumulative_sum")]
@@ -78,6 +79,9 @@ public abstract record Op
 
     /// <summary>Whether the output is the input under another type: no kernel, shared storage.</summary>
     [JsonIgnore] public virtual bool IsAlias => false;
+
+    /// <summary>Whether the output is the first input with some elements replaced: written over it, the op touches those alone. Plans do so where nothing reads the old content later.</summary>
+    [JsonIgnore] public virtual bool IsUpdate => false;
 
     /// <summary>Whether every element of the output depends on the elements at its place in the inputs, broadcast to the output's shape: such ops fuse.</summary>
     [JsonIgnore] public virtual bool IsElementwise => false;
@@ -196,6 +200,18 @@ public sealed class ReferenceTensor<T> where T : unmanaged, IBinaryFloatingPoint
         if (_floats is { } f) source.Floats.AsSpan().CopyTo(f);
         else if (_ints is { } n) source.Ints.AsSpan().CopyTo(n);
         else source.Bools.AsSpan().CopyTo(_bools);
+    }
+
+    /// <summary>Copies a run of elements of a tensor of the same element type.</summary>
+    /// <param name="source">The other tensor.</param>
+    /// <param name="from">Its first element.</param>
+    /// <param name="to">The first element here.</param>
+    /// <param name="count">How many.</param>
+    public void CopyFrom(ReferenceTensor<T> source, long from, long to, long count)
+    {
+        if (_floats is { } f) Array.Copy(source.Floats, from, f, to, count);
+        else if (_ints is { } n) Array.Copy(source.Ints, from, n, to, count);
+        else Array.Copy(source.Bools, from, _bools!, to, count);
     }
 
     /// <summary>Moves elements: destination d takes source <paramref name="from"/>(d), or the fill value where that is negative.</summary>

@@ -206,6 +206,48 @@ internal sealed unsafe class GatherKernel : CpuKernel
     }
 }
 
+/// <summary>A chunk has the same part of every row, so that one thread writes a place, in the order of the indices. Where it is written in place nothing is copied.</summary>
+internal sealed unsafe class SetRowsKernel : CpuKernel
+{
+    // Rows are cut at cache lines; little work is one chunk, which one thread does at once.
+    private const long BytesPerChunk = 1 << 18, Line = 64;
+
+    private readonly int _rows;
+    private readonly long _count, _width, _part;
+
+    public SetRowsKernel(TensorType table, TensorType indices)
+    {
+        _rows = table.Shape[0];
+        _count = indices.Elements;
+        _width = _rows == 0 ? 0 : table.Bytes / _rows;
+        long chunks = Math.Clamp(_count * _width / BytesPerChunk, 1, Math.Max(1, _width / Line));
+        _part = ((_width + chunks - 1) / chunks + Line - 1) / Line * Line;
+        Chunks = (int)Math.Max(1, (_width + _part - 1) / Math.Max(1, _part));
+    }
+
+    public override string Variant => Chunks == 1 ? "rows" : "parts of rows";
+
+    public override void RunChunk(int chunk, void** operands, byte* scratch)
+    {
+        int* indices = (int*)operands[1];
+        byte* table = (byte*)operands[0], rows = (byte*)operands[2], y = (byte*)operands[3];
+        // None is written if one is wrong.
+        for (long i = 0; i < _count; i++) SetRows.Check(indices[i], _rows);
+        long at = chunk * _part, n = Math.Min(_part, _width - at);
+        if (n <= 0) return;
+        if (y != table)
+        {
+            if (Chunks == 1) System.Buffer.MemoryCopy(table, y, _rows * _width, _rows * _width);
+            else
+                for (long row = 0; row < _rows; row++) System.Buffer.MemoryCopy(table + row * _width + at, y + row * _width + at, n, n);
+        }
+        if (_width == 4)
+            for (long i = 0; i < _count; i++) ((int*)y)[indices[i]] = ((int*)rows)[i];
+        else
+            for (long i = 0; i < _count; i++) System.Buffer.MemoryCopy(rows + i * _width + at, y + indices[i] * _width + at, n, n);
+    }
+}
+
 /// <summary>One thread adds in the order of the indices, so that the sums do not depend on the number of threads.</summary>
 internal sealed unsafe class ScatterAddKernel(int rows, TensorType indices, TensorType output) : CpuKernel
 {
