@@ -175,6 +175,7 @@ public static class Derivatives
         BinaryKind.Minimum => (Tensor.Select(a <= b, g, Zero(g)), Tensor.Select(a <= b, Zero(g), g)),
         BinaryKind.Power => (g * b * a.Pow(b - 1), g * y * Tensor.Select(a > 0, a, a.Graph.Constant(1)).Log()),
         BinaryKind.Modulo => (g, -(g * (a / b).Floor())),
+        BinaryKind.FloorDivide => (null, null),
         _ => throw new NotSupportedException($"op {kind} has no derivative"),
     };
 

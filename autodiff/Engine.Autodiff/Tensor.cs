@@ -110,8 +110,14 @@ public sealed class Tensor
     /// <summary>x == y</summary>
     public Tensor EqualTo(Tensor other) => Graph.Apply(new Compare(CompareKind.Equal), this, other);
 
+    /// <summary>x == y</summary>
+    public Tensor EqualTo(double other) => EqualTo(Like(other));
+
     /// <summary>x != y</summary>
     public Tensor NotEqualTo(Tensor other) => Graph.Apply(new Compare(CompareKind.NotEqual), this, other);
+
+    /// <summary>x != y</summary>
+    public Tensor NotEqualTo(double other) => NotEqualTo(Like(other));
 
     /// <summary>|x|</summary>
     public Tensor Abs() => Unary(UnaryKind.Abs);
@@ -173,14 +179,29 @@ public sealed class Tensor
     /// <summary>x^y; its derivative with respect to y is taken as 0 where x is not positive.</summary>
     public Tensor Pow(Tensor exponent) => Binary(BinaryKind.Power, this, exponent);
 
-    /// <summary>x - y floor(x/y)</summary>
+    /// <summary>x - y floor(x/y), of floats or ints: between 0 and y, with y's sign. Of ints 0 where y is 0.</summary>
     public Tensor Modulo(Tensor other) => Binary(BinaryKind.Modulo, this, other);
+
+    /// <summary>x - y floor(x/y), of floats or ints: a place in a ring of y.</summary>
+    public Tensor Modulo(double other) => Modulo(Like(other));
+
+    /// <summary>floor(x/y), of floats or ints, without a gradient. Of ints 0 where y is 0; the operator / truncates ints towards zero.</summary>
+    public Tensor FloorDivide(Tensor other) => Binary(BinaryKind.FloorDivide, this, other);
+
+    /// <summary>floor(x/y), of floats or ints, without a gradient.</summary>
+    public Tensor FloorDivide(double other) => FloorDivide(Like(other));
 
     /// <summary>The larger, element by element; at a tie the gradient goes to this one.</summary>
     public Tensor Maximum(Tensor other) => Binary(BinaryKind.Maximum, this, other);
 
+    /// <summary>The larger of the element and a number; at a tie the gradient goes to the element.</summary>
+    public Tensor Maximum(double other) => Maximum(Like(other));
+
     /// <summary>The smaller, element by element; at a tie the gradient goes to this one.</summary>
     public Tensor Minimum(Tensor other) => Binary(BinaryKind.Minimum, this, other);
+
+    /// <summary>The smaller of the element and a number; at a tie the gradient goes to the element.</summary>
+    public Tensor Minimum(double other) => Minimum(Like(other));
 
     /// <summary>Limited to [low, high]; no gradient where it is clipped. NaN stays NaN.</summary>
     public Tensor Clip(double low, double high) => Select(this < low, Like(low), Select(this > high, Like(high), this));
@@ -335,7 +356,7 @@ public sealed class Tensor
     /// <summary>Position (I32) of the smallest along an axis.</summary>
     public Tensor ArgMin(int axis) => Graph.Apply(new ArgReduce(Shape.Axis(axis), false), this);
 
-    /// <summary>Running sums along an axis.</summary>
+    /// <summary>Running sums along an axis, of F32 or I32.</summary>
     public Tensor CumulativeSum(int axis, bool exclusive = false, bool reverse = false) => Graph.Apply(new CumulativeSum(Shape.Axis(axis), exclusive, reverse), this);
 
     /// <summary>Values sorted along the last axis and the positions (I32) they came from.</summary>

@@ -136,10 +136,10 @@ internal sealed class RandomExpression
         switch (_random.NextInt(12))
         {
             case 0 or 1: Step(new Unary((UnaryKind)_random.NextInt(20)), Whole(DType.F32)); break;
-            case 2: Step(new Binary((BinaryKind)_random.NextInt(8)), Short(DType.F32), Whole(DType.F32)); break;
+            case 2: Step(new Binary((BinaryKind)_random.NextInt(9)), Short(DType.F32), Whole(DType.F32)); break;
             case 3 or 4: Step(new Binary((BinaryKind)_random.NextInt(6)), Whole(DType.F32), Short(DType.F32)); break;
             case 5 when Chance(0.3): Step(new Unary(Any(UnaryKind.Negate, UnaryKind.Abs)), Whole(DType.I32)); break;
-            case 5: Step(new Binary(Any(BinaryKind.Add, BinaryKind.Subtract, BinaryKind.Multiply, BinaryKind.Divide, BinaryKind.Maximum, BinaryKind.Minimum, BinaryKind.Modulo)), Whole(DType.I32), Short(DType.I32)); break;
+            case 5: Step(new Binary(Any(BinaryKind.Add, BinaryKind.Subtract, BinaryKind.Multiply, BinaryKind.Divide, BinaryKind.Maximum, BinaryKind.Minimum, BinaryKind.Modulo, BinaryKind.FloorDivide)), Whole(DType.I32), Short(DType.I32)); break;
             case 6: Step(new Compare((CompareKind)_random.NextInt(6)), Any(DType.F32, DType.I32) is var compared ? Whole(compared) : 0, Short(compared)); break;
             case 7: Step(new Logical((LogicalKind)_random.NextInt(3)), Short(DType.Bool), Whole(DType.Bool)); break;
             case 8: Step(new Select(), Short(DType.Bool), Any(DType.F32, DType.I32) is var selected ? Whole(selected) : 0, Short(selected)); break;

@@ -138,6 +138,7 @@ internal static class PtxElementwise
     {
         if (kind == BinaryKind.Divide) return PtxFunctions.Quotient(x, y);
         if (kind == BinaryKind.Modulo) return PtxFunctions.Remainder(x, y);
+        if (kind == BinaryKind.FloorDivide) return PtxFunctions.FloorQuotient(x, y);
         var call = new BinaryCall { X = x, Y = y };
         BinaryLoops.FindInt(kind, ref call);
         return call.Result;

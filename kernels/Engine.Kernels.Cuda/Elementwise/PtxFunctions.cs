@@ -19,6 +19,17 @@ internal static class PtxFunctions
         return PtxLanes.Select(zero, PtxLanes.Create(0), quotient);
     }
 
+    /// <summary>The largest int not above the quotient; 0 where y is 0, and the smallest int divided by -1 is itself.</summary>
+    public static PtxLanes FloorQuotient(PtxLanes x, PtxLanes y)
+    {
+        var quotient = Quotient(x, y);
+        // The product of the quotient towards zero and y is x where there is no remainder; where y is -1 or 0 there is none.
+        var (zero, _, _) = Divisor(y);
+        var exact = PtxLanes.EqualInt(PtxLanes.MultiplyInt(quotient, y), x) | zero;
+        var otherSign = PtxLanes.LessInt(x ^ y, PtxLanes.Create(0));
+        return PtxLanes.Select(otherSign & (exact ^ PtxLanes.Create(-1)), PtxLanes.AddInt(quotient, PtxLanes.Create(-1)), quotient);
+    }
+
     /// <summary>The remainder with y's sign; 0 where y is 0 or -1.</summary>
     public static PtxLanes Remainder(PtxLanes x, PtxLanes y)
     {

@@ -167,6 +167,6 @@ internal static class Reductions
         if (outputs[0].Elements == 0) return Nothing;
         var sum = (CumulativeSum)op;
         var (outer, size, inner) = Indexing.Around(inputs[0].Shape, sum.Axis);
-        return new("rows", [Over(outer * inner, "cumulative_sum", Operand(0), Operand(1), outer, size, inner, sum.Exclusive ? 1 : 0, sum.Reverse ? 1 : 0)]);
+        return new("rows", [Over(outer * inner, inputs[0].DType == DType.I32 ? "cumulative_sum_int" : "cumulative_sum", Operand(0), Operand(1), outer, size, inner, sum.Exclusive ? 1 : 0, sum.Reverse ? 1 : 0)]);
     }
 }

@@ -112,6 +112,7 @@ public sealed record Binary([property: JsonConverter(typeof(JsonStringEnumConver
         BinaryKind.Minimum => T.Min(x, y),
         BinaryKind.Power => T.Pow(x, y),
         BinaryKind.Modulo => x - y * T.Floor(x / y),
+        BinaryKind.FloorDivide => T.Floor(x / y),
         _ => throw new InvalidOperationException(Kind.ToString()),
     };
 
@@ -125,6 +126,7 @@ public sealed record Binary([property: JsonConverter(typeof(JsonStringEnumConver
         BinaryKind.Maximum => Math.Max(x, y),
         BinaryKind.Minimum => Math.Min(x, y),
         BinaryKind.Modulo => y is 0 or -1 ? 0 : x % y is var r && r != 0 && (r ^ y) < 0 ? r + y : x % y,
+        BinaryKind.FloorDivide => y is 0 ? 0 : y is -1 ? unchecked(-x) : x % y != 0 && (x ^ y) < 0 ? x / y - 1 : x / y,
         _ => throw new InvalidOperationException(Kind.ToString()),
     };
 

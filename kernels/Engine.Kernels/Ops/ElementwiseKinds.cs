@@ -64,6 +64,8 @@ public enum BinaryKind
     Power,
     /// <summary>x - y*floor(x/y) for float, the remainder with y's sign for int (0 for y = 0).</summary>
     Modulo,
+    /// <summary>floor(x/y) (float, int; 0 for y = 0 of ints): with <see cref="Modulo"/> x = y*floor(x/y) + x mod y.</summary>
+    FloorDivide,
 }
 
 /// <summary>Elementwise comparisons: bool (u8, 0 or 1) out of two floats or two ints. Any comparison with NaN is false

@@ -78,9 +78,9 @@ public static class OpTable
         foreach (var kind in Enum.GetValues<BinaryKind>())
             foreach (var (a, b) in pairs)
             {
-                var (low, high) = kind is BinaryKind.Power or BinaryKind.Divide or BinaryKind.Modulo ? (0.4, 2.5) : (-2.0, 2.0);
-                // A remainder jumps where the quotient passes an integer: finite differences cannot be trusted there.
-                yield return Case(new Binary(kind), kind == BinaryKind.Power ? function : exact, kind != BinaryKind.Modulo, F(a, low, high), F(b, low, high));
+                var (low, high) = kind is BinaryKind.Power or BinaryKind.Divide or BinaryKind.Modulo or BinaryKind.FloorDivide ? (0.4, 2.5) : (-2.0, 2.0);
+                // A remainder and a rounded quotient jump where the quotient passes an integer: finite differences cannot be trusted there.
+                yield return Case(new Binary(kind), kind == BinaryKind.Power ? function : exact, kind is not (BinaryKind.Modulo or BinaryKind.FloorDivide), F(a, low, high), F(b, low, high));
                 if (kind != BinaryKind.Power) yield return Case(new Binary(kind), exact, false, I(a, -50, 50), I(b, -3, 4));
             }
         foreach (var kind in Enum.GetValues<CompareKind>())
@@ -195,6 +195,8 @@ public static class OpTable
             {
                 yield return Case(new CumulativeSum(0, exclusive, reverse), exact, true, F([8]));
                 yield return Case(new CumulativeSum(1, exclusive, reverse), exact, true, F([2, 5, 3]));
+                yield return Case(new CumulativeSum(0, exclusive, reverse), exact, false, I([8], -9, 9));
+                yield return Case(new CumulativeSum(1, exclusive, reverse), exact, false, I([3, 40, 2], int.MinValue / 2, int.MaxValue / 2));
             }
 
         // Products and convolutions.

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Text.Json.Serialization;
 
 namespace Engine.Kernels;
@@ -102,7 +103,7 @@ public sealed record ArgReduce(int Axis, bool Largest) : Op
     protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => Axis != 0;
 }
 
-/// <summary>Running sums along an axis.</summary>
+/// <summary>Running sums along an axis, of F32 or I32; sums of ints wrap.</summary>
 /// <param name="Axis">The axis, 0..rank-1.</param>
 /// <param name="Exclusive">Element i sums the ones before it only.</param>
 /// <param name="Reverse">From the end.</param>
@@ -115,15 +116,21 @@ public sealed record CumulativeSum(int Axis, bool Exclusive, bool Reverse) : Op
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
     {
         Arity(inputs, 1);
-        Expect(inputs, 0, DType.F32);
+        if (inputs[0].DType != DType.I32) Expect(inputs, 0, DType.F32);
         if (Axis < 0 || Axis >= inputs[0].Shape.Rank) throw Error(inputs, $"axis {Axis} does not exist");
-        return [TensorType.Float(inputs[0].Shape)];
+        return [new(inputs[0].DType, inputs[0].Shape)];
     }
 
     /// <inheritdoc/>
     public override void Reference<T>(ReferenceTensor<T>[] inputs, ReferenceTensor<T>[] outputs)
     {
-        var (outer, size, inner) = Indexing.Around(inputs[0].Shape, Axis);
+        if (inputs[0].Type.DType == DType.I32) Sums(inputs[0].Ints, outputs[0].Ints, inputs[0].Shape);
+        else Sums(inputs[0].Floats, outputs[0].Floats, inputs[0].Shape);
+    }
+
+    private void Sums<T>(T[] x, T[] y, Shape shape) where T : INumberBase<T>
+    {
+        var (outer, size, inner) = Indexing.Around(shape, Axis);
         for (long o = 0; o < outer; o++)
             for (long i = 0; i < inner; i++)
             {
@@ -131,9 +138,9 @@ public sealed record CumulativeSum(int Axis, bool Exclusive, bool Reverse) : Op
                 for (int step = 0; step < size; step++)
                 {
                     long at = (o * size + (Reverse ? size - 1 - step : step)) * inner + i;
-                    T x = inputs[0].Floats[at];
-                    outputs[0].Floats[at] = Exclusive ? sum : sum + x;
-                    sum += x;
+                    T value = x[at];
+                    y[at] = Exclusive ? sum : sum + value;
+                    sum += value;
                 }
             }
     }

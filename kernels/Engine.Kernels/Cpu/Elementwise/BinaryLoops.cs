@@ -3,8 +3,8 @@ using System.Runtime.CompilerServices;
 namespace Engine.Kernels.Cpu;
 
 /// <summary>z = f(x, y), element by element; either argument may be a scalar. z may be x or y itself.</summary>
-/// <remarks>Float Power is the platform's scalar function, IEEE 754 in all special cases. Of ints, a division by zero gives 0, for the
-/// quotient and for the remainder, and MinValue / -1 wraps to MinValue: a loop over data cannot stop for one element.</remarks>
+/// <remarks>Float Power is the platform's scalar function, IEEE 754 in all special cases. Of ints, a division by zero gives 0, for both
+/// quotients and for the remainder, and MinValue / -1 wraps to MinValue: a loop over data cannot stop for one element.</remarks>
 public static unsafe class BinaryLoops
 {
     /// <summary>Vector and vector, of floats.</summary>
@@ -88,6 +88,8 @@ public static unsafe class BinaryLoops
             for (nint i = 0; i < n; i++) z[i] = Quotient(x[xMoves ? i : 0], y[yMoves ? i : 0]);
         else if (kind == BinaryKind.Modulo)
             for (nint i = 0; i < n; i++) z[i] = Remainder(x[xMoves ? i : 0], y[yMoves ? i : 0]);
+        else if (kind == BinaryKind.FloorDivide)
+            for (nint i = 0; i < n; i++) z[i] = FloorQuotient(x[xMoves ? i : 0], y[yMoves ? i : 0]);
         else
         {
             Loop loop = new((float*)x, xMoves, (float*)y, yMoves, (float*)z, n, width);
@@ -107,11 +109,12 @@ public static unsafe class BinaryLoops
             case BinaryKind.Maximum: user.Use<Maximum>(); break;
             case BinaryKind.Minimum: user.Use<Minimum>(); break;
             case BinaryKind.Modulo: user.Use<Modulo>(); break;
+            case BinaryKind.FloorDivide: user.Use<FloorDivide>(); break;
             default: throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such function of two floats");
         }
     }
 
-    /// <summary>Finds the function of two ints of a kind; Divide and Modulo are not written over lanes.</summary>
+    /// <summary>Finds the function of two ints of a kind; Divide, Modulo and FloorDivide are not written over lanes.</summary>
     internal static void FindInt<U>(BinaryKind kind, ref U user) where U : struct, IBinaryUser
     {
         switch (kind)
@@ -126,6 +129,12 @@ public static unsafe class BinaryLoops
     }
 
     private static int Quotient(int x, int y) => y == 0 ? 0 : y == -1 ? unchecked(-x) : x / y;
+
+    private static int FloorQuotient(int x, int y)
+    {
+        int quotient = Quotient(x, y);
+        return y is not (0 or -1) && (x ^ y) < 0 && quotient * y != x ? quotient - 1 : quotient;
+    }
 
     private static int Remainder(int x, int y)
     {
@@ -187,6 +196,12 @@ public static unsafe class BinaryLoops
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => x - y * T.Floor(x / y);
+    }
+
+    private readonly struct FloorDivide : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => T.Floor(x / y);
     }
 
     private readonly struct AddInt : IBinaryFunction

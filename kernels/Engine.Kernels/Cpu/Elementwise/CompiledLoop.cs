@@ -229,7 +229,7 @@ internal sealed unsafe class CompiledLoop
                     UnaryLoops.Find(unary.Kind, ref one);
                     (function, cheap) = (one.Function, one.Cheap);
                     return true;
-                case Binary { Kind: not BinaryKind.Power } binary when !ints || binary.Kind is not (BinaryKind.Divide or BinaryKind.Modulo):
+                case Binary { Kind: not BinaryKind.Power } binary when !ints || binary.Kind is not (BinaryKind.Divide or BinaryKind.Modulo or BinaryKind.FloorDivide):
                     var two = new BinaryFound();
                     if (ints) BinaryLoops.FindInt(binary.Kind, ref two);
                     else BinaryLoops.FindFloat(binary.Kind, ref two);

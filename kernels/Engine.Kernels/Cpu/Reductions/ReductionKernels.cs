@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Engine.Kernels.Cpu;
 
 /// <summary>
@@ -241,24 +243,30 @@ internal sealed unsafe class CumulativeSumKernel : CpuKernel
     private readonly CumulativeSum _op;
     private readonly long _outer, _inner;
     private readonly int _size;
+    private readonly bool _ints;
 
     public CumulativeSumKernel(CumulativeSum op, TensorType input)
     {
-        _op = op;
+        (_op, _ints) = (op, input.DType == DType.I32);
         (_outer, _size, _inner) = Indexing.Around(input.Shape, op.Axis);
     }
 
     public override void RunChunk(int chunk, void** operands, byte* scratch)
     {
-        float* x = (float*)operands[0], y = (float*)operands[1];
+        if (_ints) Sums((int*)operands[0], (int*)operands[1]);
+        else Sums((float*)operands[0], (float*)operands[1]);
+    }
+
+    private void Sums<T>(T* x, T* y) where T : unmanaged, INumberBase<T>
+    {
         for (long o = 0; o < _outer; o++)
             for (long i = 0; i < _inner; i++)
             {
-                float sum = 0;
+                T sum = T.Zero;
                 for (int step = 0; step < _size; step++)
                 {
                     long at = (o * _size + (_op.Reverse ? _size - 1 - step : step)) * _inner + i;
-                    float value = x[at];
+                    T value = x[at];
                     y[at] = _op.Exclusive ? sum : sum + value;
                     sum += value;
                 }

@@ -17,6 +17,7 @@ public sealed class BinaryLoopsTests
         BinaryKind.Maximum => MathF.Max(x, y),
         BinaryKind.Minimum => MathF.Min(x, y),
         BinaryKind.Power => MathF.Pow(x, y),
+        BinaryKind.FloorDivide => MathF.Floor(x / y),
         _ => Modulo(x, y),
     };
 
@@ -34,6 +35,7 @@ public sealed class BinaryLoopsTests
         BinaryKind.Divide => y == 0 ? 0 : (int)((long)x / y),
         BinaryKind.Maximum => Math.Max(x, y),
         BinaryKind.Minimum => Math.Min(x, y),
+        BinaryKind.FloorDivide => y == 0 ? 0 : unchecked((int)(long)Math.Floor((decimal)x / y)),
         _ => y == 0 ? 0 : (int)(x - y * (long)Math.Floor((decimal)x / y)),
     };
 
