@@ -8,7 +8,7 @@ namespace Engine.Algorithms.Catalogue;
 /// <param name="Title">Of the paper.</param>
 /// <param name="Name">Name of the method.</param>
 /// <param name="Family">One of nine.</param>
-/// <param name="Specification">Which specification holds it: A Q-ensembles, B chunked and diffusion, C goals and language.</param>
+/// <param name="Specification">The group it is specified in: A Q-ensembles, B chunked and diffusion, C goals and language.</param>
 /// <param name="Check">What would show that it works.</param>
 /// <param name="Difficulty">S, M or L.</param>
 /// <param name="Status">planned, started (it trains and agrees with a reference; its check is not measured) or done (its check holds).</param>
