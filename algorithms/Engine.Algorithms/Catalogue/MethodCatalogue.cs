@@ -33,12 +33,12 @@ public static class MethodCatalogue
         var text = new StringBuilder("""
             # Methods
 
-            The 52 papers whose methods Engine sets out to implement. Generated from `algorithms/Engine.Algorithms/Catalogue/methods.json`
-            (`engine algorithms --papers` prints the same); a test keeps both equal, so change the JSON and regenerate with
-            `engine algorithms --papers --markdown > docs/methods.md`.
+            The 52 papers whose methods Engine sets out to implement. Generated from
+            `algorithms/Engine.Algorithms/Catalogue/methods.json` (`engine algorithms --papers` prints the same); a test keeps both
+            equal, so change the JSON and regenerate with `engine algorithms --papers --markdown > docs/methods.md`.
 
-            Status: *planned*; *started*: it trains and agrees with a reference implementation, but the check in its row has not been measured;
-            *done*: the check holds.
+            Status: *planned*; *started*: it trains and agrees with a reference implementation, but the check in its row has not
+            been measured; *done*: the check holds.
 
 
             """);
