@@ -148,8 +148,8 @@ internal sealed class RegionFusion
         _readers.IsKept(tensor) || !_readers.IsRead(tensor) || _readers.Of(tensor).Any(n => n.Op.IsAlias ? IsNeeded(n.Outputs[0], inside) : !inside.Contains(n));
 
     /// <summary>
-    /// The nodes of a graph with the members of every region one after another, as soon as what it reads is there. A variable's new value (or a carried one's) comes after the readers of the old one where it can,
-    /// so that it can be written in place.
+    /// The nodes of a graph in an order in which the members of a region are adjacent, as early as the region's inputs allow. A variable's new value (or a carried one's) comes after the readers of the old one where
+    /// possible, so that the update is in place.
     /// </summary>
     private List<Node> Order(Graph graph)
     {
