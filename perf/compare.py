@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -153,6 +154,11 @@ def write(text):
         return
     with open(options.table, "a") as out:
         out.write(text)
+
+
+def paragraph(text):
+    """As the repository's pages are wrapped."""
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def row(*cells):
@@ -586,8 +592,8 @@ def main():
         path.parent.mkdir(parents=True, exist_ok=True)
         options.table = path
         if not path.exists():
-            write(f"# Measured on {began:%Y-%m-%d}\n\n{description}.\n")
-    write(f"\n## {began:%H:%M}: `perf/compare.py {' '.join(sys.argv[1:])}`\n\nCommit {commit()}; {options.rounds} rounds. Before: {before}.\n\n| figure | median | least and most of the rounds | must be | reached |\n|---|---|---|---|---|\n")
+            write(f"# Measured on {began:%Y-%m-%d}\n\n{paragraph(description + '.')}\n")
+    write(f"\n## {began:%H:%M}: `perf/compare.py {' '.join(sys.argv[1:])}`\n\n{paragraph(f'Commit {commit()}; {options.rounds} rounds. Before: {before}.')}\n\n| figure | median | least and most of the rounds | must be | reached |\n|---|---|---|---|---|\n")
     clocks = Clocks() if options.device == "cuda" else None
     for entry in chosen:
         print(f"{entry}: {entries[entry].__doc__}", flush=True)
@@ -601,8 +607,9 @@ def main():
     used = "" if clocks is None else clocks.stop() + ". "
     if used:
         print(used)
-    write(f"\nAfter: {state()}. {used}Load {load[0]:.2f} before and {os.getloadavg()[0]:.2f} after (one process of our own makes 1), {steal() - stolen:.1f} s taken by the host. "
-          f"{'; '.join(f'{k}: {v}' for k, v in sorted(versions.items()))}\n\n```\n" + "\n".join(commands) + "\n```\n")
+    after = (f"After: {state()}. {used}Load {load[0]:.2f} before and {os.getloadavg()[0]:.2f} after (one process of our own makes 1), {steal() - stolen:.1f} s taken by the host. "
+             f"{'; '.join(f'{k}: {v}' for k, v in sorted(versions.items()))}")
+    write(f"\n{paragraph(after)}\n\n```\n" + "\n".join(commands) + "\n```\n")
     if not options.quick:
         print(f"appended to {path}")
     return 1 if failed else 0

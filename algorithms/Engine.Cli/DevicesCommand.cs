@@ -66,5 +66,6 @@ internal static class DevicesCommand
             string derivative = !op.Any(c => c.Differentiable) ? "-" : Autodiff.Derivatives.HasRule(first.Op.GetType()) ? "rule" : "definition";
             Console.WriteLine($"{op.Key,-20} {op.Count(),5}  {Coverage(device.Implements(first.Op, types, outputs)),-10} {Coverage(CudaDevice.HasKernel(first.Op, types, outputs)),-10} {derivative}");
         }
+        Console.WriteLine($"\non the cpu only: {(OpTable.CpuOnly.Count == 0 ? "no op" : string.Join("; ", OpTable.CpuOnly.Select(op => $"{op.Key} ({op.Value})")))}");
     }
 }

@@ -11,24 +11,24 @@ internal readonly record struct MemoryRange(int Slot, long Start, long End)
 }
 
 /// <summary>
-/// Which steps of a plan must wait for which: a step waits for the last before it that wrote what it touches, and for those that read what it writes. Steps that do not wait for one another may
-/// run at the same time, or in any order, and no bit depends on it.
+/// The dependencies between a plan's steps: a step depends on the last writer of the memory it touches, and on the readers of the memory it writes. Independent steps may run concurrently or in any
+/// order, and no bit depends on it.
 /// </summary>
 internal static class Dependencies
 {
-    /// <summary>For every step the earlier ones it waits for; those that one of these waits for already are left out.</summary>
+    /// <summary>For every step the earlier ones it depends on, without transitive edges.</summary>
     /// <param name="steps">What each reads and writes, in the plan's order.</param>
     public static int[][] Of(IReadOnlyList<(MemoryRange[] Reads, MemoryRange[] Writes)> steps)
     {
         var before = new int[steps.Count][];
-        var behind = new ulong[steps.Count][]; // all that a step waits for, directly or not, as bits
+        var behind = new ulong[steps.Count][]; // the transitive dependencies of a step, as bits
         int words = (steps.Count + 63) / 64;
         for (int step = 0; step < steps.Count; step++)
         {
             var (reads, writes) = steps[step];
             var all = behind[step] = new ulong[words];
             var direct = new List<int>();
-            // From the latest: what it waits for needs no edge of its own.
+            // From the latest: its dependencies need no edge of their own.
             for (int earlier = step - 1; earlier >= 0; earlier--)
             {
                 if ((all[earlier / 64] >> (earlier % 64) & 1) != 0) continue;
@@ -44,7 +44,7 @@ internal static class Dependencies
         return before;
     }
 
-    /// <summary>The number of steps on the longest way through them.</summary>
+    /// <summary>The number of steps on the critical path.</summary>
     public static int Depth(int[][] before)
     {
         var depth = new int[before.Length];

@@ -49,7 +49,7 @@ public abstract record Initialiser
     /// <summary>Uniform in ±1/sqrt(inputs): PyTorch's default for weights and biases of a linear layer.</summary>
     public static Initialiser UniformFanIn { get; } = new UniformBound((fanIn, _) => 1 / Math.Sqrt(fanIn));
 
-    /// <summary>Uniform in ±1/sqrt(outputs): what a fan taken from an (in, out) slice amounts to in the ensemble codebases (q-ensembles.md, section 1).</summary>
+    /// <summary>Uniform in ±1/sqrt(outputs): what a fan taken from an (in, out) slice amounts to in the ensemble codebases (docs/initialisers.md).</summary>
     public static Initialiser UniformFanOut { get; } = new UniformBound((_, fanOut) => 1 / Math.Sqrt(fanOut));
 
     /// <summary>Normal with a standard deviation.</summary>

@@ -134,7 +134,7 @@ public sealed class TrainingTests : IDisposable
         Assert.NotEqual(Train(Config("sac-n", 3)), Train(Config("sac-n", 3, ("update_order", "authors"))));
     }
 
-    /// <summary>The table of initialisations in the specification (q-ensembles.md, section 1), for S = 17, A = 6 and hidden layers of 256.</summary>
+    /// <summary>The table of docs/initialisers.md, for S = 17, A = 6 and hidden layers of 256.</summary>
     [Theory]
     [InlineData("authors", 0.2085, 0.0625, 0.1, 3e-3, 3e-3, 0.0625, 1e-3)]
     [InlineData("corl", 0.0625, 0.0625, 0.1, 3e-3, 3e-3, 0.2425, 1e-3)]

@@ -155,5 +155,7 @@ public sealed class CommandTests : EngineProcess
         string text = Run("devices", "--ops").Output;
         Assert.Contains("cuda", text.Split('\n').First(l => l.StartsWith("op ", StringComparison.Ordinal)), StringComparison.Ordinal);
         Assert.Contains("tanh", text, StringComparison.Ordinal);
+        Assert.StartsWith("on the cpu only: ", text.TrimEnd().Split('\n')[^1], StringComparison.Ordinal);
+        foreach (string op in OpTable.CpuOnly.Keys) Assert.Contains(op, text.TrimEnd().Split('\n')[^1], StringComparison.Ordinal);
     }
 }

@@ -8,7 +8,7 @@ namespace Engine.Algorithms.Catalogue;
 /// <param name="Title">Of the paper.</param>
 /// <param name="Name">Name of the method.</param>
 /// <param name="Family">One of nine.</param>
-/// <param name="Specification">Which specification holds it: A Q-ensembles, B chunked and diffusion, C goals and language.</param>
+/// <param name="Specification">The group it is specified in: A Q-ensembles, B chunked and diffusion, C goals and language.</param>
 /// <param name="Check">What would show that it works.</param>
 /// <param name="Difficulty">S, M or L.</param>
 /// <param name="Status">planned, started (it trains and agrees with a reference; its check is not measured) or done (its check holds).</param>
@@ -33,12 +33,12 @@ public static class MethodCatalogue
         var text = new StringBuilder("""
             # Methods
 
-            The 52 papers whose methods Engine sets out to implement. Generated from `algorithms/Engine.Algorithms/Catalogue/methods.json`
-            (`engine algorithms --papers` prints the same); a test keeps both equal, so change the JSON and regenerate with
-            `engine algorithms --papers --markdown > docs/methods.md`.
+            The 52 papers whose methods Engine sets out to implement. Generated from
+            `algorithms/Engine.Algorithms/Catalogue/methods.json` (`engine algorithms --papers` prints the same); a test keeps both
+            equal, so change the JSON and regenerate with `engine algorithms --papers --markdown > docs/methods.md`.
 
-            Status: *planned*; *started*: it trains and agrees with a reference implementation, but the check in its row has not been measured;
-            *done*: the check holds.
+            Status: *planned*; *started*: it trains and agrees with a reference implementation, but the check in its row has not
+            been measured; *done*: the check holds.
 
 
             """);

@@ -59,7 +59,7 @@ public static class BuiltinMaze
         }
     }
 
-    /// <summary>Plans over cells, then steers to one waypoint after the other (D4RL's waypoint_controller and q_iteration, shared description waypoint.md).</summary>
+    /// <summary>Plans over cells, then steers to one waypoint after the other (D4RL's waypoint_controller and q_iteration; docs/environments.md).</summary>
     private sealed class WaypointController(Maze maze, PhiloxStream random)
     {
         private const double Proportional = 10, Derivative = -1, Threshold = 0.1;

@@ -63,7 +63,7 @@ public record SacNSettings : AlgorithmSettings
     [Source("CORL sac_n.py; snu-mllab/EDAC sac.py")]
     public string UpdateOrder { get; init; } = "corl";
 
-    /// <summary>How parameters begin (q-ensembles.md, section 1): authors, corl, or lb-sac (last critic layer ±1).</summary>
+    /// <summary>How parameters begin (docs/initialisers.md): authors, corl, or lb-sac (last critic layer ±1).</summary>
     [Source("CORL; snu-mllab/EDAC; tinkoff-ai/lb-sac")]
     public string Init { get; init; } = "corl";
 

@@ -3,8 +3,8 @@ using Engine.Kernels;
 namespace Engine.Autodiff.Passes;
 
 /// <summary>
-/// Joins products that take one another's result, the layers of a network forwards and the way of its gradient backwards, into one op (<see cref="MatMulChain"/>), if the device wants it: the rows between
-/// two products then need not leave the chip, though those that others read (backwards, for masks and gradients of weights) are still stored. The bits do not change.
+/// Joins consecutive products, the layers of a network forwards and the path of its gradient backwards, into one op (<see cref="MatMulChain"/>), if the device prefers it: intermediate rows then stay on
+/// the chip, and those with other readers (masks and gradients of weights, backwards) are stored as well. The bits do not change.
 /// </summary>
 internal static class ChainFusion
 {

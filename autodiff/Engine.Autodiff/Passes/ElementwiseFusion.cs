@@ -3,9 +3,9 @@ using Engine.Kernels;
 namespace Engine.Autodiff.Passes;
 
 /// <summary>
-/// Makes one <see cref="Fused"/> of elementwise ops that feed one another, so that what lies between them never reaches memory. A value joins the expression
-/// of its readers if all of them belong to the same one: nothing is computed twice, an expression has one result, and it takes the place of its last op. Every
-/// op is rounded as before: the bits do not change.
+/// Makes one <see cref="Fused"/> of connected elementwise ops, so that intermediate values never reach memory. A value is fused into its readers when all of
+/// them already belong to one expression: nothing is computed twice, an expression has one result, and it takes the place of its last op. Every op rounds as
+/// before: the bits do not change.
 /// </summary>
 internal sealed class ElementwiseFusion
 {

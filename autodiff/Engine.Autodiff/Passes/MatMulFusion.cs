@@ -3,7 +3,7 @@ using Engine.Kernels;
 namespace Engine.Autodiff.Passes;
 
 /// <summary>
-/// Takes what follows a matrix product into it: the derivative of a rectifier (what is kept of a gradient where the layer's output is above 0), and the addition of another
+/// Fuses the epilogue of a matrix product into it: the derivative of a rectifier (a mask that keeps the gradient where the layer's output is above 0), and the addition of another
 /// tensor (a sum of two gradients). The product is then written once, instead of written, read and written again. The bits do not change.
 /// </summary>
 internal static class MatMulFusion

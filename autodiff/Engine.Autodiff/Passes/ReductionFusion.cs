@@ -3,7 +3,7 @@ using Engine.Kernels;
 namespace Engine.Autodiff.Passes;
 
 /// <summary>
-/// Takes an elementwise expression (or op) into the reduction that reads it: the values are reduced as they are made. If nothing else reads them they never reach memory; else they are
+/// Takes an elementwise expression (or op) into the reduction that reads it: the values are reduced as they are computed. Without other readers they never reach memory; otherwise they are
 /// written once and not read again for the reduction. The order of the sums stays.
 /// </summary>
 internal static class ReductionFusion

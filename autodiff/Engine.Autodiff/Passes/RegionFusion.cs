@@ -3,13 +3,13 @@ using Engine.Kernels;
 namespace Engine.Autodiff.Passes;
 
 /// <summary>
-/// Makes one kernel of small ones that work on the same rows: expressions and reductions that feed one another, whoever else reads what lies between them, or that read the same. A sample of a squashed
-/// Gaussian with its log-probability becomes one, a target of a minimum over an ensemble, a loss with all its means. It is for concurrent devices, on which a small kernel costs what its launch costs. Nothing that others
-/// wait for comes later: with a kernel's level being the number of kernels that lie before it one after another, what is joined is of one level, or has no other reader. For the same reason there is no circle.
+/// Makes one kernel of small ones over the same rows: expressions and reductions that feed one another, whether or not the values between them have other readers, or that share an input. A squashed Gaussian's
+/// sample with its log-probability becomes one kernel, and so do a target of a minimum over an ensemble, and a loss with all its means. The pass is for concurrent devices, on which a small kernel costs as much as its launch.
+/// Joining never delays another kernel: two kernels are joined only if they have the same level (depth: the number of kernels before them on the longest path), or if one is the other's only reader. This also rules out cycles.
 /// </summary>
 internal sealed class RegionFusion
 {
-    // What many read is not tried with all of them.
+    // A value with many readers is not tried with all of them.
     private const int MaxSteps = 64, MostTried = 4;
 
     private sealed class Region
@@ -148,8 +148,8 @@ internal sealed class RegionFusion
         _readers.IsKept(tensor) || !_readers.IsRead(tensor) || _readers.Of(tensor).Any(n => n.Op.IsAlias ? IsNeeded(n.Outputs[0], inside) : !inside.Contains(n));
 
     /// <summary>
-    /// The nodes of a graph with the members of every region one after another, as soon as what it reads is there. A variable's new value (or a carried one's) comes after the readers of the old one where it can,
-    /// so that it can be written in place.
+    /// The nodes of a graph in an order in which the members of a region are adjacent, as early as the region's inputs allow. A variable's new value (or a carried one's) comes after the readers of the old one where
+    /// possible, so that the update is in place.
     /// </summary>
     private List<Node> Order(Graph graph)
     {

@@ -1,8 +1,8 @@
 namespace Engine.Autodiff.Passes;
 
 /// <summary>
-/// Which nodes a node waits for on a device that runs at once what does not depend on one another. A small value must not be given memory whose last users its node does not wait for anyway: it would
-/// have to wait for them. Large values may: what they cost is not the wait, and memory is finite.
+/// The happens-before sets of a program on a device that runs independent kernels concurrently. A small value reuses memory only if the old readers already happen before its producer; otherwise reuse
+/// would add a dependency. Large values reuse memory regardless: a dependency is cheap beside their own time, and memory is finite.
 /// </summary>
 internal sealed class Waits(int nodes)
 {
@@ -10,7 +10,7 @@ internal sealed class Waits(int nodes)
     public const long LargeBytes = 8 << 20;
 
     private readonly int _words = (nodes + 63) / 64;
-    private readonly Dictionary<int, ulong[]> _before = []; // all that a node waits for, directly or not
+    private readonly Dictionary<int, ulong[]> _before = []; // the transitive happens-before set of every node
     private readonly Dictionary<Tensor, ulong[]> _users = [];
 
     /// <summary>The nodes that have written or read a value.</summary>
@@ -24,7 +24,7 @@ internal sealed class Waits(int nodes)
         return users;
     }
 
-    /// <summary>Notes that a node touches a value, and waits for who wrote it.</summary>
+    /// <summary>Notes that a node reads a value, and so happens after its producer.</summary>
     public void Read(Node node, Tensor root)
     {
         Wait(node, root.Node);
@@ -34,7 +34,7 @@ internal sealed class Waits(int nodes)
     /// <summary>Notes that a node writes a value.</summary>
     public void Write(Node node, Tensor root) => Mark(Users(root), node.Id);
 
-    /// <summary>The node waits for all users of a value, whose memory it takes.</summary>
+    /// <summary>The node takes the memory of a value, and so happens after all its users.</summary>
     public void WaitForUsers(Node node, Tensor root)
     {
         var before = Before(node);
@@ -50,7 +50,7 @@ internal sealed class Waits(int nodes)
         for (int id = 0; id < node.Id; id++) Mark(before, id);
     }
 
-    /// <summary>Whether the node waits for all these anyway, or need not care.</summary>
+    /// <summary>Whether the node may take memory with these users: they already happen before it, or the value is large.</summary>
     public bool Allows(Node node, long bytes, ulong[]? users)
     {
         if (users is null || bytes >= LargeBytes) return true;

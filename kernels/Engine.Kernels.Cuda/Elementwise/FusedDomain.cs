@@ -3,16 +3,16 @@ namespace Engine.Kernels.Cuda.Elementwise;
 /// <summary>How many elements a value of an expression has.</summary>
 internal enum Extent
 {
-    /// <summary>One that all rows share, if there are several.</summary>
+    /// <summary>One: a scalar, shared by all rows.</summary>
     One,
-    /// <summary>One for each row: what a reduction makes, and what is as long.</summary>
+    /// <summary>One for each row: the results of reductions, and values as long as those.</summary>
     Row,
     /// <summary>All.</summary>
     Whole,
 }
 
 /// <summary>
-/// How the values of a fused expression lie to one another, if they do so in one way: [outer, reduced, inner] before its reductions and [outer, inner] after them, element i of one beside element i of
+/// The single traversal that covers all values of a fused expression, if there is one: [outer, reduced, inner] before its reductions and [outer, inner] after them, element i of one beside element i of
 /// another. A row is what is reduced to one element, whether its elements are neighbours (inner is 1) or not.
 /// </summary>
 internal sealed class FusedDomain
@@ -49,13 +49,13 @@ internal sealed class FusedDomain
     /// <summary>Whether a value depends on a reduction.</summary>
     public bool[] After { get; }
 
-    /// <summary>Whether nothing that has more elements depends on a value: then the thread that stores it, or what comes of it, computes it and no other, so that an input may be written over that is read for such values alone.</summary>
+    /// <summary>Whether no longer value depends on a value. It is then computed only by the thread that stores it or its results, so it may overwrite an input that is read for such values alone.</summary>
     public bool[] IsLate { get; }
 
     /// <summary>Whether a row is read once: nothing that has all elements depends on a reduction.</summary>
     public bool OnePass { get; private set; } = true;
 
-    /// <summary>The domain of an expression; null if its values do not lie in one way, or there are none.</summary>
+    /// <summary>The domain of an expression; null if it has no single traversal, or no values.</summary>
     public static FusedDomain? Of(Fused op, TensorType[] inputs)
     {
         var types = op.Types(inputs);
@@ -166,7 +166,7 @@ internal sealed class FusedDomain
         return true;
     }
 
-    /// <summary>Whether an element finds what it needs of a value where it is itself, or in its row.</summary>
+    /// <summary>Whether an element reads a value only at its own place, or in its own row.</summary>
     private bool Fits(int value, Extent at, Shape target)
     {
         if (value < _op.InputCount) return at != Extent.Whole || target.Elements == Elements || _types[value].Elements == Elements; // read under any shape

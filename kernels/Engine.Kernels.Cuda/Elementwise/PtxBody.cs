@@ -153,17 +153,17 @@ internal sealed partial class PtxBody(PtxWriter text, Fused expression, TensorTy
         _ => PtxLanes.OfWord(register),
     };
 
-    /// <summary>Stores what comes out of an extent, neighbours from an element on.</summary>
+    /// <summary>Stores the results of an extent, neighbours from an element on.</summary>
     private void StoreAll(Extent extent, string index)
     {
         for (int i = 0; i < expression.Results.Count; i++)
             if (domain.Extents[expression.Results[i]] == extent) Store(i, _values[expression.Results[i]], index);
     }
 
-    /// <summary>Computes what all rows share.</summary>
+    /// <summary>Computes the scalars, which all rows share.</summary>
     private void Ones(bool late) => Evaluate(Steps(Extent.One, late), 1, (view, _) => Load(view, "", 0));
 
-    /// <summary>Stores what comes out of what all rows share, by the thread whose number is 0 alone.</summary>
+    /// <summary>Stores the scalar results, by the thread whose number is 0 alone.</summary>
     private void StoreOnes(string number, string unsigned = "u32")
     {
         if (!expression.Results.Any(v => domain.Extents[v] == Extent.One)) return;

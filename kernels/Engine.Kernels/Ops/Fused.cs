@@ -6,8 +6,8 @@ namespace Engine.Kernels;
 public readonly record struct FusedStep(Op Op, Dims Arguments);
 
 /// <summary>
-/// Several elementwise ops and reductions as one. Inputs: the expression's. Outputs: the values that others want. Every step is rounded, and sums are ordered, as by the op by itself. A device that
-/// runs all steps on a piece of the elements before it goes on to the next keeps what lies between them near. Passes make it; it is never traced, differentiated or stored in a file.
+/// Several elementwise ops and reductions as one. Inputs: the expression's. Outputs: the values with other readers. Every step rounds, and orders its sums, as the op by itself does. A device that
+/// runs all steps on a tile before it takes the next keeps intermediate values in registers or cache. Passes make it; it is never traced, differentiated or stored in a file.
 /// </summary>
 /// <param name="InputCount">Number of inputs.</param>
 /// <param name="Steps">The steps; at least one.</param>

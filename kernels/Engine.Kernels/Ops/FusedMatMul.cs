@@ -1,12 +1,12 @@
 namespace Engine.Kernels;
 
 /// <summary>
-/// A matrix product and what follows it before it is written: select(mask &gt; 0, residual + product, 0), where either may be missing. Inputs: a, b, then the residual and
+/// A matrix product with its epilogue: select(mask &gt; 0, residual + product, 0), where either may be missing. Inputs: a, b, then the residual and
 /// the mask, each of the product's shape. Every step is rounded as the op by itself. Passes make it; it is never traced, differentiated or stored in a file.
 /// </summary>
 /// <param name="Product">The product.</param>
 /// <param name="Residual">Whether another tensor is added.</param>
-/// <param name="Mask">Whether only what lies where a tensor is above 0 is kept, as by the derivative of a rectifier.</param>
+/// <param name="Mask">Whether elements are set to 0 where a mask tensor is not above 0, as by the derivative of a rectifier.</param>
 public sealed record FusedMatMul(MatMul Product, bool Residual, bool Mask) : Op
 {
     /// <inheritdoc/>

@@ -39,6 +39,15 @@ public static class OpTable
     public static IReadOnlyList<Type> Structural { get; } =
         [typeof(Input), typeof(VariableRead), typeof(Capture), typeof(Carried), typeof(RepeatIndex), typeof(Repeat), typeof(Constant), typeof(StoreRow)];
 
+    /// <summary>
+    /// Ops that have no CUDA kernel yet, by name, with the reason. CUDA refuses a program that needs one when it is compiled; a composite runs its definition there. Tests demand a CUDA kernel for
+    /// every other op that the processor implements.
+    /// </summary>
+    public static IReadOnlyDictionary<string, string> CpuOnly { get; } = new SortedDictionary<string, string>(StringComparer.Ordinal)
+    {
+        // ["flip"] = "no kernel yet",
+    };
+
     /// <summary>All cases, op by op.</summary>
     public static IReadOnlyList<OpCase> Cases { get; } = Make().ToArray();
 
@@ -328,7 +337,7 @@ public static class OpTable
         foreach (Shape shape in new Shape[] { [30, 6], [9, 200], [4, 3, 5] })
             yield return (new Fused(2, [new(negate, [1]), new(new Reshape([shape[0], .. Enumerable.Repeat(1, shape.Rank - 1)]), [2]), new(multiply, [0, 3]), new(add, [4, 4])], [2, 4, 5]), [F(shape), F([shape[0]])]);
         yield return (new Fused(2, [new(negate, [1]), new(multiply, [0, 2])], [2, 3]), [F([5, 70]), F([70])]);
-        // What has no one way.
+        // Expressions without a single traversal: they run step by step.
         yield return (new Fused(1, [new(Along(ReduceKind.Sum, 0), [0]), new(Along(ReduceKind.Sum, 1), [0])], [1, 2]), [F([30, 40])]);
         yield return (new Fused(2, [new(Along(ReduceKind.Sum, 1, true), [0]), new(subtract, [0, 2]), new(add, [3, 1])], [4]), [F([3, 9000]), F([])]);
     }

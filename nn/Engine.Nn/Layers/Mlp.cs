@@ -87,7 +87,7 @@ public sealed class Mlp
     }
 }
 
-/// <summary>Activations of the specifications, by their usual names.</summary>
+/// <summary>Activations, by their usual names.</summary>
 public static class Activations
 {
     /// <summary>max(x, 0)</summary>
