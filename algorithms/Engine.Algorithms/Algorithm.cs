@@ -1,173 +1,112 @@
-using Engine.Algorithms.Environments;
+using Engine.Algorithms.Policies;
+using Engine.Algorithms.Batches;
 using Engine.Autodiff;
 using Engine.Nn;
 
 namespace Engine.Algorithms;
 
-/// <summary>One batch of transitions, as tensors of the update's graph.</summary>
-/// <param name="Observations">[B, S]</param>
-/// <param name="Actions">[B, A], within ±MaxAction; of discrete actions [B, 1], the index.</param>
-/// <param name="Rewards">[B]</param>
-/// <param name="NextObservations">[B, S]</param>
-/// <param name="Terminals">[B], 1 where the task ended (a time limit is no end).</param>
-public sealed record Batch(Tensor Observations, Tensor Actions, Tensor Rewards, Tensor NextObservations, Tensor Terminals);
-
-/// <summary>Hyper-parameters every algorithm has. In files and on the command line names are in snake_case.</summary>
-public abstract record AlgorithmSettings
-{
-    /// <summary>Transitions per update.</summary>
-    [Source("CORL: 256")]
-    public int BatchSize { get; init; } = 256;
-
-    /// <summary>Width of each hidden layer.</summary>
-    [Source("CORL: 256 each")]
-    public int[] HiddenSizes { get; init; } = [256, 256, 256];
-
-    /// <summary>Activation between layers.</summary>
-    public string Activation { get; init; } = "relu";
-
-    /// <summary>Networks see (observation - mean) / std of the dataset.</summary>
-    public bool NormalizeObservations { get; init; }
-
-    /// <summary>Added to the standard deviation when normalising.</summary>
-    [Source("CORL: 1e-3")]
-    public double NormalizerEpsilon { get; init; } = 1e-3;
-
-    /// <summary>Optimiser: adam, or adamw when weight_decay is not 0.</summary>
-    public string Optimizer { get; init; } = "adam";
-
-    /// <summary>Decay of Adam's first moment.</summary>
-    public double AdamBeta1 { get; init; } = 0.9;
-
-    /// <summary>Decay of Adam's second moment.</summary>
-    public double AdamBeta2 { get; init; } = 0.999;
-
-    /// <summary>Adam's epsilon.</summary>
-    public double AdamEpsilon { get; init; } = 1e-8;
-
-    /// <summary>Decoupled weight decay.</summary>
-    public double WeightDecay { get; init; }
-
-    /// <summary>Actions lie within ± this; 1 unless a fixture states another bound.</summary>
-    public double MaxAction { get; init; } = 1;
-
-    /// <summary>Throws unless every value is in its range.</summary>
-    /// <exception cref="SettingsException">Says which value, and what was expected.</exception>
-    public virtual void Validate()
-    {
-        Require(BatchSize >= 1, "batch_size", BatchSize, "at least 1");
-        Require(HiddenSizes.Length >= 1 && HiddenSizes.All(h => h >= 1), "hidden_sizes", string.Join(",", HiddenSizes), "at least one width, each at least 1");
-        Require(Optimizer is "adam" or "adamw", "optimizer", Optimizer, "adam or adamw");
-        Require(MaxAction > 0, "max_action", MaxAction, "above 0");
-        Require(AdamBeta1 is > 0 and < 1, "adam_beta1", AdamBeta1, "between 0 and 1");
-        Require(AdamBeta2 is > 0 and < 1, "adam_beta2", AdamBeta2, "between 0 and 1");
-        Require(WeightDecay == 0 || Optimizer == "adamw", "weight_decay", WeightDecay, "0, or optimizer=adamw: the decay is decoupled from the gradient");
-        Require(AdamEpsilon >= 0, "adam_epsilon", AdamEpsilon, "at least 0");
-        Require(NormalizerEpsilon >= 0, "normalizer_epsilon", NormalizerEpsilon, "at least 0");
-        try { Activations.Named(Activation); }
-        catch (ArgumentException e) { throw new SettingsException($"activation={Activation}: {e.Message}"); }
-    }
-
-    /// <summary>Throws unless the condition holds.</summary>
-    protected static void Require(bool condition, string name, object value, string expected)
-    {
-        if (!condition) throw new SettingsException($"{name}={value}: expected {expected}");
-    }
-
-    /// <summary>The hidden layers, with PyTorch's initial values.</summary>
-    internal MlpSettings Network() => new() { HiddenSizes = HiddenSizes, Activation = Activations.Named(Activation) };
-
-    internal AdamSettings Adam(Schedule learningRate) => new()
-    {
-        LearningRate = learningRate,
-        Beta1 = AdamBeta1,
-        Beta2 = AdamBeta2,
-        Epsilon = AdamEpsilon,
-        WeightDecay = WeightDecay,
-    };
-}
-
-/// <summary>Where a default comes from.</summary>
-[AttributeUsage(AttributeTargets.Property)]
-public sealed class SourceAttribute(string text) : Attribute
-{
-    /// <summary>Paper, repository or table.</summary>
-    public string Text => text;
-}
-
-/// <summary>A hyper-parameter that is unknown or out of range.</summary>
-public sealed class SettingsException(string message) : Exception(message);
-
 /// <summary>
-/// An offline algorithm: networks and optimisers in a state, an update that is traced into a graph, and a deterministic policy. A subclass
-/// creates its parts in its constructor and overrides <see cref="Update"/> and <see cref="Act"/>.
+/// A learning method: networks and optimisers in a state, an update that is traced into a graph, and a policy. A subclass creates its parts in its constructor and overrides <see cref="Update"/> and <see cref="Act"/>; one with
+/// several stages overrides <see cref="Stages"/>.
 /// </summary>
 public abstract class Algorithm
 {
     private readonly Variable? _mean, _std;
+    private IReadOnlyList<Period> _periods = [];
+    private uint _due;
 
     /// <summary>Adds what every algorithm has.</summary>
     protected Algorithm(AlgorithmContext context, AlgorithmSettings settings)
     {
-        (Context, Parameters) = (context, new Builder(context.State, context.Seed));
-        if (!settings.NormalizeObservations) return;
+        (Context, Settings, Parameters) = (context, settings, new Builder(context.State, context.Seed));
+        if (settings is not VectorSettings { NormalizeObservations: true }) return;
         _mean = context.State.Add("normalizer.mean", [context.ObservationSize], new float[context.ObservationSize], VariableKind.State);
         _std = context.State.Add("normalizer.std", [context.ObservationSize], Enumerable.Repeat(1f, context.ObservationSize).ToArray(), VariableKind.State);
     }
 
-    /// <summary>State, seed and sizes.</summary>
-    protected AlgorithmContext Context { get; }
+    /// <summary>State, seed and spaces.</summary>
+    public AlgorithmContext Context { get; }
+
+    /// <summary>The hyper-parameters.</summary>
+    public AlgorithmSettings Settings { get; }
 
     /// <summary>Where networks put their parameters.</summary>
     protected Builder Parameters { get; }
 
-    /// <summary>Names of the losses and metrics an update makes, in the order to print them.</summary>
-    public abstract IReadOnlyList<string> Metrics { get; }
-
     /// <summary>Whether observations are normalised, so that the dataset's statistics are needed.</summary>
     public bool Normalizes => _mean is not null;
 
-    /// <summary>Number of programs an update may be: 1 unless some parts happen on some updates only (TD3+BC's policy moves every second update).</summary>
-    public virtual int Phases => 1;
+    /// <summary>The parts of a training run; by default one that lasts all of it and draws transitions.</summary>
+    public virtual IReadOnlyList<Stage> Stages => [new Stage("train", null, Update)];
 
-    /// <summary>Which of the programs update number <paramref name="step"/> (0, 1, ...) is.</summary>
-    public virtual int PhaseOf(int step) => 0;
+    /// <summary>Actions that the policy plans at once and how many of them are carried out before it plans again; 1 and 1 unless overridden.</summary>
+    public virtual (int Planned, int Executed) ActionHorizon => (1, 1);
 
-    /// <summary>The program that is being traced.</summary>
-    protected int Phase { get; private set; }
+    /// <summary>Traces one update of the only stage: losses, optimiser steps, target networks, in this order.</summary>
+    protected virtual void Update(Batch b) => throw new NotSupportedException($"{GetType().Name} has no update: override Update, or Stages");
 
-    /// <summary>Traces one update: losses, optimiser steps, target networks, in this order.</summary>
-    /// <param name="batch">Raw observations.</param>
-    /// <param name="phase">Which of the <see cref="Phases"/>.</param>
-    public void TraceUpdate(Batch batch, int phase = 0)
+    /// <summary>
+    /// Traces the policy: actions [rows, A] within ±MaxAction (of discrete actions [rows, 1], the index), or with an action horizon [rows, planned, A].
+    /// </summary>
+    protected abstract Tensor Act(Acting a);
+
+    /// <summary>Traces an update of a stage.</summary>
+    /// <param name="stage">One of <see cref="Stages"/> with an update.</param>
+    /// <param name="graph">Where.</param>
+    /// <param name="read">The raw rows of a column of the draw of a name.</param>
+    /// <param name="due">Bit i: the stage's period i is due.</param>
+    public void TraceUpdate(Stage stage, Graph graph, Func<string, string, (BatchColumn Column, Tensor Rows)> read, uint due)
     {
-        Phase = phase;
-        Update(batch with { Observations = Normalize(batch.Observations), NextObservations = Normalize(batch.NextObservations) });
+        (_periods, _due) = (stage.Periods, due);
+        stage.Update!(new Batch(graph, read, Normalize));
     }
 
-    /// <summary>Traces the deterministic policy: raw observations [rows, S] to actions [rows, A] within ±MaxAction; of discrete actions [rows, 1], the index.</summary>
-    public Tensor TracePolicy(Tensor observations) => Act(Normalize(observations));
+    /// <summary>Traces the policy on raw observations.</summary>
+    public Tensor TracePolicy(Acting acting) => Act(acting.Normalised(Normalize));
 
-    /// <summary>Traces one update on normalised observations.</summary>
-    protected abstract void Update(Batch batch);
+    /// <summary>Whether the update that is traced is one of the updates of a period, which the stage must name.</summary>
+    protected bool Due(Period period)
+    {
+        int at = _periods.ToList().IndexOf(period);
+        if (at < 0) throw new InvalidOperationException($"{GetType().Name}: {period} is not among the stage's Periods");
+        return (_due >> at & 1) != 0;
+    }
 
-    /// <summary>Traces the deterministic policy on normalised observations.</summary>
-    protected abstract Tensor Act(Tensor observations);
+    private Tensor Normalize(ColumnRole role, Tensor raw)
+    {
+        if (_mean is null || role == ColumnRole.Plain) return raw;
+        Tensor Of(Variable statistic)
+        {
+            var all = raw.Graph.Read(statistic);
+            return role == ColumnRole.Observation || Context.Spaces.Goal is not { } goal ? all : Tensor.Concat(-1, goal.Components.Select(c => all.Slice(-1, c, 1)).ToArray());
+        }
+        return (raw - Of(_mean)) / Of(_std!);
+    }
 
-    private Tensor Normalize(Tensor observations) => _mean is null ? observations
-        : (observations - observations.Graph.Read(_mean)) / observations.Graph.Read(_std!);
-
-    /// <summary>Keeps a metric for the host.</summary>
+    /// <summary>Keeps a metric for the host: a number, or several of which the log has the mean.</summary>
     protected static void Report(string name, Tensor value) => value.Graph.Output(name, value);
 }
 
 /// <summary>What an algorithm is built for.</summary>
 /// <param name="State">Where its variables go.</param>
 /// <param name="Seed">Seed of the initial parameters.</param>
-/// <param name="ObservationSize">S.</param>
-/// <param name="ActionSpace">What an action is.</param>
-public sealed record AlgorithmContext(State State, ulong Seed, int ObservationSize, ActionSpace ActionSpace)
+/// <param name="Spaces">What is seen, done and asked for.</param>
+public sealed record AlgorithmContext(State State, ulong Seed, Spaces Spaces)
 {
+    /// <summary>S.</summary>
+    public int ObservationSize => Spaces.Observation.Size;
+
+    /// <summary>What an action is.</summary>
+    public ActionSpace ActionSpace => Spaces.Action;
+
     /// <summary>A; of discrete actions 1, the index.</summary>
     public int ActionSize => ActionSpace.Size;
+
+    /// <summary>Number of actions.</summary>
+    /// <exception cref="SettingsException">Actions are continuous.</exception>
+    public int ActionCount => ActionSpace is DiscreteActions discrete ? discrete.Count : throw new SettingsException($"expected discrete actions, here are {ActionSpace}");
+
+    /// <summary>G.</summary>
+    /// <exception cref="SettingsException">The task has no goals.</exception>
+    public int GoalSize => Spaces.Goal?.Size ?? throw new SettingsException("the task has no goals: choose an environment with goals, or name the components of the observation that are the goal (--goal 0,1)");
 }

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Engine.Algorithms;
-using Engine.Algorithms.Training;
+using Engine.Algorithms.Evaluation;
 
 namespace Engine.Cli;
 
@@ -22,14 +22,14 @@ internal static class EvaluateCommand
             int count = parse.GetValue(episodes);
             if (count < 1) throw new SettingsException($"--episodes {count}: expected at least 1");
             using var opened = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads));
-            var (result, step) = Policy.Evaluate(parse.GetValue(run)!, parse.GetValue(environment), count, parse.GetValue(seed), opened, parse.GetValue(checkpoint)!);
+            var (result, step) = Evaluator.Run(parse.GetValue(run)!, parse.GetValue(environment), count, parse.GetValue(seed), opened, parse.GetValue(checkpoint)!);
             if (parse.GetValue(json))
             {
                 var line = Shared.ToJson(result);
                 line["step"] = step;
                 Shared.Write(line);
             }
-            else Console.WriteLine($"step {step}: return {Shared.Return(result, "F2", " (standard error)")}, min {result.Returns.Min():F1}, max {result.Returns.Max():F1}, mean length {result.MeanLength:F1}{(result.NormalizedMean is { } n ? $", normalised {n:F2}" : "")}");
+            else Console.WriteLine($"step {step}: return {Shared.Return(result, "F2", " (standard error)")}, min {result.Returns.Min():F1}, max {result.Returns.Max():F1}, mean length {result.MeanLength:F1}{(result.NormalizedMean is { } n ? $", normalised {n:F2}" : "")}{Shared.Measures(result)}");
             return 0;
         });
         return command;

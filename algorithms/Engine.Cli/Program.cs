@@ -1,7 +1,5 @@
 using System.CommandLine;
 using Engine.Algorithms;
-using Engine.Algorithms.Data;
-using Engine.Algorithms.Training;
 using Engine.Cli;
 using Engine.Interop;
 using Engine.Kernels;

@@ -8,7 +8,7 @@ internal sealed class ProgressLine(int steps, bool terminal)
 {
     private const int BarWidth = 24;
     private readonly System.Diagnostics.Stopwatch _sinceShown = System.Diagnostics.Stopwatch.StartNew();
-    private string _losses = "", _result = "";
+    private string _losses = "", _result = "", _stage = "";
     private bool _open;
 
     /// <summary>Between reports.</summary>
@@ -22,11 +22,13 @@ internal sealed class ProgressLine(int steps, bool terminal)
     public void Show(TrainingReport report)
     {
         // Not a number: not computed yet, such as a policy that moves every second update. (A loss that became it ends the run.)
-        _losses = string.Join("  ", report.Metrics.Where(m => m.Key.EndsWith("_loss", StringComparison.Ordinal) && !float.IsNaN(m.Value)).Select(m => $"{m.Key} {m.Value.ToString("G4", CultureInfo.InvariantCulture)}"));
-        if (report.Evaluation is { } e) _result = $"return {Shared.Return(e, episodes: false)}";
+        _losses = string.Join("  ", report.Metrics.Where(m => report.Losses.Contains(m.Key) && !float.IsNaN(m.Value)).Select(m => $"{m.Key} {m.Value.ToString("G4", CultureInfo.InvariantCulture)}"));
+        if (report.Evaluation is { } e) _result = $"return {Shared.Return(e, episodes: false)}{Shared.Measures(e)}";
+        if (report.Metrics.TryGetValue("environment_steps", out float taken) && !float.IsNaN(taken)) _losses = $"{taken:F0} environment steps  {_losses}";
+        _stage = report.Stage;
         if (!terminal)
         {
-            Console.WriteLine($"step {report.Step}/{steps}  {report.StepsPerSecond:F0} steps/s  eta {Eta(report.Step, report.StepsPerSecond)}{(report.Evaluation is null ? "" : "  " + _result)}  {_losses}");
+            Console.WriteLine($"step {report.Step}/{steps}  {_stage}  {report.StepsPerSecond:F0} steps/s  eta {Eta(report.Step, report.StepsPerSecond)}{(report.Evaluation is null ? "" : "  " + _result)}  {_losses}");
             return;
         }
         if (report.Evaluation is not null)
@@ -49,7 +51,7 @@ internal sealed class ProgressLine(int steps, bool terminal)
     {
         _sinceShown.Restart();
         int filled = (int)((long)BarWidth * step / Math.Max(1, steps));
-        string line = $"[{new string('=', filled)}{new string(' ', BarWidth - filled)}] {100.0 * step / steps,3:F0}%  {step:N0}/{steps:N0}  {rate:F0}/s  eta {Eta(step, rate)}  {_result}  {_losses}";
+        string line = $"[{new string('=', filled)}{new string(' ', BarWidth - filled)}] {100.0 * step / steps,3:F0}%  {step:N0}/{steps:N0} {_stage}  {rate:F0}/s  eta {Eta(step, rate)}  {_result}  {_losses}";
         int width = Math.Max(20, Console.WindowWidth - 1);
         Console.Write("\r" + (line.Length > width ? line[..width] : line.PadRight(width)));
         _open = true;

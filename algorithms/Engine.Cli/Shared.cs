@@ -114,7 +114,10 @@ internal static class Shared
         result.Mean.ToString(format) + (result.Returns.Length > 1 ? $" +- {result.StandardError.ToString(format)}{error}" : "")
         + (episodes ? $" over {result.Returns.Length} episode{(result.Returns.Length == 1 ? "" : "s")}" : "");
 
-    public static JsonObject ToJson(EvaluationResult result) => new()
+    /// <summary>What the environment measures besides the return.</summary>
+    public static string Measures(EvaluationResult result) => string.Concat(result.Measures.Select(m => $", {m.Key} {m.Value.Average():F3}"));
+
+    public static JsonObject ToJson(EvaluationResult result) => new(result.Measures.Select(m => KeyValuePair.Create(m.Key, Number(m.Value.Average()))))
     {
         ["return_mean"] = Number(result.Mean),
         ["return_standard_error"] = Number(result.StandardError),

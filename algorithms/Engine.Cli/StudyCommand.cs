@@ -3,7 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Engine.Algorithms;
 using Engine.Algorithms.Reporting;
-using Engine.Algorithms.Training;
+using Engine.Algorithms.Studies;
 using Engine.Interop;
 
 namespace Engine.Cli;
@@ -19,7 +19,7 @@ internal static class StudyCommand
         var device = Shared.Device();
         var dry = new Option<bool>("--dry-run") { Description = "print the runs and which of them are finished, and stop" };
         var json = Shared.Json();
-        var command = new Command("study", "Train algorithms x datasets x seeds; interrupted, the same command goes on; writes a table with intervals and a report.") { file, output, jobs, dry, json, device };
+        var command = new Command("study", "Train algorithms x datasets x seeds; interrupted, the same command goes on; writes a table with intervals and a report. Exit code 1: a check of the study does not hold.") { file, output, jobs, dry, json, device };
         command.SetAction(parse =>
         {
             string path = parse.GetValue(file)!;
@@ -29,24 +29,26 @@ internal static class StudyCommand
             if (count < 1) throw new SettingsException($"--jobs {count}: expected at least 1");
             var study = Study.Read(path);
             string folder = parse.GetValue(output) ?? Path.Combine("runs", Path.GetFileNameWithoutExtension(path));
+            var runs = new StudyScheduler(study, folder);
+            var results = new StudyTable(study, folder);
             if (parse.GetValue(dry))
             {
-                foreach (var entry in study.Entries) Console.WriteLine($"{(Study.Result(folder, entry) is null ? "to do   " : "finished")}  {entry.Name}  {entry.Config.Algorithm}, {entry.Config.Steps:N0} updates on {entry.Config.Dataset}");
+                foreach (var entry in study.Entries) Console.WriteLine($"{(runs.Result(entry) is null ? "to do   " : "finished")}  {entry.Name}  {entry.Config.Algorithm}, {entry.Config.Steps:N0} updates on {entry.Config.Dataset}");
                 return 0;
             }
             foreach (var precision in study.Entries.Select(e => e.Config.Precision).Distinct()) Shared.Open(where, 1, precision).Dispose(); // a device that cannot be used is an error before the first run
-            Shared.WithSignals(stop => study.Run(folder, count, line =>
+            Shared.WithSignals(stop => runs.Run(count, line =>
             {
                 if (lines) Shared.Write(new JsonObject { ["event"] = "progress", ["text"] = line });
                 else Console.WriteLine($"{DateTime.Now:HH:mm:ss} {line}");
             }, stop, () => Shared.Open(where, 1)));
-            string table = study.Table(folder);
+            string table = results.ToMarkdown();
             AtomicFile.Write(Path.Combine(folder, "table.md"), s => s.Write(Encoding.UTF8.GetBytes(table)));
-            AtomicFile.Write(Path.Combine(folder, "results.json"), s => s.Write(Encoding.UTF8.GetBytes(study.ToJson(folder).ToJsonString() + "\n")));
+            AtomicFile.Write(Path.Combine(folder, "results.json"), s => s.Write(Encoding.UTF8.GetBytes(results.ToJson().ToJsonString() + "\n")));
             Report.Write([folder], Path.Combine(folder, Report.FileName));
-            if (lines) Shared.Write(new JsonObject { ["event"] = "done", ["results"] = study.ToJson(folder) });
+            if (lines) Shared.Write(new JsonObject { ["event"] = "done", ["results"] = results.ToJson() });
             else Console.WriteLine($"{table}report: {Path.Combine(folder, Report.FileName)}");
-            return 0;
+            return results.Holds ? 0 : 1;
         });
         return command;
     }

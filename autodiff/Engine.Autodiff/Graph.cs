@@ -44,6 +44,17 @@ public sealed class Graph
     /// <summary>Variables as the run ends, by name: those that are assigned.</summary>
     public IReadOnlyDictionary<string, Tensor> Assigned => _assigned;
 
+    /// <summary>Scalars that must stay finite, in the order they were watched: losses.</summary>
+    public IReadOnlyList<Tensor> Watched => _watched;
+
+    /// <summary>Says that a scalar must stay finite: an optimiser its loss.</summary>
+    public void Watch(Tensor loss)
+    {
+        if (Parent is null && !_watched.Contains(loss)) _watched.Add(loss);
+    }
+
+    private readonly List<Tensor> _watched = [];
+
     /// <summary>In a loop's body: the parent's tensors in the order of the body's Capture nodes.</summary>
     public IReadOnlyList<Tensor> Captured => _captured;
 

@@ -102,6 +102,26 @@ public sealed class State : IDisposable
         buffer.Write(MemoryMarshal.AsBytes(values), from * sizeof(float));
     }
 
+    /// <summary>Replaces part of the elements of an int variable.</summary>
+    public void WriteAt(string name, long from, ReadOnlySpan<int> values)
+    {
+        var (variable, buffer) = Find(name);
+        if (variable.Type.DType != DType.I32 || from < 0 || from + values.Length > variable.Type.Elements) throw new ShapeException($"variable {name} is {variable.Type}; got elements {from} to {from + values.Length}");
+        buffer.Write(MemoryMarshal.AsBytes(values), from * sizeof(int));
+    }
+
+    /// <summary>Replaces part of the bytes of a variable of any type.</summary>
+    public void WriteBytesAt(string name, long from, ReadOnlySpan<byte> values) => Part(name, from, values.Length).Write(values, from);
+
+    /// <summary>Reads part of the bytes of a variable of any type.</summary>
+    public void ReadBytesAt(string name, long from, Span<byte> values) => Part(name, from, values.Length).Read(values, from);
+
+    private Buffer Part(string name, long from, int length)
+    {
+        var (variable, buffer) = Find(name);
+        return from >= 0 && from + length <= variable.Type.Bytes ? buffer : throw new ShapeException($"variable {name} is {variable.Type}; got bytes {from} to {from + length}");
+    }
+
     /// <summary>Replaces the elements of an int variable.</summary>
     public void Write(string name, ReadOnlySpan<int> values) => WriteAs(name, DType.I32, MemoryMarshal.AsBytes(values));
 

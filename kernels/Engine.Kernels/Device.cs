@@ -39,6 +39,9 @@ public abstract class Device : IDisposable
         }
     }
 
+    /// <summary>Whether its memory holds what is written. Where it does not, initial values need not be drawn.</summary>
+    public virtual bool HoldsData => true;
+
     /// <summary>Waits until what was run is done. Reading a buffer waits by itself.</summary>
     public virtual void Synchronize() { }
 

@@ -23,14 +23,17 @@ public sealed record Builder(State State, ulong Seed, string Path = "")
     /// <param name="fanIn">Inputs of the layer.</param>
     /// <param name="fanOut">Outputs of the layer.</param>
     public Variable Parameter(string name, Shape shape, Initialiser initialiser, int fanIn, int fanOut) =>
-        State.Add(Join(name), shape, initialiser.Sample(shape, fanIn, fanOut, new PhiloxStream(Seed, Join(name))));
+        EnsembleParameter(name, null, shape, initialiser, fanIn, fanOut);
 
-    /// <summary>A parameter of an ensemble, [members, ...shape]; member i draws from the stream <c>name[i]</c>.</summary>
-    public Variable EnsembleParameter(string name, int members, Shape shape, Initialiser initialiser, int fanIn, int fanOut)
+    /// <summary>A parameter of an ensemble, [members, ...shape]; member i draws from the stream <c>name[i]</c>. Without members that of one network.</summary>
+    public Variable EnsembleParameter(string name, int? members, Shape shape, Initialiser initialiser, int fanIn, int fanOut)
     {
+        Shape whole = members is { } m ? shape.Insert(0, m) : shape;
+        if (!State.Device.HoldsData) return State.AddZeros(Join(name), TensorType.Float(whole), VariableKind.Parameter);
+        if (members is null) return State.Add(Join(name), whole, initialiser.Sample(shape, fanIn, fanOut, new PhiloxStream(Seed, Join(name))));
         var values = new List<float>();
         for (int i = 0; i < members; i++) values.AddRange(initialiser.Sample(shape, fanIn, fanOut, new PhiloxStream(Seed, $"{Join(name)}[{i}]")));
-        return State.Add(Join(name), shape.Insert(0, members), values.ToArray());
+        return State.Add(Join(name), whole, values.ToArray());
     }
 }
 

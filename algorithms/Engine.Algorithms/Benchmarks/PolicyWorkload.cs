@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Engine.Algorithms.Training;
+using Engine.Algorithms.Policies;
 using Engine.Autodiff;
 using Engine.Kernels;
 
@@ -9,7 +9,8 @@ namespace Engine.Algorithms.Benchmarks;
 public sealed class PolicyWorkload : Workload
 {
     private readonly Policy _policy;
-    private readonly float[] _observation, _action;
+    private readonly PolicyActor _actor;
+    private readonly float[] _observation, _goal, _action;
     private int _calls;
 
     /// <summary>Compiles the policy.</summary>
@@ -20,17 +21,18 @@ public sealed class PolicyWorkload : Workload
     /// <param name="device">Where it runs.</param>
     public PolicyWorkload(AlgorithmEntry entry, AlgorithmSettings settings, int observations, int actions, Device device) : base(device)
     {
-        var space = UpdateWorkload.Space(entry, actions);
-        _policy = new Policy(entry.Create(new AlgorithmContext(State, 0, observations, space), settings), State, observations, space, 1);
-        (_observation, _action) = (new float[observations], new float[space.Size]);
-        Name = $"policy of {entry.Name}, {observations}-{string.Join("-", settings.HiddenSizes)}-{actions}, one observation";
+        var spaces = UpdateWorkload.Spaces(entry, observations, actions);
+        _policy = new Policy(entry.Create(new AlgorithmContext(State, 0, spaces), settings), State);
+        _actor = _policy.Start(1);
+        (_observation, _goal, _action) = (new float[observations], new float[spaces.Goal!.Size], new float[spaces.Action.Size]);
+        Name = $"policy of {entry.Name}, {observations} observations, {actions} actions{UpdateWorkload.Hidden(settings)}, one observation";
     }
 
     /// <inheritdoc/>
     public override string Name { get; }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<(Program Program, double Share)> Programs => [(_policy.For(1), 1)];
+    public override IReadOnlyList<(Program Program, double Share)> Programs => [(_policy.For(1).Program, 1)];
 
     /// <inheritdoc/>
     public override void Run(int calls)
@@ -43,7 +45,7 @@ public sealed class PolicyWorkload : Workload
         // Another observation every time, as a host has.
         _observation[_calls % _observation.Length] = _calls % 100 * 0.01f;
         _calls = (_calls + 1) % 1_000_000;
-        _policy.Act(_observation, 1, _action);
+        _actor.Act(_observation, _goal, _action);
     }
 
     /// <summary>Percentiles over single calls, and what calls and clock cost otherwise.</summary>

@@ -1,4 +1,5 @@
-using Engine.Algorithms.Environments;
+using Engine.Algorithms.Batches;
+using Engine.Algorithms.Training;
 using Engine.Autodiff;
 using Engine.Kernels;
 
@@ -7,11 +8,10 @@ namespace Engine.Algorithms.Benchmarks;
 /// <summary>One update of an algorithm on a made-up batch: forward, backward, optimisers, target networks.</summary>
 public sealed class UpdateWorkload : Workload
 {
-    private readonly Algorithm _model;
-    private readonly Program[] _programs;
+    private readonly StagePrograms _stage;
     private int _step;
 
-    /// <summary>Traces and compiles the update and writes a batch.</summary>
+    /// <summary>Traces and compiles the last stage's update and writes a batch.</summary>
     /// <param name="entry">The algorithm.</param>
     /// <param name="settings">Its settings, the size of the batch among them.</param>
     /// <param name="observations">S.</param>
@@ -19,43 +19,48 @@ public sealed class UpdateWorkload : Workload
     /// <param name="device">Where it runs.</param>
     public UpdateWorkload(AlgorithmEntry entry, AlgorithmSettings settings, int observations, int actions, Device device) : base(device)
     {
-        int batch = settings.BatchSize, width = entry.Discrete ? 1 : actions; // a discrete action is one number, its index
-        _model = entry.Create(new AlgorithmContext(State, 0, observations, Space(entry, actions)), settings);
+        var spaces = Spaces(entry, observations, actions);
+        var model = entry.Create(new AlgorithmContext(State, 0, spaces), settings);
         var generator = RandomDraws.AddState(State, 0);
-        _programs = Enumerable.Range(0, _model.Phases).Select(phase => Program.Trace(State, graph =>
+        var read = new Dictionary<string, BatchColumn>();
+        var stage = model.Stages.LastOrDefault(s => s.Update is not null) ?? throw new SettingsException($"{entry.Name} has no traced update");
+        _stage = new StagePrograms(stage, due => Program.Trace(State, graph =>
         {
             graph.Random.Use(generator);
-            Tensor Column(string name, params int[] shape) => graph.Input(name, TensorType.Float([batch, .. shape]));
-            _model.TraceUpdate(new Batch(Column("observations", observations), Column("actions", width), Column("rewards"), Column("next_observations", observations), Column("terminals")), phase);
+            var batch = new FedBatch(graph, stage, spaces, settings.BatchSize, "");
+            model.TraceUpdate(stage, graph, batch.Read, due);
             graph.Random.Advance();
-        })).ToArray();
-        foreach (var (name, columns) in new[] { ("observations", observations), ("actions", width), ("rewards", 1), ("next_observations", observations), ("terminals", 0) })
+            foreach (var (name, column) in batch.Columns) read[name] = column;
+        }));
+        foreach (var (name, column) in read)
         {
             var stream = new PhiloxStream(1, name);
-            var values = new float[batch * Math.Max(columns, 1)];
-            if (columns > 0)
-                for (int i = 0; i < values.Length; i++) values[i] = entry.Discrete && name == "actions" ? stream.NextInt(actions) : (float)stream.NextUniform(-1, 1);
-            foreach (var program in _programs) program.Write(name, values);
+            var values = new float[_stage.All.First(p => p.Source.Inputs.ContainsKey(name)).Source.Inputs[name].Type.Elements];
+            if (column.Name != "terminals")
+                for (int i = 0; i < values.Length; i++) values[i] = entry.Discrete && column.Name == "actions" ? stream.NextInt(actions) : (float)stream.NextUniform(-1, 1);
+            foreach (var program in _stage.All.Where(p => p.Source.Inputs.ContainsKey(name))) program.Write(name, values);
         }
-        var steps = Enumerable.Range(0, Cycle).GroupBy(_model.PhaseOf).ToDictionary(g => g.Key, g => g.Count() / (double)Cycle);
-        Programs = _programs.Select((p, phase) => (p, steps.GetValueOrDefault(phase))).ToArray();
-        Name = $"{entry.Name}, batch {batch}, {observations} observations, {actions} actions, hidden {string.Join("-", settings.HiddenSizes)}";
+        Name = $"{entry.Name}, batch {settings.BatchSize}, {observations} observations, {actions} actions{Hidden(settings)}";
     }
 
-    internal static ActionSpace Space(AlgorithmEntry entry, int actions) => entry.Discrete ? new DiscreteActions(actions) : ActionBounds.Unit(actions);
+    internal static string Hidden(AlgorithmSettings settings) => settings is VectorSettings vector ? $", hidden {string.Join("-", vector.HiddenSizes)}" : "";
+
+    internal static Spaces Spaces(AlgorithmEntry entry, int observations, int actions) =>
+        new(observations, entry.Discrete ? new DiscreteActions(actions) : ActionBounds.Unit(actions), new GoalSpace(Enumerable.Range(0, observations).ToArray()));
 
     /// <inheritdoc/>
     public override string Name { get; }
 
     /// <inheritdoc/>
-    public override int Cycle => _programs.Length == 1 ? 1 : 20;
+    public override int Cycle => _stage.All.Count() == 1 ? 1 : 20;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<(Program Program, double Share)> Programs { get; }
+    public override IReadOnlyList<(Program Program, double Share)> Programs => _stage.Shares(Cycle);
 
     /// <inheritdoc/>
     public override void Run(int calls)
     {
-        for (int end = _step + calls; _step < end; _step++) _programs[_model.PhaseOf(_step)].Run();
+        _stage.Run(_step, _step + calls);
+        _step += calls;
     }
 }

@@ -50,11 +50,11 @@ public abstract class Workload(Device device) : IDisposable
 
     private double Sum(Func<ProgramCost, double> of) => Programs.Sum(p => p.Share * of(p.Program.Cost));
 
-    /// <summary>The first 16 digits of the SHA-256 of all variables: equal after as many calls with any number of threads.</summary>
+    /// <summary>The first 16 digits of the SHA-256 of all variables, by name: equal after as many calls with any number of threads.</summary>
     public string Digest()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var variable in State.Variables)
+        foreach (var variable in State.Variables.OrderBy(v => v.Name, StringComparer.Ordinal))
         {
             hash.AppendData(Encoding.UTF8.GetBytes(variable.Name));
             hash.AppendData(State.ReadBytes(variable.Name));

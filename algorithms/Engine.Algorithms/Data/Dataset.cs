@@ -1,14 +1,7 @@
-using Engine.Algorithms.Environments;
+using Engine.Algorithms.Batches;
 using Engine.Interop;
 
 namespace Engine.Algorithms.Data;
-
-/// <summary>A dataset that is not what it should be: one line with what, where and what was expected.</summary>
-public sealed class DatasetException(string message) : Exception(OneLine(message))
-{
-    // Names inside a file are part of messages, and a hostile file must not be able to forge lines with them.
-    private static string OneLine(string text) => string.Concat(text.Select(c => char.IsControl(c) || c is '\u2028' or '\u2029' ? '?' : c));
-}
 
 /// <summary>
 /// Offline data as recorded: rows in order, in the environment's units, whatever layout they came in. A terminal (the task ended), a timeout (the episode was cut
@@ -51,6 +44,9 @@ public sealed record Dataset
 
     /// <summary>[N, S], or null: then the next row of the trajectory.</summary>
     public float[]? NextObservations { get; init; }
+
+    /// <summary>Columns beside the usual ones: labels, returns to go, images, tokens; values are float[], int[] or byte[], row by row.</summary>
+    public IReadOnlyList<(BatchColumn Column, Array Values)> Further { get; init; } = [];
 
     /// <summary>Environment the data come from, if they say so or it is known.</summary>
     public string? Environment { get; init; }

@@ -1,5 +1,4 @@
 using Engine.Algorithms.Data.Layouts;
-using Engine.Algorithms.Environments;
 using Engine.Interop.Hdf5;
 using Engine.Interop.Numpy;
 

@@ -1,4 +1,3 @@
-using Engine.Algorithms.Environments;
 using Engine.Interop.Hdf5;
 using Engine.Interop.Numpy;
 

@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Engine.Algorithms.Environments;
+using Engine.Algorithms.Batches;
 using Engine.Interop;
 using Engine.Interop.Safetensors;
 
@@ -21,14 +21,15 @@ public sealed class ShardedDataset : TrainingData
     private readonly string _folder;
     private readonly int[] _rows;
     private readonly double[] _mean, _std;
+    private readonly int _largestTable;
 
-    private ShardedDataset(string folder, int[] rows, double[] mean, double[] std) => (_folder, _rows, _mean, _std) = (folder, rows, mean, std);
+    private ShardedDataset(string folder, int[] rows, int largestTable, double[] mean, double[] std) => (_folder, _rows, _largestTable, _mean, _std) = (folder, rows, largestTable, mean, std);
 
     /// <inheritdoc/>
     public override int Shards => _rows.Length;
 
     /// <inheritdoc/>
-    public override int LargestShard => _rows.Max();
+    public override int LargestTable => _largestTable;
 
     /// <inheritdoc/>
     public override (double[] Mean, double[] Std) ObservationStatistics() => (_mean, _std);
@@ -54,11 +55,13 @@ public sealed class ShardedDataset : TrainingData
             var returns = json["returns"]!;
             double[] mean = Doubles("observation_mean"), std = Doubles("observation_std");
             if (rows.Length == 0 || rows.Any(r => r < 1) || rows.Sum(r => (long)r) > int.MaxValue || size < 1 || mean.Length != size || std.Length != size) throw new DatasetException($"{path}: sizes do not fit together");
-            return new ShardedDataset(folder, rows, mean, std)
+            // Older folders do not say how many rows their tables have: at most two a transition.
+            int largest = (int?)json["largest_table"] ?? checked(2 * rows.Max());
+            if (largest < rows.Max()) throw new DatasetException($"{path}: sizes do not fit together");
+            return new ShardedDataset(folder, rows, largest, mean, std)
             {
                 Source = folder,
-                ObservationSize = size,
-                ActionSpace = space,
+                Spaces = new Spaces(size, space),
                 Count = rows.Sum(),
                 Returns = new ReturnSummary((int)returns["episodes"]!, (double)returns["min"]!, (double)returns["mean"]!, (double)returns["max"]!),
                 Notes = [$"{rows.Length} shards, two resident at a time; batches are drawn from the residents"],
@@ -72,7 +75,7 @@ public sealed class ShardedDataset : TrainingData
     }
 
     /// <inheritdoc/>
-    public override TransitionColumns Shard(int index)
+    public override DataTable Shard(int index)
     {
         string path = Path.Combine(_folder, Name(index));
         int n = _rows[index];
@@ -84,7 +87,10 @@ public sealed class ShardedDataset : TrainingData
                 var values = file[name].ToSingles();
                 return values.Length == n * width ? values : throw new DatasetException($"{path}: {name} has {values.Length} numbers, expected {n * width}");
             }
-            return new TransitionColumns(n, Column("observations", ObservationSize), Column("actions", ActionSize), Column("rewards", 1), Column("next_observations", ObservationSize), Column("terminals", 1));
+            var values = Columns.ToDictionary(c => c.Name, c => (Array)Column(c.Name, c.Width));
+            var (terminals, ends) = ((float[])values["terminals"], file.TryGet("ends", out _) ? Column("ends", 1) : null);
+            var table = DataTable.Of(Columns, name => values[name], n, Column("next_observations", ObservationSize), _ => true, i => terminals[i] == 0 && ends?[i] is null or 0);
+            return table.Rows <= _largestTable ? table : throw new DatasetException($"{path}: its table has {table.Rows} rows, the index says at most {_largestTable}");
         }
         catch (InteropFormatException e) { throw new DatasetException(e.Message); }
         catch (IOException e) { throw new DatasetException($"{path}: cannot be read: {e.Message}"); }
@@ -107,6 +113,7 @@ public sealed class ShardedDataset : TrainingData
         try
         {
             var rows = new List<int>();
+            int largest = 0;
             var sources = new List<(string Source, string Fingerprint)>();
             TransitionDataset? first = null;
             Moments? moments = null;
@@ -116,7 +123,7 @@ public sealed class ShardedDataset : TrainingData
                 first ??= data;
                 if (data.ObservationSize != first.ObservationSize || data.ActionSpace != first.ActionSpace)
                     throw new DatasetException($"{data.Source}: {data.ObservationSize} observations and {data.ActionSpace}, expected {first.ObservationSize} and {first.ActionSpace} as in {first.Source}");
-                Cut(data, temporary, rowsPerShard, rows);
+                largest = Math.Max(largest, Cut(data, temporary, rowsPerShard, rows));
                 sources.Add((data.Source, data.Fingerprint));
                 moments = moments is null ? Moments.Of(data) : moments.With(Moments.Of(data));
                 var r = data.Returns;
@@ -131,6 +138,7 @@ public sealed class ShardedDataset : TrainingData
                 ["format"] = Format,
                 ["sources"] = Numbers(sources.Select(s => s.Source)),
                 ["rows"] = Numbers(rows),
+                ["largest_table"] = largest,
                 ["observation_size"] = first.ObservationSize,
                 ["action_low"] = bounds is null ? null : Numbers(bounds.Low),
                 ["action_high"] = bounds is null ? null : Numbers(bounds.High),
@@ -152,16 +160,25 @@ public sealed class ShardedDataset : TrainingData
         }
     }
 
-    private static void Cut(TransitionDataset data, string folder, int rowsPerShard, List<int> rows)
+    /// <returns>Rows of the largest shard's table.</returns>
+    private static int Cut(TransitionDataset data, string folder, int rowsPerShard, List<int> rows)
     {
+        int largest = 0;
+        var table = data.Table;
+        // The last transition of each trajectory.
+        var ends = Array.ConvertAll(table.Transitions, row => table.Ends[row] == row + 1 ? 1f : 0f);
+        var columns = data.Columns.Select(c => (c.Name, c.Width, Values: table.AtTransitions(c.Name)))
+            .Append((Name: "next_observations", Width: data.ObservationSize, Values: data.NextObservations)).Append((Name: "ends", Width: 1, Values: ends)).ToArray();
         for (int from = 0; from < data.Count; from += rowsPerShard)
         {
             int n = Math.Min(rowsPerShard, data.Count - from);
-            SafetensorsTensor Column(string name, float[] values, int width) => SafetensorsTensor.From(name, [n, width], values.AsSpan(from * width, n * width));
-            SafetensorsFile.Write(Path.Combine(folder, Name(rows.Count)), [Column("observations", data.Observations, data.ObservationSize), Column("actions", data.Actions, data.ActionSize),
-                Column("rewards", data.Rewards, 1), Column("next_observations", data.NextObservations, data.ObservationSize), Column("terminals", data.Terminals, 1)], new Dictionary<string, string>());
+            SafetensorsFile.Write(Path.Combine(folder, Name(rows.Count)), columns.Select(c => SafetensorsTensor.From(c.Name, [n, c.Width], c.Values.AsSpan(from * c.Width, n * c.Width))).ToArray(), new Dictionary<string, string>());
             rows.Add(n);
+            // A row more for every trajectory, the one that goes on in the next shard too.
+            int trajectories = ends.AsSpan(from, n).Count(1f) + (ends[from + n - 1] == 0 ? 1 : 0);
+            largest = Math.Max(largest, n + trajectories);
         }
+        return largest;
     }
 
     /// <summary>Mean and standard deviation of columns, which can be joined (Chan et al. 1979).</summary>

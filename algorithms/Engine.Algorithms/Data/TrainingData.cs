@@ -1,15 +1,7 @@
+using Engine.Algorithms.Batches;
 using Engine.Algorithms.Environments;
 
 namespace Engine.Algorithms.Data;
-
-/// <summary>Columns of transitions, ready for a device.</summary>
-/// <param name="Rows">Number of transitions.</param>
-/// <param name="Observations">[Rows, S]</param>
-/// <param name="Actions">[Rows, A] in [-1, 1]; of discrete actions [Rows, 1], the index.</param>
-/// <param name="Rewards">[Rows]</param>
-/// <param name="NextObservations">[Rows, S]; of a terminal row its own observation, which nothing uses.</param>
-/// <param name="Terminals">[Rows], 0 or 1.</param>
-public sealed record TransitionColumns(int Rows, float[] Observations, float[] Actions, float[] Rewards, float[] NextObservations, float[] Terminals);
 
 /// <summary>Undiscounted returns of the recorded trajectories.</summary>
 /// <param name="Episodes">How many.</param>
@@ -31,11 +23,14 @@ public abstract class TrainingData
     /// <summary>File or generator.</summary>
     public required string Source { get; init; }
 
-    /// <summary>S.</summary>
-    public required int ObservationSize { get; init; }
+    /// <summary>What is seen and done; for continuous actions the bounds say what -1 and 1 mean.</summary>
+    public required Spaces Spaces { get; init; }
 
-    /// <summary>What an action is: for continuous actions the bounds say what -1 and 1 mean.</summary>
-    public required ActionSpace ActionSpace { get; init; }
+    /// <summary>S.</summary>
+    public int ObservationSize => Spaces.Observation.Size;
+
+    /// <summary>What an action is.</summary>
+    public ActionSpace ActionSpace => Spaces.Action;
 
     /// <summary>A; 1 of discrete actions.</summary>
     public int ActionSize => ActionSpace.Size;
@@ -55,11 +50,14 @@ public abstract class TrainingData
     /// <summary>Number of shards; 1 for data in memory.</summary>
     public abstract int Shards { get; }
 
-    /// <summary>Transitions of the largest shard.</summary>
-    public abstract int LargestShard { get; }
+    /// <summary>Columns of a row.</summary>
+    public virtual IReadOnlyList<BatchColumn> Columns => BatchColumn.Recorded(Spaces);
 
-    /// <summary>The columns of a shard.</summary>
-    public abstract TransitionColumns Shard(int index);
+    /// <summary>Most rows of a shard's table, those that end a trajectory included.</summary>
+    public abstract int LargestTable { get; }
+
+    /// <summary>The rows of a shard.</summary>
+    public abstract DataTable Shard(int index);
 
     /// <summary>Mean and standard deviation (divisor n) of each observation component, in float64.</summary>
     public abstract (double[] Mean, double[] Std) ObservationStatistics();

@@ -1,6 +1,6 @@
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using Engine.Algorithms.Environments;
+using Engine.Algorithms.Batches;
+using Engine.Kernels;
 
 namespace Engine.Algorithms.Data;
 
@@ -9,23 +9,26 @@ public sealed class TransitionDataset : TrainingData
 {
     private TransitionDataset() { }
 
-    /// <summary>All transitions.</summary>
-    public required TransitionColumns Columns { get; init; }
+    /// <summary>The rows.</summary>
+    public required DataTable Table { get; init; }
 
-    /// <summary>[Count, S]</summary>
-    public float[] Observations => Columns.Observations;
+    /// <inheritdoc/>
+    public override IReadOnlyList<BatchColumn> Columns => Table.Columns;
+
+    /// <summary>[Count, S], made anew at every call, as the others below are.</summary>
+    public float[] Observations => Table.AtTransitions("observations");
 
     /// <summary>[Count, A] in [-1, 1]; of discrete actions [Count, 1], the index.</summary>
-    public float[] Actions => Columns.Actions;
+    public float[] Actions => Table.AtTransitions("actions");
 
     /// <summary>[Count]</summary>
-    public float[] Rewards => Columns.Rewards;
+    public float[] Rewards => Table.AtTransitions("rewards");
 
-    /// <summary>[Count, S]; of a terminal row its own observation, which nothing uses.</summary>
-    public float[] NextObservations => Columns.NextObservations;
+    /// <summary>[Count, S]; of a terminal row its own observation if the data state no other: nothing uses it.</summary>
+    public float[] NextObservations => Table.AtTransitions("observations", after: 1);
 
     /// <summary>[Count], 0 or 1.</summary>
-    public float[] Terminals => Columns.Terminals;
+    public float[] Terminals => Table.AtTransitions("terminals");
 
     /// <summary>Undiscounted return of every recorded trajectory.</summary>
     public required double[] EpisodeReturns { get; init; }
@@ -34,10 +37,10 @@ public sealed class TransitionDataset : TrainingData
     public override int Shards => 1;
 
     /// <inheritdoc/>
-    public override int LargestShard => Count;
+    public override int LargestTable => Table.Rows;
 
     /// <inheritdoc/>
-    public override TransitionColumns Shard(int index) => Columns;
+    public override DataTable Shard(int index) => Table;
 
     /// <summary>
     /// The view that Q-learning uses: (o, a, r, o', terminal) within trajectories. A row whose trajectory is cut off without a recorded successor is dropped;
@@ -72,52 +75,51 @@ public sealed class TransitionDataset : TrainingData
         }
         if (space.Size != a) throw new DatasetException($"{flat.Source}: actions have {a} components, expected {space}");
 
-        var kept = new List<int>(n);
-        for (int i = 0; i < n; i++)
-            if (flat.NextObservations is not null || flat.Terminals[i] || (!flat.Ends[i] && i + 1 < n)) kept.Add(i);
-        if (kept.Count == 0) throw new DatasetException($"{flat.Source}: no transition: every row ends its trajectory without a successor");
-        if (kept.Count < n) notes.Add($"{n - kept.Count} rows at the end of a cut-off trajectory have no successor and were dropped");
+        bool Transition(int i) => flat.NextObservations is not null || flat.Terminals[i] || (!flat.Ends[i] && i + 1 < n);
+        int kept = Enumerable.Range(0, n).Count(Transition);
+        if (kept == 0) throw new DatasetException($"{flat.Source}: no transition: every row ends its trajectory without a successor");
+        if (kept < n) notes.Add($"{n - kept} rows at the end of a cut-off trajectory have no successor and were dropped");
 
-        float[] observations = new float[kept.Count * s], next = new float[kept.Count * s], actions = new float[kept.Count * a], rewards = new float[kept.Count], terminals = new float[kept.Count];
+        var (actions, terminals) = (new float[n * a], Array.ConvertAll(flat.Terminals, t => t ? 1f : 0f));
         int clipped = 0;
-        for (int k = 0; k < kept.Count; k++)
+        for (int i = 0; i < n; i++)
         {
-            int i = kept[k];
-            var own = flat.Observations.AsSpan(i * s, s);
-            own.CopyTo(observations.AsSpan(k * s));
-            var successor = flat.NextObservations is { } nexts ? nexts.AsSpan(i * s, s) : flat.Terminals[i] ? own : flat.Observations.AsSpan((i + 1) * s, s);
-            successor.CopyTo(next.AsSpan(k * s));
             bool outside = false;
             if (space is DiscreteActions discrete)
             {
-                float index = actions[k] = flat.Actions[i];
-                if (index != MathF.Truncate(index) || index < 0 || index >= discrete.Count) throw new DatasetException($"{flat.Source}: actions, row {i} is {index}: expected an index from 0 to {discrete.Count - 1}");
+                float index = actions[i] = flat.Actions[i];
+                if (Transition(i) && (index != MathF.Truncate(index) || index < 0 || index >= discrete.Count)) throw new DatasetException($"{flat.Source}: actions, row {i} is {index}: expected an index from 0 to {discrete.Count - 1}");
             }
             else for (int j = 0; j < a; j++)
             {
-                var bounds = (ActionBounds)space;
-                float unit = bounds.ToUnit(j, flat.Actions[i * a + j]);
+                float unit = ((ActionBounds)space).ToUnit(j, flat.Actions[i * a + j]);
                 outside |= MathF.Abs(unit) > 1 + 1e-6f;
-                actions[k * a + j] = Math.Clamp(unit, -1, 1);
+                actions[i * a + j] = Math.Clamp(unit, -1, 1);
             }
-            if (outside) clipped++;
-            rewards[k] = flat.Rewards[i];
-            terminals[k] = flat.Terminals[i] ? 1 : 0;
+            if (outside && Transition(i)) clipped++;
         }
         if (clipped > 0) notes.Add($"{clipped} rows have actions outside their bounds and were clipped");
 
+        var spaces = new Spaces(s, space);
+        var table = DataTable.Of([.. BatchColumn.Recorded(spaces), .. flat.Further.Select(c => c.Column)], name => name switch
+        {
+            "observations" => flat.Observations,
+            "actions" => actions,
+            "rewards" => flat.Rewards,
+            "terminals" => terminals,
+            _ => flat.Further.First(c => c.Column.Name == name).Values,
+        }, n, flat.NextObservations, Transition, i => !flat.Terminals[i] && !flat.Ends[i]);
         double[] returns = flat.Episodes().Select(e => flat.Rewards[e].Sum(r => (double)r)).ToArray();
         return new TransitionDataset
         {
             Source = flat.Source,
-            ObservationSize = s,
-            ActionSpace = space,
-            Count = kept.Count,
-            Columns = new TransitionColumns(kept.Count, observations, actions, rewards, next, terminals),
+            Spaces = spaces,
+            Count = kept,
+            Table = table,
             EpisodeReturns = returns,
             Returns = new ReturnSummary(returns.Length, returns.Min(), returns.Average(), returns.Max()),
             Notes = notes,
-            Fingerprint = Hash(observations, actions, rewards, next, terminals),
+            Fingerprint = Hash(table),
         };
 
         void Length(string name, int actual, int expected)
@@ -148,10 +150,18 @@ public sealed class TransitionDataset : TrainingData
         return new ActionBounds(low, high);
     }
 
-    private static string Hash(params float[][] columns)
+    /// <summary>Of the transitions, column by column, so that equal transitions of files with other trajectories have one.</summary>
+    private static string Hash(DataTable table)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var column in columns) hash.AppendData(MemoryMarshal.AsBytes(column.AsSpan()));
+        string[] usual = ["observations", "actions", "rewards", "+", "terminals"];
+        foreach (string name in usual.Concat(table.Columns.Select(c => c.Name).Except(usual)))
+        {
+            var column = table.Columns.First(c => c.Name == (name == "+" ? "observations" : name));
+            int width = column.Width * column.Type.Bytes();
+            var bytes = DataTable.Bytes(table[column.Name]);
+            foreach (int row in table.Transitions) hash.AppendData(bytes.Slice((name == "+" ? row + 1 : row) * width, width));
+        }
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
@@ -160,9 +170,17 @@ public sealed class TransitionDataset : TrainingData
     {
         int s = ObservationSize;
         double[] mean = new double[s], std = new double[s];
-        for (int i = 0; i < Observations.Length; i++) mean[i % s] += Observations[i];
+        foreach (int row in Table.Transitions)
+        {
+            var seen = Table.Row("observations", row);
+            for (int j = 0; j < s; j++) mean[j] += seen[j];
+        }
         for (int j = 0; j < s; j++) mean[j] /= Count;
-        for (int i = 0; i < Observations.Length; i++) std[i % s] += (Observations[i] - mean[i % s]) * (Observations[i] - mean[i % s]);
+        foreach (int row in Table.Transitions)
+        {
+            var seen = Table.Row("observations", row);
+            for (int j = 0; j < s; j++) std[j] += (seen[j] - mean[j]) * (seen[j] - mean[j]);
+        }
         for (int j = 0; j < s; j++) std[j] = Math.Sqrt(std[j] / Count);
         return (mean, std);
     }

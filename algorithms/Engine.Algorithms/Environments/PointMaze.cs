@@ -1,4 +1,3 @@
-using Engine.Algorithms.Data;
 using Engine.Kernels;
 
 namespace Engine.Algorithms.Environments;

@@ -25,6 +25,46 @@ public abstract class StateEnvironment(int copies, int stateSize) : IEnvironment
     public Span<double> State(int copy) => _state.AsSpan(copy * stateSize, stateSize);
 
     /// <inheritdoc/>
+    public virtual Spaces Spaces => new(ObservationSize, ActionSpace);
+
+    /// <inheritdoc/>
+    public virtual IReadOnlyList<string> Measures => [];
+
+    /// <summary>True: the state is all that a step depends on. A subclass that keeps more overrides this and both methods.</summary>
+    public virtual bool CanSave => true;
+
+    /// <inheritdoc/>
+    public virtual void Save(BinaryWriter to)
+    {
+        foreach (double value in _state) to.Write(value);
+    }
+
+    /// <inheritdoc/>
+    public virtual void Load(BinaryReader from)
+    {
+        for (int i = 0; i < _state.Length; i++) _state[i] = from.ReadDouble();
+    }
+
+    /// <inheritdoc/>
+    public void Goals(Span<float> goals)
+    {
+        int size = Spaces.Goal?.Size ?? 0;
+        for (int i = 0; i < copies; i++) Goal(State(i), goals.Slice(i * size, size));
+    }
+
+    /// <summary>The goal of a copy.</summary>
+    protected virtual void Goal(ReadOnlySpan<double> s, Span<float> goal) => throw new NotSupportedException($"{GetType().Name} has no goals");
+
+    /// <inheritdoc/>
+    public void Measure(Span<float> values)
+    {
+        for (int i = 0; i < copies; i++) Measure(State(i), values.Slice(i * Measures.Count, Measures.Count));
+    }
+
+    /// <summary>The measures of a copy's episode so far.</summary>
+    protected virtual void Measure(ReadOnlySpan<double> s, Span<float> values) => throw new NotSupportedException($"{GetType().Name} measures nothing");
+
+    /// <inheritdoc/>
     public void Reset(int copy, PhiloxStream random) => Reset(State(copy), random);
 
     /// <inheritdoc/>

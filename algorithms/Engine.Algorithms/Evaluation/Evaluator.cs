@@ -1,10 +1,8 @@
 using Engine.Algorithms.Environments;
+using Engine.Algorithms.Policies;
 using Engine.Kernels;
 
 namespace Engine.Algorithms.Evaluation;
-
-/// <summary>A deterministic policy over a batch: observations [rows, S] to actions [rows, A] in [-1, 1]; of discrete actions [rows, 1], the index.</summary>
-public delegate void BatchPolicy(ReadOnlySpan<float> observations, int rows, Span<float> actions);
 
 /// <summary>Returns of a number of episodes.</summary>
 /// <param name="Returns">Undiscounted, per episode.</param>
@@ -12,18 +10,21 @@ public delegate void BatchPolicy(ReadOnlySpan<float> observations, int rows, Spa
 /// <param name="NormalizedMean">Mean on the scale where the references are 0 and 100; null without references.</param>
 public sealed record EvaluationResult(double[] Returns, double MeanLength, double? NormalizedMean)
 {
+    /// <summary>What the environment measures besides, by name, a number an episode.</summary>
+    public IReadOnlyDictionary<string, double[]> Measures { get; init; } = new Dictionary<string, double[]>();
+
     /// <summary>Mean return.</summary>
     public double Mean => Returns.Average();
 
-    /// <summary>Standard error of the mean (divisor n - 1).</summary>
-    public double StandardError
+    /// <summary>Standard error of the mean return (divisor n - 1); NaN of a single episode.</summary>
+    public double StandardError => Error(Returns);
+
+    /// <summary>Standard error of a mean (divisor n - 1); NaN of a single number.</summary>
+    public static double Error(double[] values)
     {
-        get
-        {
-            if (Returns.Length < 2) return double.NaN;
-            double mean = Mean;
-            return Math.Sqrt(Returns.Sum(r => (r - mean) * (r - mean)) / (Returns.Length - 1) / Returns.Length);
-        }
+        if (values.Length < 2) return double.NaN;
+        double mean = values.Average();
+        return Math.Sqrt(values.Sum(r => (r - mean) * (r - mean)) / (values.Length - 1) / values.Length);
     }
 }
 
@@ -32,23 +33,46 @@ public static class Evaluator
 {
     private const int BlockSize = 64;
 
+    /// <summary>Evaluates a function without memory.</summary>
+    public static EvaluationResult Run(EnvironmentEntry entry, BatchPolicy policy, int episodes, ulong seed, int threads = 1, CancellationToken stop = default) =>
+        Run(entry, new FunctionActor(episodes, policy), seed, threads, stop);
+
+    /// <summary>Evaluates a checkpoint of a run folder.</summary>
+    /// <param name="run">Made by <c>engine train</c>.</param>
+    /// <param name="environment">Where; null: the run's own.</param>
+    /// <param name="episodes">At least 1.</param>
+    /// <param name="seed">Of the start states.</param>
+    /// <param name="device">Where the policy runs.</param>
+    /// <param name="checkpoint">last, best, or a step.</param>
+    /// <exception cref="Interop.InteropFormatException">The folder is not a run, or has no such checkpoint.</exception>
+    public static (EvaluationResult Result, int Step) Run(string run, string? environment, int episodes, ulong seed, Device device, string checkpoint = "last")
+    {
+        using var policy = Policy.Load(run, checkpoint, device);
+        string id = environment ?? policy.Environment ?? throw new SettingsException("this run has no environment: name one with --env");
+        var entry = EnvironmentCatalogue.Find(id);
+        var task = entry.Create(1).Spaces;
+        if (!policy.Spaces.Fits(task)) throw new SettingsException($"environment {id} has {task}, the run's policy {policy.Spaces}");
+        return (Run(entry, policy.Start(episodes, Mode.Deterministic, seed), seed, device.Threads), policy.Step);
+    }
+
     /// <summary>
     /// Evaluates. Episode i starts from the stream (seed, "evaluation[i]"), whatever the policy and however it was trained, so that all
     /// algorithms face the same start states.
     /// </summary>
     /// <param name="entry">The environment; 64 episodes share one that it creates.</param>
-    /// <param name="policy">Called by the caller's thread, with all episodes; those that have ended count no more, whatever it answers.</param>
-    /// <param name="episodes">At least 1.</param>
+    /// <param name="actor">Called by the caller's thread, with all episodes, one a row; those that have ended count no more, whatever it answers.</param>
     /// <param name="seed">Of the start states.</param>
     /// <param name="threads">Threads that step the environments; the returns do not depend on it.</param>
     /// <param name="stop">Ends it between two steps.</param>
     /// <exception cref="SettingsException">No episodes, or no threads.</exception>
-    public static EvaluationResult Run(EnvironmentEntry entry, BatchPolicy policy, int episodes, ulong seed, int threads = 1, CancellationToken stop = default)
+    public static EvaluationResult Run(EnvironmentEntry entry, IActor actor, ulong seed, int threads = 1, CancellationToken stop = default)
     {
+        int episodes = actor.Rows;
         if (episodes < 1) throw new SettingsException($"episodes={episodes}: expected at least 1");
         if (threads < 1) throw new SettingsException($"threads={threads}: expected at least 1");
         var blocks = Enumerable.Range(0, (episodes + BlockSize - 1) / BlockSize).Select(b => entry.Create(Math.Min(BlockSize, episodes - b * BlockSize))).ToArray();
-        var (space, size, maxSteps) = (blocks[0].ActionSpace, blocks[0].ObservationSize, blocks[0].MaxSteps);
+        var (space, size, maxSteps, measures) = (blocks[0].ActionSpace, blocks[0].ObservationSize, blocks[0].MaxSteps, blocks[0].Measures);
+        int goalSize = blocks[0].Spaces.Goal?.Size ?? 0;
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = stop };
 
         var observations = new float[episodes * size];
@@ -58,6 +82,11 @@ public static class Evaluator
         var returns = new double[episodes];
         var lengths = new int[episodes];
         var done = new bool[episodes];
+        var goals = new float[episodes * goalSize];
+        var (measured, latest) = (new float[episodes * measures.Count], new float[episodes * measures.Count]);
+        var begins = new bool[episodes];
+        Array.Fill(begins, true);
+        actor.Begin(begins);
         Each(b =>
         {
             for (int i = 0; i < blocks[b].Copies; i++) blocks[b].Reset(i, new PhiloxStream(seed, $"evaluation[{b * BlockSize + i}]"));
@@ -65,12 +94,15 @@ public static class Evaluator
         });
         for (int step = 0; step < maxSteps && Array.Exists(done, d => !d); step++)
         {
-            policy(observations, episodes, actions);
+            actor.Act(observations, goals, actions);
             Each(Step);
         }
         double mean = returns.Average();
         return new EvaluationResult(returns, lengths.Average(),
-            entry is { ReferenceMin: { } low, ReferenceMax: { } high } ? 100 * (mean - low) / (high - low) : null);
+            entry is { ReferenceMin: { } low, ReferenceMax: { } high } ? 100 * (mean - low) / (high - low) : null)
+        {
+            Measures = measures.Select((name, m) => (name, Values: Enumerable.Range(0, episodes).Select(i => (double)measured[i * measures.Count + m]).ToArray())).ToDictionary(m => m.name, m => m.Values),
+        };
 
         void Each(Action<int> run)
         {
@@ -79,7 +111,11 @@ public static class Evaluator
             else for (int b = 0; b < blocks.Length; b++) run(b);
         }
 
-        void Observe(int b) => blocks[b].Observe(observations.AsSpan(b * BlockSize * size, blocks[b].Copies * size));
+        void Observe(int b)
+        {
+            blocks[b].Observe(observations.AsSpan(b * BlockSize * size, blocks[b].Copies * size));
+            if (goalSize > 0) blocks[b].Goals(goals.AsSpan(b * BlockSize * goalSize, blocks[b].Copies * goalSize));
+        }
 
         void Step(int b)
         {
@@ -88,9 +124,11 @@ public static class Evaluator
             if (space is ActionBounds bounds)
                 for (int i = 0; i < own.Length; i++) own[i] = bounds.FromUnit(i % bounds.Size, own[i]);
             blocks[b].Step(own, rewards.AsSpan(first, count), terminals.AsSpan(first, count));
+            if (measures.Count > 0) blocks[b].Measure(latest.AsSpan(first * measures.Count, count * measures.Count));
             for (int i = first; i < first + count; i++)
             {
                 if (done[i]) continue;
+                latest.AsSpan(i * measures.Count, measures.Count).CopyTo(measured.AsSpan(i * measures.Count));
                 returns[i] += rewards[i];
                 lengths[i]++;
                 done[i] = terminals[i];

@@ -4,17 +4,17 @@ using Engine.Nn;
 namespace Engine.Algorithms.Networks;
 
 /// <summary>A deterministic policy: tanh of an MLP's output, times a bound.</summary>
-public sealed class DeterministicActor
+public sealed class DeterministicActor : Module
 {
     private readonly Mlp _mlp;
     private readonly double _maxAction;
 
     /// <summary>Creates <c>layer0...</c>.</summary>
-    public DeterministicActor(Builder at, int observationSize, int actionSize, AlgorithmSettings settings) =>
+    public DeterministicActor(Builder at, int observationSize, int actionSize, ContinuousSettings settings) =>
         (_mlp, _maxAction) = (new Mlp(at, observationSize, actionSize, settings.Network()), settings.MaxAction);
 
-    /// <summary>All parameters.</summary>
-    public IEnumerable<Variable> Parameters => _mlp.Parameters;
+    /// <inheritdoc/>
+    public override IEnumerable<Variable> Parameters => _mlp.Parameters;
 
     /// <summary>Actions [B, A] within ±max_action.</summary>
     public Tensor Act(Tensor observations)
@@ -25,7 +25,7 @@ public sealed class DeterministicActor
 }
 
 /// <summary>A Gaussian policy whose standard deviation is a parameter, the same at every observation.</summary>
-public sealed class GaussianActor
+public sealed class GaussianActor : Module
 {
     private readonly Mlp _trunk;
     private readonly LinearLayer _mean;
@@ -40,7 +40,7 @@ public sealed class GaussianActor
     /// <param name="settings">Hidden layers.</param>
     /// <param name="logStdRange">The log standard deviation is clipped to this.</param>
     /// <param name="squashMean">The mean is tanh of the output layer (IQL), else the output itself (AWAC).</param>
-    public GaussianActor(Builder at, int observationSize, int actionSize, AlgorithmSettings settings, (double Low, double High) logStdRange, bool squashMean)
+    public GaussianActor(Builder at, int observationSize, int actionSize, VectorSettings settings, (double Low, double High) logStdRange, bool squashMean)
     {
         (_logStdRange, _squashMean) = (logStdRange, squashMean);
         _trunk = new Mlp(at, observationSize, null, settings.Network());
@@ -48,8 +48,8 @@ public sealed class GaussianActor
         _logStd = at.Parameter("log_std", [actionSize], Initialiser.Constant(0), actionSize, actionSize);
     }
 
-    /// <summary>All parameters.</summary>
-    public IEnumerable<Variable> Parameters => [.. _trunk.Parameters, _mean.Weight, _mean.Bias, _logStd];
+    /// <inheritdoc/>
+    public override IEnumerable<Variable> Parameters => [.. _trunk.Parameters, .. _mean.Parameters, _logStd];
 
     /// <summary>The mean [B, A].</summary>
     public Tensor Mean(Tensor observations) => Head(_trunk.Apply(observations));

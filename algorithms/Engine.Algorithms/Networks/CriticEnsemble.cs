@@ -4,7 +4,7 @@ using Engine.Nn;
 namespace Engine.Algorithms.Networks;
 
 /// <summary>N critics Q(s, a) in one buffer per parameter.</summary>
-public sealed class CriticEnsemble
+public sealed class CriticEnsemble : Module
 {
     private readonly Mlp _mlp;
 
@@ -18,14 +18,21 @@ public sealed class CriticEnsemble
     /// <summary>N.</summary>
     public int Members { get; }
 
-    /// <summary>All parameters.</summary>
-    public IEnumerable<Variable> Parameters => _mlp.Parameters;
+    /// <inheritdoc/>
+    public override IEnumerable<Variable> Parameters => _mlp.Parameters;
 
-    /// <summary>Values [N, B] of actions [B, A] (shared by the members) or [N, B, A] (one set a member) at observations [B, S].</summary>
-    public Tensor Q(Tensor observations, Tensor actions)
+    /// <summary>Values [N, B] of actions [B, A], the same for all members, at observations [B, S].</summary>
+    public Tensor Q(Tensor observations, Tensor actions) => _mlp.Apply(Tensor.Concat(-1, observations, actions)).Squeeze(-1);
+
+    /// <summary>Values [N, B] of actions [N, B, A], which each member has of its own, at observations [B, S].</summary>
+    public Tensor QPerMember(Tensor observations, Tensor actions) => Q(observations.BroadcastTo([actions.Shape[0], .. observations.Shape]), actions);
+
+    /// <summary>Values [N, B, n] of n actions a row [B, n, A] at observations [B, S].</summary>
+    public Tensor QOfEach(Tensor observations, Tensor actions)
     {
-        if (actions.Shape.Rank == 3) observations = observations.BroadcastTo([actions.Shape[0], .. observations.Shape]);
-        return _mlp.Apply(Tensor.Concat(-1, observations, actions)).Squeeze(-1);
+        int rows = actions.Shape[0], n = actions.Shape[1];
+        var repeated = observations.Expand(1).BroadcastTo([rows, n, observations.Shape[1]]).Reshape(rows * n, -1);
+        return Q(repeated, actions.Reshape(rows * n, -1)).Reshape(Members, rows, n);
     }
 
     /// <summary>Values [B] that one member gives to actions [B, A] at observations [B, S]; the others are not computed.</summary>

@@ -13,12 +13,14 @@ public sealed class Fixture
     private Fixture(string folder, JsonObject json)
     {
         (Folder, _json) = (folder, json);
-        Algorithm = Get<string>("algorithm");
+        Kind = (string?)json["kind"] ?? "updates";
+        if (Get<int>("format") != 1) throw Error("format", "expected 1");
+        Algorithm = (string?)json["algorithm"] ?? (string?)json["name"] ?? Kind;
+        if (Waits is not null) return;
         Updates = Get<int>("updates");
         BatchSize = Get<int>("batch_size");
         ObservationSize = Get<int>("observation_size");
         ActionSize = Get<int>("action_size");
-        if (Get<int>("format") != 1) throw Error("format", "expected 1");
         foreach (var (name, value) in new[] { ("updates", Updates), ("batch_size", BatchSize), ("observation_size", ObservationSize), ("action_size", ActionSize) })
             if (value < 1) throw Error(name, "expected at least 1");
         Initial = Load("initial");
@@ -44,8 +46,15 @@ public sealed class Fixture
     /// <summary>The folder.</summary>
     public string Folder { get; }
 
-    /// <summary>Name of the algorithm.</summary>
+    /// <summary>What it records: "updates" of an algorithm, or something computed at once ("closed-form", "structural-entropy").</summary>
+    public string Kind { get; }
+
+    /// <summary>Name of the algorithm, or of what is computed.</summary>
     public string Algorithm { get; }
+
+    /// <summary>What Engine lacks to replay it, in words; null: nothing.</summary>
+    public string? Waits => Kind != "updates" ? $"the {Kind} fixture {Algorithm} waits for its method"
+        : AlgorithmCatalogue.All.Any(a => a.Name == Algorithm) ? null : $"waits for the algorithm {Algorithm}";
 
     /// <summary>K.</summary>
     public int Updates { get; }
@@ -56,34 +65,31 @@ public sealed class Fixture
     /// <summary>S.</summary>
     public int ObservationSize { get; }
 
-    /// <summary>A.</summary>
+    /// <summary>A, or the number of discrete actions.</summary>
     public int ActionSize { get; }
 
+    /// <summary>What is seen, done and asked for: goals are whole observations.</summary>
+    public Spaces Spaces => new(ObservationSize, AlgorithmCatalogue.Find(Algorithm).Discrete ? new DiscreteActions(ActionSize) : ActionBounds.Unit(ActionSize), new GoalSpace(Enumerable.Range(0, ObservationSize).ToArray()));
+
     /// <summary>Parameters before the first update.</summary>
-    public SafetensorsFile Initial { get; }
+    public SafetensorsFile Initial { get; } = null!;
 
     /// <summary>Batches [K, B, ...].</summary>
-    public SafetensorsFile Batches { get; }
+    public SafetensorsFile Batches { get; } = null!;
 
     /// <summary>Draws [K, ...].</summary>
-    public SafetensorsFile Noise { get; }
+    public SafetensorsFile Noise { get; } = null!;
 
     /// <summary>Losses per update, parameters and moments after the last.</summary>
-    public SafetensorsFile Expected { get; }
+    public SafetensorsFile Expected { get; } = null!;
 
     /// <summary>The algorithm's settings as the fixture states them.</summary>
     public AlgorithmSettings Settings()
     {
-        var values = new Dictionary<string, JsonNode?>
-        {
-            ["batch_size"] = BatchSize,
-            ["max_action"] = Get<double>("max_action"),
-        };
+        var values = new Dictionary<string, JsonNode?> { ["batch_size"] = BatchSize };
+        if (_json["max_action"] is { } bound && AlgorithmCatalogue.Find(Algorithm).Defaults is ContinuousSettings) values["max_action"] = bound.DeepClone();
         foreach (var (name, value) in _json["hyperparameters"] as JsonObject ?? throw Error("hyperparameters", "expected an object"))
-            // Parameters are given, so how they began does not matter here.
-            if (name != "edac_init") values[name] = value;
-        // The learning rates are given as numbers; the rule that made them is documentation.
-        if (values.ContainsKey("learning_rate_scaling")) values["learning_rate_scaling"] = "none";
+            if (FixtureNames.Setting(name, value, message => throw Error(name, message)) is { } setting) values[setting.Name] = setting.Value;
         try { return SettingsJson.With(AlgorithmCatalogue.Find(Algorithm).Defaults, values); }
         catch (SettingsException e) { throw new InteropFormatException(Path.Combine(Folder, "fixture.json"), -1, e.Message); }
     }

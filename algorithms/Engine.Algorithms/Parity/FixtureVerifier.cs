@@ -1,4 +1,4 @@
-using Engine.Algorithms.Environments;
+using Engine.Algorithms.Batches;
 using Engine.Autodiff;
 using Engine.Interop;
 using Engine.Interop.Safetensors;
@@ -35,22 +35,21 @@ public static class FixtureVerifier
 {
     private const double Limit64 = 1e-8, Limit64OfSingles = 1e-6, Least32 = 2e-5;
 
-    private static readonly string[] BatchColumns = ["observations", "actions", "rewards", "next_observations", "terminals"];
-
-    /// <summary>Names of the reference's diagnostics that Engine computes under another name.</summary>
-    private static readonly Dictionary<string, string> Diagnostics = new() { ["diagnostic.entropy"] = "entropy" };
-
     /// <summary>Runs and compares.</summary>
     /// <exception cref="InteropFormatException">The fixture does not fit the algorithm: a name or a shape differs, a draw is missing.</exception>
     public static VerificationResult Run(Fixture fixture, Device device)
     {
+        if (fixture.Waits is { } missing) throw new SettingsException($"{fixture.Folder}: {missing}");
         using var state = new State(device);
         var settings = fixture.Settings();
-        var algorithm = AlgorithmCatalogue.Find(fixture.Algorithm).Create(new AlgorithmContext(state, 0, fixture.ObservationSize, ActionBounds.Unit(fixture.ActionSize)), settings);
+        var algorithm = AlgorithmCatalogue.Find(fixture.Algorithm).Create(new AlgorithmContext(state, 0, fixture.Spaces), settings);
         LoadInitial(fixture, state);
 
-        var graphs = Enumerable.Range(0, algorithm.Phases).Select(phase => Trace(fixture, algorithm, phase)).ToArray();
-        var replay = new Replay(fixture, graphs, Enumerable.Range(0, fixture.Updates).Select(algorithm.PhaseOf).ToArray());
+        var stage = algorithm.Stages.Last(s => s.Update is not null);
+        uint[] due = Enumerable.Range(0, fixture.Updates).Select(stage.DueAt).ToArray();
+        var variants = due.Distinct().Order().ToList();
+        var graphs = variants.Select(v => Trace(fixture, algorithm, stage, v)).ToArray();
+        var replay = new Replay(fixture, graphs, Array.ConvertAll(due, d => variants.IndexOf(d)));
         var exact = RunInterpreter(replay);
         var single = RunDevice(replay, state);
 
@@ -75,8 +74,6 @@ public static class FixtureVerifier
 
     private static long Elements(SafetensorsTensor tensor) => tensor.Shape.Aggregate(1L, (a, b) => a * b);
 
-    private static string OutputName(string tensor) => Diagnostics.GetValueOrDefault(tensor, tensor);
-
     private static void LoadInitial(Fixture fixture, State state)
     {
         var wanted = state.Variables.Where(v => v.Kind == VariableKind.Parameter || v.Name.StartsWith("normalizer.", StringComparison.Ordinal)).ToArray();
@@ -96,29 +93,29 @@ public static class FixtureVerifier
             throw new InteropFormatException(Path.Combine(fixture.Folder, file), -1, $"{tensor.Name} has shape [{string.Join(",", tensor.Shape)}], expected [{string.Join(",", expected)}]");
     }
 
-    private static Graph Trace(Fixture fixture, Algorithm algorithm, int phase)
+    private static Graph Trace(Fixture fixture, Algorithm algorithm, Stage stage, uint due)
     {
         var graph = new Graph();
         graph.Random.Feed();
-        Tensor Column(string name, params int[] shape) => graph.Input("batch." + name, TensorType.Float([fixture.BatchSize, .. shape]));
-        algorithm.TraceUpdate(new Batch(Column("observations", fixture.ObservationSize), Column("actions", fixture.ActionSize), Column("rewards"),
-            Column("next_observations", fixture.ObservationSize), Column("terminals")), phase);
+        // Rows of columns that the draws' kinds do not know are as the fixture has them.
+        var batch = new FedBatch(graph, stage, fixture.Spaces, fixture.BatchSize, "batch.", name => fixture.Batches.TryGet(name, out var tensor) ? (Shape?)tensor.Shape.Skip(2).Select(s => (int)s).ToArray() : null);
+        algorithm.TraceUpdate(stage, graph, batch.Read, due);
         return graph;
     }
 
-    /// <summary>What to run: a graph for each phase, the phase of every update, and the losses to collect.</summary>
+    /// <summary>What to run: a graph for each set of periods that are due, its number for every update, and the losses to collect.</summary>
     private sealed class Replay
     {
         public Replay(Fixture fixture, Graph[] graphs, int[] phases)
         {
             (Fixture, Graphs, Phases) = (fixture, graphs, phases);
-            Losses = fixture.Expected.Tensors.Select(t => t.Name).Where(name => graphs.Any(g => g.Outputs.ContainsKey(OutputName(name)))).ToArray();
+            Losses = fixture.Expected.Tensors.Select(t => t.Name).Where(name => graphs.Any(g => g.Outputs.ContainsKey(FixtureNames.Output(name)))).ToArray();
             foreach (string name in Losses)
             {
                 // A loss has a row for every update that computes it: TD3+BC's policy every second.
                 var loss = fixture.Expected[name];
-                int rows = phases.Count(p => graphs[p].Outputs.ContainsKey(OutputName(name)));
-                long size = graphs.First(g => g.Outputs.ContainsKey(OutputName(name))).Outputs[OutputName(name)].Shape.Elements;
+                int rows = phases.Count(p => graphs[p].Outputs.ContainsKey(FixtureNames.Output(name)));
+                long size = graphs.First(g => g.Outputs.ContainsKey(FixtureNames.Output(name))).Outputs[FixtureNames.Output(name)].Shape.Elements;
                 if (loss.Shape.Length == 0 || loss.Shape[0] != rows || Elements(loss) != rows * size)
                     throw new InteropFormatException(Path.Combine(fixture.Folder, "expected.safetensors"), -1, $"{name} has shape [{string.Join(",", loss.Shape)}], expected one row for each of {rows} updates");
             }
@@ -145,7 +142,7 @@ public static class FixtureVerifier
                 foreach (var (name, values, size) in _feeds[phase]) write(phase, name, values.AsSpan(update * size, size));
                 run(phase);
                 foreach (var (name, row) in rows)
-                    if (Graphs[phase].Outputs.ContainsKey(OutputName(name))) row.AddRange(read(phase, OutputName(name)));
+                    if (Graphs[phase].Outputs.ContainsKey(FixtureNames.Output(name))) row.AddRange(read(phase, FixtureNames.Output(name)));
             }
             return rows;
         }
@@ -161,8 +158,10 @@ public static class FixtureVerifier
                 bool batch = name.StartsWith("batch.", StringComparison.Ordinal);
                 string file = batch ? "batches.safetensors" : "noise.safetensors", key = batch ? name["batch.".Length..] : name;
                 var source = batch ? Fixture.Batches : Fixture.Noise;
-                if (!source.TryGet(key, out var tensor)) throw new InteropFormatException(Path.Combine(Fixture.Folder, file), -1, batch ? $"no column {key}; expected {string.Join(", ", BatchColumns)}" : $"draw {key} is not fed");
-                CheckShape(Fixture, file, tensor, [Fixture.Updates, .. input.Shape]);
+                if (!source.TryGet(key, out var tensor)) throw new InteropFormatException(Path.Combine(Fixture.Folder, file), -1, batch ? $"no column {key}" : $"draw {key} is not fed");
+                // One number a row is [K, B] in files and may be [B, 1] here.
+                if (batch && input.Shape.Rank == tensor.Shape.Length && input.Shape[^1] == 1 && tensor.Shape[^1] != 1) CheckShape(Fixture, file, tensor, [Fixture.Updates, .. input.Shape.Without(input.Shape.Rank - 1)]);
+                else CheckShape(Fixture, file, tensor, [Fixture.Updates, .. input.Shape]);
                 feeds.Add((name, tensor.ToDoubles(), (int)input.Shape.Elements));
             }
             return feeds;
@@ -176,7 +175,13 @@ public static class FixtureVerifier
         foreach (var graph in replay.Graphs) interpreters.Add(new Interpreter<double>(graph, interpreters.FirstOrDefault()));
         foreach (var tensor in replay.Fixture.Initial.Tensors)
             tensor.ToDoubles().CopyTo(interpreters[0].Variable(tensor.Name, TensorType.Float(tensor.Shape.Select(s => (int)s).ToArray())).Floats, 0);
-        var rows = replay.Run((phase, name, values) => values.CopyTo(interpreters[phase].Input(name).Floats), phase => interpreters[phase].Run(), (phase, name) => interpreters[phase].Output(name).Floats);
+        var rows = replay.Run((phase, name, values) =>
+        {
+            var input = interpreters[phase].Input(name);
+            if (input.Type.DType == DType.I32)
+                for (int i = 0; i < values.Length; i++) input.Ints[i] = (int)values[i];
+            else values.CopyTo(input.Floats);
+        }, phase => interpreters[phase].Run(), (phase, name) => interpreters[phase].Output(name).Floats);
         return name => rows.TryGetValue(name, out var row) ? row.ToArray()
             : replay.Graphs.FirstOrDefault(g => g.Assigned.ContainsKey(name)) is { } graph ? interpreters[0].Variable(name, graph.Assigned[name].Type).Floats : null;
     }
@@ -188,6 +193,13 @@ public static class FixtureVerifier
         {
             var rows = replay.Run((phase, name, values) =>
             {
+                if (replay.Graphs[phase].Inputs[name].Type.DType == DType.I32)
+                {
+                    var ints = new int[values.Length];
+                    for (int i = 0; i < ints.Length; i++) ints[i] = (int)values[i];
+                    programs[phase].Write(name, ints);
+                    return;
+                }
                 var singles = new float[values.Length];
                 for (int i = 0; i < singles.Length; i++) singles[i] = (float)values[i];
                 programs[phase].Write(name, singles);

@@ -7,11 +7,11 @@ namespace Engine.Algorithms.QEnsembles;
 public sealed record EdacSettings : SacNSettings
 {
     /// <summary>Weight of the diversity term.</summary>
-    [Source("An et al. 2021: 1 for most locomotion sets, 5 for medium-expert, 10-1000 for Adroit")]
+    [Source("An et al. 2021: 1 for most locomotion sets, 5 for medium-expert, 10-1000 for Adroit"), AtLeast(0)]
     public double Eta { get; init; } = 1;
 
     /// <summary>Added to the norm of an action gradient.</summary>
-    [Source("CORL")]
+    [Source("CORL"), Above(0)]
     public double DiversityEpsilon { get; init; } = 1e-10;
 
     /// <inheritdoc/>
@@ -19,8 +19,6 @@ public sealed record EdacSettings : SacNSettings
     {
         base.Validate();
         Require(Critics >= 2, "critics", Critics, "at least 2: diversity is between members");
-        Require(Eta >= 0, "eta", Eta, "at least 0");
-        Require(DiversityEpsilon > 0, "diversity_epsilon", DiversityEpsilon, "above 0");
     }
 }
 
@@ -30,22 +28,17 @@ public sealed record EdacSettings : SacNSettings
 public sealed class Edac(AlgorithmContext context, EdacSettings settings) : SacN(context, settings)
 {
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Metrics => [.. base.Metrics, "diversity_loss"];
-
-    /// <inheritdoc/>
     protected override Tensor CriticLoss(Batch b, Tensor target)
     {
         // Actions repeated for every member, so that each member's action gradient is a tensor of its own.
         var actions = b.Actions.BroadcastTo([Critics.Members, .. b.Actions.Shape]);
-        var q = Critics.Q(b.Observations, actions);
+        var q = Critics.QPerMember(b.Observations, actions);
         var gradient = Gradients.Of(q.Sum(), actions)[0];
         var direction = gradient / (gradient.NormKeep() + settings.DiversityEpsilon);
         // The sum over pairs i != j without the N x N matrix: the square of the sum minus the sum of squares.
         var pairs = direction.Sum(0).Square().Sum(-1) - direction.Square().Sum(0, 2);
         var diversity = pairs.Mean() * (1.0 / (Critics.Members - 1));
-        var loss = TemporalDifferenceLoss(q, target) + settings.Eta * diversity;
         Report("diversity_loss", diversity);
-        Report("critic_loss", loss);
-        return loss;
+        return ReportCriticLoss(TemporalDifferenceLoss(q, target) + settings.Eta * diversity);
     }
 }

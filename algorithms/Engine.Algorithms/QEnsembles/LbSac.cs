@@ -1,5 +1,14 @@
 namespace Engine.Algorithms.QEnsembles;
 
+/// <summary>How the batch size changes learning rates.</summary>
+public enum LearningRateScaling
+{
+    /// <summary>All are base * sqrt(batch / base batch).</summary>
+    Sqrt,
+    /// <summary>Not at all: the stated rates are used as they are.</summary>
+    None,
+}
+
 /// <summary>Hyper-parameters of LB-SAC.</summary>
 public sealed record LbSacSettings : SacNSettings
 {
@@ -8,37 +17,28 @@ public sealed record LbSacSettings : SacNSettings
     {
         Critics = 4;
         BatchSize = 10_000;
-        CriticLossReduction = "mean";
-        Init = "lb-sac";
+        CriticLossReduction = Reduction.Mean;
+        Init = EnsembleInit.LbSac;
     }
 
     /// <summary>Learning rate at <see cref="BaseBatchSize"/>.</summary>
-    [Source("Nikulin et al. 2022")]
+    [Source("Nikulin et al. 2022"), Above(0)]
     public double BaseLearningRate { get; init; } = 3e-4;
 
     /// <summary>Batch size of the base learning rate.</summary>
-    [Source("Nikulin et al. 2022")]
+    [Source("Nikulin et al. 2022"), Above(0)]
     public double BaseBatchSize { get; init; } = 256;
 
-    /// <summary>sqrt: all learning rates are base * sqrt(batch / base batch); none: the stated rates are used as they are.</summary>
+    /// <summary>How the batch size changes the learning rates.</summary>
     [Source("Nikulin et al. 2022")]
-    public string LearningRateScaling { get; init; } = "sqrt";
+    public LearningRateScaling LearningRateScaling { get; init; } = LearningRateScaling.Sqrt;
 
     /// <summary>The settings with the rule applied to the three learning rates.</summary>
     public LbSacSettings Scaled()
     {
-        if (LearningRateScaling == "none") return this;
+        if (LearningRateScaling == LearningRateScaling.None) return this;
         double rate = BaseLearningRate * Math.Sqrt(BatchSize / BaseBatchSize);
         return this with { ActorLearningRate = rate, CriticLearningRate = rate, TemperatureLearningRate = rate };
-    }
-
-    /// <inheritdoc/>
-    public override void Validate()
-    {
-        base.Validate();
-        Require(BaseLearningRate > 0, "base_learning_rate", BaseLearningRate, "above 0");
-        Require(BaseBatchSize > 0, "base_batch_size", BaseBatchSize, "above 0");
-        Require(LearningRateScaling is "sqrt" or "none", "learning_rate_scaling", LearningRateScaling, "sqrt or none");
     }
 }
 

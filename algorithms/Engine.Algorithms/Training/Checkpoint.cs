@@ -24,10 +24,16 @@ public static class Checkpoint
     }
 
     /// <summary>Writes one and removes the ones before the last two.</summary>
-    public static void Write(string run, int step, State state)
+    /// <param name="run">The run's folder.</param>
+    /// <param name="step">Steps done.</param>
+    /// <param name="state">The variables.</param>
+    /// <param name="host">Writes what the host must know to go on, besides variables.</param>
+    public static void Write(string run, int step, State state, Action<BinaryWriter>? host = null)
     {
         Directory.CreateDirectory(Folder(run));
-        Write(Path.Combine(Folder(run), $"step-{step:D9}.safetensors"), state, new Dictionary<string, string> { ["step"] = Text(step) });
+        var bytes = new MemoryStream();
+        using (var writer = new BinaryWriter(bytes, System.Text.Encoding.UTF8, leaveOpen: true)) host?.Invoke(writer);
+        Write(Path.Combine(Folder(run), $"step-{step:D9}.safetensors"), state, new Dictionary<string, string> { ["step"] = Text(step) }, bytes.ToArray());
         foreach (var (_, path) in List(run).Skip(Kept)) File.Delete(path);
     }
 
@@ -63,17 +69,33 @@ public static class Checkpoint
 
     private static string Text(int step) => step.ToString(CultureInfo.InvariantCulture);
 
-    private static void Write(string path, State state, Dictionary<string, string> metadata) => SafetensorsFile.Write(path, state.Variables.Where(v => v.Kind != VariableKind.Data).Select(v =>
-        new SafetensorsTensor(v.Name, TypeOf(v.Type.DType), v.Type.Shape.Span.ToArray().Select(s => (long)s).ToArray(), state.ReadBytes(v.Name))).ToArray(), metadata);
+    private static void Write(string path, State state, Dictionary<string, string> metadata, byte[]? host = null)
+    {
+        var tensors = state.Variables.Where(v => v.Kind != VariableKind.Data).Select(v => new SafetensorsTensor(v.Name, TypeOf(v.Type.DType), v.Type.Shape.Span.ToArray().Select(s => (long)s).ToArray(), state.ReadBytes(v.Name)));
+        SafetensorsFile.Write(path, (host is { Length: > 0 } ? tensors.Append(new SafetensorsTensor(HostName, SafetensorsType.U8, [host.Length], host)) : tensors).ToArray(), metadata);
+    }
+
+    private const string HostName = "host.state";
+
+    /// <summary>Reads what the host wrote.</summary>
+    /// <exception cref="InteropFormatException">There is none, or less or more than is read.</exception>
+    internal static void ReadHost(string path, Action<BinaryReader> read)
+    {
+        var stream = new MemoryStream(SafetensorsFile.Read(path)[HostName].Data.ToArray());
+        using var reader = new BinaryReader(stream);
+        try { read(reader); }
+        catch (EndOfStreamException) { throw new InteropFormatException(path, -1, $"{HostName} ends too early: the run is of another version"); }
+        if (stream.Position != stream.Length) throw new InteropFormatException(path, -1, $"{HostName} has {stream.Length - stream.Position} bytes more than are read: the run is of another version");
+    }
 
     /// <summary>Puts a checkpoint's values into a state that has the same variables.</summary>
     /// <exception cref="InteropFormatException">A variable is missing or has another shape.</exception>
-    public static void Read(string path, State state, Func<Variable, bool>? which = null)
+    public static void Read(string path, State state)
     {
         var file = SafetensorsFile.Read(path);
         foreach (var variable in state.Variables)
         {
-            if (variable.Kind == VariableKind.Data || which?.Invoke(variable) == false) continue;
+            if (variable.Kind == VariableKind.Data) continue;
             var tensor = file[variable.Name];
             if (tensor.Type != TypeOf(variable.Type.DType) || !tensor.Shape.SequenceEqual(variable.Type.Shape.Select(s => (long)s)))
                 throw new InteropFormatException(path, -1, $"{variable.Name} is {tensor.Type}[{string.Join(",", tensor.Shape)}], expected {variable.Type}");

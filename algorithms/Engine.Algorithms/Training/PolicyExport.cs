@@ -1,5 +1,4 @@
 using System.Globalization;
-using Engine.Algorithms.Environments;
 using Engine.Interop.Safetensors;
 
 namespace Engine.Algorithms.Training;
@@ -15,7 +14,7 @@ public static class PolicyExport
     /// <returns>Number of tensors.</returns>
     public static int Write(string run, string checkpoint, string path, bool all = false)
     {
-        var (config, _, space, size) = RunConfig.Read(run);
+        var (config, _, spaces) = RunInfo.Read(run);
         var (step, source) = Checkpoint.Find(run, checkpoint);
         var file = SafetensorsFile.Read(source);
         bool hasActor = file.Tensors.Any(t => t.Name.StartsWith("actor.", StringComparison.Ordinal));
@@ -26,14 +25,14 @@ public static class PolicyExport
             ["algorithm"] = config.Algorithm,
             ["settings"] = SettingsJson.ToJson(config.Settings).ToJsonString(),
             ["step"] = step.ToString(CultureInfo.InvariantCulture),
-            ["observation_size"] = size.ToString(CultureInfo.InvariantCulture),
+            ["observation_size"] = spaces.Observation.Size.ToString(CultureInfo.InvariantCulture),
         };
-        if (space is ActionBounds bounds)
+        if (spaces.Action is ActionBounds bounds)
         {
             metadata["action_low"] = string.Join(",", bounds.Low.Select(v => v.ToString("R", CultureInfo.InvariantCulture)));
             metadata["action_high"] = string.Join(",", bounds.High.Select(v => v.ToString("R", CultureInfo.InvariantCulture)));
         }
-        else metadata["action_count"] = ((DiscreteActions)space).Count.ToString(CultureInfo.InvariantCulture);
+        else metadata["action_count"] = ((DiscreteActions)spaces.Action).Count.ToString(CultureInfo.InvariantCulture);
         SafetensorsFile.Write(path, tensors, metadata);
         return tensors.Length;
     }

@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Engine.Algorithms.Data;
@@ -6,6 +7,18 @@ using Engine.Interop;
 using Engine.Kernels;
 
 namespace Engine.Algorithms.Training;
+
+/// <summary>An option of a run. The property with its range is all there is to write: files, the command line and studies read it from here.</summary>
+/// <param name="help">For the command line.</param>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class RunOptionAttribute(string help) : Attribute
+{
+    /// <summary>What it does.</summary>
+    public string Help => help;
+
+    /// <summary>The option's name; null: the property's in kebab-case.</summary>
+    public string? Name { get; init; }
+}
 
 /// <summary>Everything that decides what a run computes: stored as config.json in its folder.</summary>
 public sealed record RunConfig
@@ -16,109 +29,182 @@ public sealed record RunConfig
     /// <summary>Its hyper-parameters.</summary>
     public required AlgorithmSettings Settings { get; init; }
 
-    /// <summary>File or builtin:NAME.</summary>
-    public required string Dataset { get; init; }
+    /// <summary>Data by the names of their sources: files, or builtin:NAME. A single dataset is "offline"; an online algorithm needs none.</summary>
+    public IReadOnlyDictionary<string, string> Datasets { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Columns of the dataset's file with unusual names, by quantity.</summary>
+    /// <summary>The dataset named "offline"; null without it.</summary>
+    public string? Dataset
+    {
+        get => Datasets.GetValueOrDefault(Draw.Offline);
+        init
+        {
+            if (value is not null) Datasets = new Dictionary<string, string>(Datasets) { [Draw.Offline] = value };
+        }
+    }
+
+    /// <summary>Columns of the datasets' files with unusual names, by quantity.</summary>
     public IReadOnlyDictionary<string, string> Columns { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Steps of an episode, for files that do not mark time limits.</summary>
-    public int? MaxEpisodeSteps { get; init; }
-
-    /// <summary>How the dataset is read.</summary>
-    public DatasetOptions DatasetOptions => new() { Columns = Columns, MaxEpisodeSteps = MaxEpisodeSteps };
-
-    /// <summary>How rewards are changed before training (<see cref="RewardTransform.Parse"/>); null for not at all.</summary>
-    public string? Rewards { get; init; }
-
-    /// <summary>Environment for evaluation; null for none.</summary>
+    /// <summary>Environment for evaluation and interaction; null for none.</summary>
+    [RunOption("environment to evaluate on, and to interact with (default: a built-in dataset's own)", Name = "--env")]
     public string? Environment { get; init; }
 
+    /// <summary>Updates; of an algorithm whose stages have lengths of their own, their sum.</summary>
+    [RunOption("updates (default 20000; where the stages of an algorithm have lengths, those count); with --resume: train up to this many in all"), AtLeast(1)]
+    public int Steps { get; init; } = 20_000;
+
+    /// <summary>Seed of parameters, batches and draws.</summary>
+    [RunOption("of parameters, batches and draws")]
+    public ulong Seed { get; init; }
+
+    /// <summary>How rewards are changed before training (<see cref="RewardTransform.Parse"/>); null for not at all.</summary>
+    [RunOption("how rewards are changed before training: shift=-1, scale=0.1, return-range (1000 / best - worst return), or several with commas")]
+    public string? Rewards { get; init; }
+
+    /// <summary>Steps of an episode, for files that do not mark time limits.</summary>
+    [RunOption("steps of an episode, for files that do not mark time limits", Name = "--max-steps"), AtLeast(1)]
+    public int? MaxEpisodeSteps { get; init; }
+
+    /// <summary>Components of the observation that are the goal, separated by commas, where the environment does not say; null for what it says.</summary>
+    [RunOption("components of the observation that are the goal, such as 0,1 (default: the environment's)")]
+    public string? Goal { get; init; }
+
+    /// <summary>Updates between evaluations; 0 evaluates at the end only.</summary>
+    [RunOption("updates between evaluations, 0: only at the end"), AtLeast(0)]
+    public int EvaluateEvery { get; init; } = 5_000;
+
+    /// <summary>Episodes of an evaluation.</summary>
+    [RunOption("episodes of an evaluation", Name = "--episodes"), AtLeast(1)]
+    public int EvaluationEpisodes { get; init; } = 100;
+
+    /// <summary>Seed of the evaluation's start states: the same for every algorithm and training seed.</summary>
+    [RunOption("of the start states of evaluations")]
+    public ulong EvaluationSeed { get; init; }
+
+    /// <summary>Updates between lines of metrics.</summary>
+    [RunOption("updates between lines of metrics"), AtLeast(1)]
+    public int LogEvery { get; init; } = 1_000;
+
+    /// <summary>Updates between checkpoints.</summary>
+    [RunOption("updates between checkpoints"), AtLeast(1)]
+    public int CheckpointEvery { get; init; } = 5_000;
+
+    /// <summary>Of data in shards: updates after which the older of the two resident shards is replaced.</summary>
+    [RunOption("of data in shards: updates after which one of the two resident shards is replaced"), AtLeast(1)]
+    public int ShardUpdates { get; init; } = 1_000;
+
+    /// <summary>Copies of the environment that are interacted with at once.</summary>
+    [RunOption("copies of the environment that are interacted with at once"), AtLeast(1)]
+    public int Copies { get; init; } = 1;
+
+    /// <summary>Resume although the environment cannot save its state: its episodes begin anew.</summary>
+    [RunOption("begin episodes anew when an environment that cannot save its state is resumed")]
+    public bool RestartEpisodes { get; init; }
+
     /// <summary>How precisely products of matrices are computed: the device's <see cref="Device.Precision"/> while it trains.</summary>
+    [RunOption("how products of matrices are computed; tf32 and bfloat16: --device cuda, compute capability 8.0; --resume keeps it")]
     public Precision Precision { get; init; }
+
+    /// <summary>How the datasets are read.</summary>
+    public DatasetOptions DatasetOptions => new() { Columns = Columns, MaxEpisodeSteps = MaxEpisodeSteps };
+
+    /// <summary>The options, in order: name on the command line, name in files, what they do, the property.</summary>
+    public static IReadOnlyList<(string Name, string Key, string Help, PropertyInfo Property)> Options { get; } = typeof(RunConfig).GetProperties()
+        .Select(p => (Property: p, About: p.GetCustomAttribute<RunOptionAttribute>())).Where(p => p.About is not null)
+        .Select(p => (p.About!.Name ?? "--" + JsonNamingPolicy.KebabCaseLower.ConvertName(p.Property.Name), SettingsJson.NameOf(p.Property), p.About.Help, p.Property)).ToArray();
+
+    /// <summary>This configuration with options put in, by their names in files.</summary>
+    /// <exception cref="SettingsException">A name is unknown or a value does not fit.</exception>
+    public RunConfig With(IEnumerable<KeyValuePair<string, JsonNode?>> options)
+    {
+        var config = this with { };
+        foreach (var (key, value) in options)
+        {
+            var property = Options.FirstOrDefault(o => o.Key == key).Property ?? throw new SettingsException($"option {key} is unknown; {NearNames.Describe(key, Options.Select(o => o.Key))}");
+            property.SetValue(config, SettingsJson.FromJson(key, value, property.PropertyType));
+        }
+        return config;
+    }
 
     /// <summary>The precision of that name.</summary>
     /// <exception cref="SettingsException">There is none.</exception>
     public static Precision ParsePrecision(string name) => Precisions.Names.Contains(name) ? Enum.Parse<Precision>(name, ignoreCase: true)
         : throw new SettingsException($"precision {name} is unknown; {NearNames.Describe(name, Precisions.Names)}");
 
-    /// <summary>Updates.</summary>
-    public int Steps { get; init; } = 20_000;
-
-    /// <summary>Seed of parameters, batches and draws.</summary>
-    public ulong Seed { get; init; }
-
-    /// <summary>Updates between evaluations; 0 evaluates at the end only.</summary>
-    public int EvaluateEvery { get; init; } = 5_000;
-
-    /// <summary>Episodes of an evaluation.</summary>
-    public int EvaluationEpisodes { get; init; } = 100;
-
-    /// <summary>Seed of the evaluation's start states: the same for every algorithm and training seed.</summary>
-    public ulong EvaluationSeed { get; init; }
-
-    /// <summary>Updates between lines of metrics.</summary>
-    public int LogEvery { get; init; } = 1_000;
-
-    /// <summary>Updates between checkpoints.</summary>
-    public int CheckpointEvery { get; init; } = 5_000;
-
-    /// <summary>Of data in shards: updates after which the older of the two resident shards is replaced.</summary>
-    public int ShardUpdates { get; init; } = 1_000;
+    /// <summary>The components that <see cref="Goal"/> names; null where it names none.</summary>
+    /// <exception cref="SettingsException">Not numbers, at least 0, separated by commas.</exception>
+    public GoalSpace? ParseGoal() => Goal is null ? null
+        : Goal.Split(',', StringSplitOptions.TrimEntries).Select(t => int.TryParse(t, out int c) && c >= 0 ? c : -1).ToArray() is var places && places.All(c => c >= 0) ? new GoalSpace(places)
+        : throw new SettingsException($"goal={Goal}: expected components of the observation such as 0,1");
 
     /// <summary>Throws for values out of range.</summary>
     public void Validate()
     {
         Settings.Validate();
-        if (Steps < 1) throw new SettingsException($"steps={Steps}: expected at least 1");
-        if (LogEvery < 1) throw new SettingsException($"log_every={LogEvery}: expected at least 1");
-        if (CheckpointEvery < 1) throw new SettingsException($"checkpoint_every={CheckpointEvery}: expected at least 1");
-        if (ShardUpdates < 1) throw new SettingsException($"shard_updates={ShardUpdates}: expected at least 1");
-        if (EvaluateEvery < 0) throw new SettingsException($"evaluate_every={EvaluateEvery}: expected 0 or more");
-        if (EvaluationEpisodes < 1) throw new SettingsException($"episodes={EvaluationEpisodes}: expected at least 1");
-        if (Settings.MaxAction != 1) throw new SettingsException($"max_action={Settings.MaxAction}: training works in [-1, 1]; the bounds come from the environment or the data");
+        foreach (var (name, _, _, property) in Options)
+            foreach (var range in property.GetCustomAttributes<RangeAttribute>())
+                range.Check(name[2..].Replace('-', '_'), property.GetValue(this));
+        if (Settings is ContinuousSettings { MaxAction: not 1 } continuous) throw new SettingsException($"max_action={continuous.MaxAction}: training works in [-1, 1]; the bounds come from the environment or the data");
         DatasetOptions.Validate();
         RewardTransform.Parse(Rewards);
+        ParseGoal();
         if (Environment is not null) EnvironmentCatalogue.Find(Environment);
     }
 
-    private const int Format = 1;
+    /// <summary>Algorithm, settings, data and options as JSON.</summary>
+    public JsonObject ToJson()
+    {
+        JsonObject Names(IReadOnlyDictionary<string, string> pairs) => new(pairs.Select(c => KeyValuePair.Create(c.Key, (JsonNode?)JsonValue.Create(c.Value))));
+        var json = new JsonObject { ["algorithm"] = Algorithm, ["settings"] = SettingsJson.ToJson(Settings), ["datasets"] = Names(Datasets), ["columns"] = Names(Columns) };
+        foreach (var (_, key, _, property) in Options) json[key] = SettingsJson.ToJson(property.GetValue(this), property.PropertyType);
+        return json;
+    }
+
+    /// <summary>The configuration of <see cref="ToJson"/>. Options that it lacks keep their defaults.</summary>
+    /// <exception cref="SettingsException">A value does not fit.</exception>
+    public static RunConfig FromJson(JsonObject json)
+    {
+        string algorithm = (string)json["algorithm"]!;
+        Dictionary<string, string> Names(string key) => json[key]?.AsObject().ToDictionary(c => c.Key, c => (string)c.Value!) ?? [];
+        return new RunConfig
+        {
+            Algorithm = algorithm,
+            Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, json["settings"]!.AsObject()),
+            Datasets = Names("datasets"),
+            Columns = Names("columns"),
+        }.With(Options.Where(o => json.ContainsKey(o.Key)).Select(o => KeyValuePair.Create(o.Key, json[o.Key])));
+    }
+}
+
+/// <summary>What config.json of a run folder says: the configuration, and what the data decided.</summary>
+/// <param name="Config">The configuration.</param>
+/// <param name="Fingerprints">Of the data, by source.</param>
+/// <param name="Spaces">What is seen, done and asked for.</param>
+public sealed record RunInfo(RunConfig Config, IReadOnlyDictionary<string, string> Fingerprints, Spaces Spaces)
+{
+    private const int Format = 2;
 
     /// <summary>As config.json.</summary>
-    /// <param name="fingerprint">Of the dataset.</param>
-    /// <param name="space">What an action is; for continuous ones what -1 and 1 mean.</param>
-    /// <param name="observationSize">S.</param>
-    public string ToJson(string fingerprint, ActionSpace space, int observationSize) => new JsonObject
+    public string ToJson()
     {
-        ["format"] = Format,
-        ["algorithm"] = Algorithm,
-        ["settings"] = SettingsJson.ToJson(Settings),
-        ["dataset"] = Dataset,
-        ["dataset_fingerprint"] = fingerprint,
-        ["columns"] = new JsonObject(Columns.Select(c => KeyValuePair.Create(c.Key, (JsonNode?)JsonValue.Create(c.Value)))),
-        ["max_episode_steps"] = MaxEpisodeSteps,
-        ["rewards"] = Rewards,
-        ["environment"] = Environment,
-        ["observation_size"] = observationSize,
-        ["action_low"] = Numbers((space as ActionBounds)?.Low),
-        ["action_high"] = Numbers((space as ActionBounds)?.High),
-        ["action_count"] = (space as DiscreteActions)?.Count,
-        ["precision"] = Precision.Name(),
-        ["steps"] = Steps,
-        ["seed"] = Seed,
-        ["evaluate_every"] = EvaluateEvery,
-        ["evaluation_episodes"] = EvaluationEpisodes,
-        ["evaluation_seed"] = EvaluationSeed,
-        ["log_every"] = LogEvery,
-        ["checkpoint_every"] = CheckpointEvery,
-        ["shard_updates"] = ShardUpdates,
-    }.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n";
-
-    private static JsonArray? Numbers(float[]? values) => values is null ? null : new JsonArray(values.Select(v => (JsonNode)v).ToArray());
+        static JsonArray? Numbers(float[]? values) => values is null ? null : new JsonArray(values.Select(v => (JsonNode)v).ToArray());
+        var json = new JsonObject
+        {
+            ["format"] = Format,
+            ["observation"] = SpaceJson.Write(Spaces.Observation),
+            ["action_low"] = Numbers((Spaces.Action as ActionBounds)?.Low),
+            ["action_high"] = Numbers((Spaces.Action as ActionBounds)?.High),
+            ["action_count"] = (Spaces.Action as DiscreteActions)?.Count,
+            ["goal_components"] = Spaces.Goal is { } goal ? new JsonArray(goal.Components.Select(c => (JsonNode)c).ToArray()) : null,
+            ["fingerprints"] = new JsonObject(Fingerprints.Select(f => KeyValuePair.Create(f.Key, (JsonNode?)JsonValue.Create(f.Value)))),
+        };
+        foreach (var (key, value) in Config.ToJson()) json[key] = value?.DeepClone();
+        return json.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n";
+    }
 
     /// <summary>Reads a run folder's config.json.</summary>
     /// <exception cref="InteropFormatException">Missing or damaged.</exception>
-    public static (RunConfig Config, string Fingerprint, ActionSpace ActionSpace, int ObservationSize) Read(string folder)
+    public static RunInfo Read(string folder)
     {
         string path = Path.Combine(folder, "config.json");
         if (!Directory.Exists(folder)) throw new InteropFormatException(folder, -1, "no such folder; expected a run made by engine train");
@@ -126,35 +212,38 @@ public sealed record RunConfig
         try
         {
             var json = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
-            if ((int)json["format"]! != Format) throw new InteropFormatException(path, -1, $"format {json["format"]}, expected {Format}");
-            string algorithm = (string)json["algorithm"]!;
-            var config = new RunConfig
-            {
-                Algorithm = algorithm,
-                Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, json["settings"]!.AsObject()),
-                Dataset = (string)json["dataset"]!,
-                Columns = json["columns"]?.AsObject().ToDictionary(c => c.Key, c => (string)c.Value!) ?? [],
-                MaxEpisodeSteps = (int?)json["max_episode_steps"],
-                Rewards = (string?)json["rewards"],
-                Environment = (string?)json["environment"],
-                Precision = json["precision"] is { } precision ? ParsePrecision((string)precision!) : Precision.Float32,
-                Steps = (int)json["steps"]!,
-                Seed = (ulong)json["seed"]!,
-                EvaluateEvery = (int)json["evaluate_every"]!,
-                EvaluationEpisodes = (int)json["evaluation_episodes"]!,
-                EvaluationSeed = (ulong)json["evaluation_seed"]!,
-                LogEvery = (int)json["log_every"]!,
-                CheckpointEvery = (int)json["checkpoint_every"]!,
-                ShardUpdates = (int?)json["shard_updates"] ?? 1_000,
-            };
+            if ((int)json["format"]! != Format) throw new InteropFormatException(path, -1, $"format {json["format"]}, expected {Format}: the run is of another version");
             float[] Bounds(string key) => json[key]!.AsArray().Select(v => (float)v!).ToArray();
-            ActionSpace space = json["action_count"] is { } count ? new DiscreteActions((int)count) : new ActionBounds(Bounds("action_low"), Bounds("action_high"));
-            return (config, (string)json["dataset_fingerprint"]!, space, (int)json["observation_size"]!);
+            ActionSpace action = json["action_count"] is { } count ? new DiscreteActions((int)count) : new ActionBounds(Bounds("action_low"), Bounds("action_high"));
+            var goal = json["goal_components"] is JsonArray components ? new GoalSpace(components.Select(c => (int)c!).ToArray()) : null;
+            return new RunInfo(RunConfig.FromJson(json), json["fingerprints"]!.AsObject().ToDictionary(f => f.Key, f => (string)f.Value!), new Spaces(SpaceJson.Read(json["observation"]!), action, goal));
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or NullReferenceException or FormatException or ArgumentException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or NullReferenceException or FormatException or ArgumentException or OverflowException)
         {
             throw new InteropFormatException(path, -1, "not a run's configuration: " + e.Message.Split('\n')[0]);
         }
         catch (SettingsException e) { throw new InteropFormatException(path, -1, e.Message); }
+    }
+}
+
+/// <summary>Observation spaces as JSON: a number of components, {"image": [height, width, channels]}, {"tokens": [length, vocabulary]}.</summary>
+internal static class SpaceJson
+{
+    public static JsonNode Write(Space space) => space switch
+    {
+        VectorSpace vector => vector.Length,
+        TokenSpace tokens => new JsonObject { ["tokens"] = new JsonArray(tokens.Length, tokens.Vocabulary) },
+        _ => throw new NotSupportedException($"observations that are {space}"),
+    };
+
+    public static Space Read(JsonNode json)
+    {
+        if (json is not JsonObject about) return new VectorSpace((int)json);
+        int[] sizes = about.First().Value!.AsArray().Select(v => (int)v!).ToArray();
+        return about.First().Key switch
+        {
+            "tokens" => new TokenSpace(sizes[0], sizes[1]),
+            var kind => throw new FormatException($"observations of kind {kind}"),
+        };
     }
 }

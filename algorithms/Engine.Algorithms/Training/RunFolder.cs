@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Engine.Algorithms.Data;
+using Engine.Algorithms.Evaluation;
 using Engine.Autodiff;
 using Engine.Interop;
 using Engine.Interop.TensorBoard;
@@ -14,28 +15,29 @@ namespace Engine.Algorithms.Training;
 /// </summary>
 public sealed class RunFolder : IDisposable
 {
-    private readonly string[] _metrics;
+    private readonly string[] _metrics, _measures;
     private FileStream? _lock;
     private EventFileWriter? _events;
 
     /// <summary>Begins a run, or continues one.</summary>
     /// <param name="path">The folder; made if absent.</param>
-    /// <param name="config">What is trained; stored.</param>
-    /// <param name="data">On what; its description is stored, and compared when resuming.</param>
-    /// <param name="metrics">Columns of metrics.csv after step and rate.</param>
+    /// <param name="info">What is trained, and on what; stored, and compared when resuming.</param>
+    /// <param name="datasets">By source; their descriptions are stored.</param>
+    /// <param name="metrics">Columns of metrics.csv after step, rate and stage.</param>
+    /// <param name="measures">What evaluations measure beside the return.</param>
     /// <param name="resume">Continue the newest checkpoint.</param>
     /// <exception cref="SettingsException">Another process trains here, or the folder holds a run and <paramref name="resume"/> is false.</exception>
     /// <exception cref="DatasetException">The dataset is not the one the run began with.</exception>
     /// <exception cref="InteropFormatException">There is no checkpoint to resume from.</exception>
-    public RunFolder(string path, RunConfig config, TrainingData data, IEnumerable<string> metrics, bool resume)
+    public RunFolder(string path, RunInfo info, IReadOnlyDictionary<string, TrainingData> datasets, IEnumerable<string> metrics, IEnumerable<string> measures, bool resume)
     {
-        (Path, _metrics) = (path, metrics.ToArray());
+        (Path, _metrics, _measures) = (path, metrics.ToArray(), measures.ToArray());
         Directory.CreateDirectory(path);
         try { _lock = new FileStream(In("lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose); }
         catch (IOException) { throw new SettingsException($"{path}: another process is training in this folder"); }
         try
         {
-            Open(config, data, resume);
+            Open(info, datasets, resume);
         }
         catch
         {
@@ -44,25 +46,27 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    private void Open(RunConfig config, TrainingData data, bool resume)
+    private void Open(RunInfo info, IReadOnlyDictionary<string, TrainingData> datasets, bool resume)
     {
         AtomicFile.RemoveStale(Path);
         if (Directory.Exists(Checkpoint.Folder(Path))) AtomicFile.RemoveStale(Checkpoint.Folder(Path));
         var newest = Checkpoint.List(Path);
         if (!resume && (newest.Count > 0 || File.Exists(In(MetricsName)))) throw new SettingsException($"{Path}: holds a run already; continue it with --resume {Path}, or choose another --out");
-        var rows = new List<string> { "step,steps_per_second," + string.Join(",", _metrics) + ",return_mean,return_standard_error,return_normalized" };
+        string[] columns = ["step", "steps_per_second", "stage", .. _metrics, "return_mean", "return_standard_error", "return_normalized", .. _measures.SelectMany(m => new[] { $"{m}_mean", $"{m}_standard_error" })];
+        var rows = new List<string> { string.Join(",", columns) };
         if (resume)
         {
             if (newest.Count == 0) throw new InteropFormatException(Checkpoint.Folder(Path), -1, "no checkpoint to resume from");
-            var (_, fingerprint, _, _) = RunConfig.Read(Path);
-            if (fingerprint != data.Fingerprint) throw new DatasetException($"{data.Source}: the dataset has changed since the checkpoint (fingerprint {data.Fingerprint[..12]}, the run's is {fingerprint[..Math.Min(12, fingerprint.Length)]})");
+            var begun = RunInfo.Read(Path);
+            foreach (var (name, data) in datasets)
+                if (begun.Fingerprints.GetValueOrDefault(name) is var known && known != data.Fingerprint) throw new DatasetException($"{data.Source}: the dataset has changed since the checkpoint (fingerprint {data.Fingerprint[..12]}, the run's is {(known is null ? "none" : known[..Math.Min(12, known.Length)])})");
             ResumeFrom = newest[0];
             // Lines after the checkpoint will be written again; a line that a kill cut short has fewer cells.
             if (File.Exists(In(MetricsName)))
                 rows.AddRange(File.ReadAllLines(In(MetricsName)).Skip(1).Where(l => l.Count(c => c == ',') == rows[0].Count(c => c == ',') && int.TryParse(l.Split(',')[0], out int step) && step <= newest[0].Step));
         }
-        Write("config.json", config.ToJson(data.Fingerprint, data.ActionSpace, data.ObservationSize));
-        Write("dataset.json", Describe(data).ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
+        Write("config.json", info.ToJson());
+        Write("dataset.json", new JsonObject(datasets.Select(d => KeyValuePair.Create(d.Key, (JsonNode?)Describe(d.Value)))).ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
         Write(MetricsName, string.Join("\n", rows) + "\n");
         _events = new EventFileWriter(Path, Now());
         if (ResumeFrom is { } from) _events.Restart(from.Step + 1, Now());
@@ -101,9 +105,12 @@ public sealed class RunFolder : IDisposable
     public void Append(TrainingReport line)
     {
         static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
-        var cells = new List<string> { line.Step.ToString(CultureInfo.InvariantCulture), Number(line.StepsPerSecond, "F1") };
-        cells.AddRange(_metrics.Select(m => Number(line.Metrics[m], "G9")));
+        var cells = new List<string> { line.Step.ToString(CultureInfo.InvariantCulture), Number(line.StepsPerSecond, "F1"), line.Stage };
+        // What has not been computed yet is empty: of a stage that has not begun, of an update that comes every second time.
+        cells.AddRange(_metrics.Select(m => float.IsNaN(line.Metrics[m]) ? "" : Number(line.Metrics[m], "G9")));
         cells.AddRange(line.Evaluation is { } e ? [Number(e.Mean, "G9"), Number(e.StandardError, "G6"), e.NormalizedMean is { } n ? Number(n, "G6") : ""] : ["", "", ""]);
+        foreach (string measure in _measures)
+            cells.AddRange(line.Evaluation?.Measures[measure] is { } values ? [Number(values.Average(), "G9"), Number(EvaluationResult.Error(values), "G6")] : ["", ""]);
         File.AppendAllText(In(MetricsName), string.Join(",", cells) + "\n");
 
         double now = Now();
@@ -114,12 +121,13 @@ public sealed class RunFolder : IDisposable
         {
             _events.Scalar("evaluation/return", line.Step, (float)evaluation.Mean, now);
             if (evaluation.NormalizedMean is { } score) _events.Scalar("evaluation/normalized", line.Step, (float)score, now);
+            foreach (var (measure, values) in evaluation.Measures) _events.Scalar("evaluation/" + measure, line.Step, (float)values.Average(), now);
         }
         _events.Flush();
     }
 
     /// <summary>Writes a checkpoint, and the best one if this evaluation is better than all before.</summary>
-    public void Save(int step, State state) => Checkpoint.Write(Path, step, state);
+    public void Save(int step, State state, Action<BinaryWriter> host) => Checkpoint.Write(Path, step, state, host);
 
     /// <summary>Keeps the state as the best so far if its evaluation is.</summary>
     public void SaveIfBest(int step, State state, EvaluationSummary evaluation) => Checkpoint.WriteIfBest(Path, step, state, evaluation);

@@ -23,6 +23,9 @@ public sealed record EvaluationPoint(int Step, double Seconds, double Mean, doub
 /// <param name="Seconds">Of training, from the logged rates.</param>
 public sealed record RunHistory(string Folder, RunConfig Config, JsonObject? Dataset, int[] Steps, IReadOnlyDictionary<string, double[]> Columns, IReadOnlyList<EvaluationPoint> Evaluations, double Seconds)
 {
+    /// <summary>Name of the stage of each line.</summary>
+    public required IReadOnlyList<string> Stages { get; init; }
+
     /// <summary>Reads a folder; null if it has no metrics yet.</summary>
     public static RunHistory? TryRead(string folder) => File.Exists(Path.Combine(folder, "metrics.csv")) ? Read(folder) : null;
 
@@ -30,22 +33,25 @@ public sealed record RunHistory(string Folder, RunConfig Config, JsonObject? Dat
     /// <exception cref="InteropFormatException">Not a run, or damaged.</exception>
     public static RunHistory Read(string folder)
     {
-        var config = RunConfig.Read(folder).Config;
+        var config = RunInfo.Read(folder).Config;
         string path = Path.Combine(folder, "metrics.csv");
         if (!File.Exists(path)) throw new InteropFormatException(path, -1, "no such file; expected a run made by engine train");
         var lines = File.ReadAllLines(path);
         var header = lines.Length > 0 ? lines[0].Split(',') : [];
         if (header is not ["step", "steps_per_second", ..]) throw new InteropFormatException(path, 0, "the first line is not that of a run's metrics");
         var rows = new List<double[]>();
+        var stages = new List<string>();
+        int stage = Array.IndexOf(header, "stage");
         // The last line of a run that was killed may be cut short.
         foreach (string line in lines.Skip(1).Where((l, i) => i < lines.Length - 2 || l.Count(c => c == ',') == header.Length - 1))
         {
             var cells = line.Split(',');
             if (cells.Length != header.Length) throw new InteropFormatException(path, -1, $"line {rows.Count + 2} has {cells.Length} cells, expected {header.Length}");
-            rows.Add(Array.ConvertAll(cells, c => c.Length == 0 ? double.NaN : double.TryParse(c, NumberStyles.Float, CultureInfo.InvariantCulture, out double v) ? v
-                : throw new InteropFormatException(path, -1, $"line {rows.Count + 2}: {c} is not a number")));
+            rows.Add(cells.Select((c, i) => c.Length == 0 || i == stage ? double.NaN : double.TryParse(c, NumberStyles.Float, CultureInfo.InvariantCulture, out double v) ? v
+                : throw new InteropFormatException(path, -1, $"line {rows.Count + 2}: {c} is not a number")).ToArray());
+            stages.Add(stage >= 0 ? cells[stage] : "");
         }
-        var columns = header.Select((name, i) => (name, Values: rows.Select(r => r[i]).ToArray())).ToDictionary(c => c.name, c => c.Values);
+        var columns = header.Select((name, i) => (name, Values: rows.Select(r => r[i]).ToArray())).Where(c => c.name != "stage").ToDictionary(c => c.name, c => c.Values);
         var evaluations = new List<EvaluationPoint>();
         double seconds = 0, previous = 0;
         int mean = Array.IndexOf(header, "return_mean");
@@ -62,6 +68,6 @@ public sealed record RunHistory(string Folder, RunConfig Config, JsonObject? Dat
             if (File.Exists(dataset)) description = JsonNode.Parse(File.ReadAllText(dataset)) as JsonObject;
         }
         catch (JsonException e) { throw new InteropFormatException(dataset, e.BytePositionInLine ?? 0, "not valid JSON: " + e.Message.Split('.')[0]); }
-        return new RunHistory(folder, config, description, rows.Select(r => (int)r[0]).ToArray(), columns, evaluations, seconds);
+        return new RunHistory(folder, config, description, rows.Select(r => (int)r[0]).ToArray(), columns, evaluations, seconds) { Stages = stages };
     }
 }

@@ -1,213 +1,355 @@
 using System.Diagnostics;
+using Engine.Algorithms.Batches;
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Environments;
 using Engine.Algorithms.Evaluation;
+using Engine.Algorithms.Policies;
 using Engine.Autodiff;
 using Engine.Kernels;
 
 namespace Engine.Algorithms.Training;
 
 /// <summary>What a training run says as it goes.</summary>
-/// <param name="Step">Updates done.</param>
+/// <param name="Step">Steps done.</param>
+/// <param name="Stage">Name of the stage the last of them belongs to.</param>
 /// <param name="StepsPerSecond">Since the last report.</param>
-/// <param name="Metrics">Losses and metrics of the last update, by name.</param>
+/// <param name="Metrics">Losses and metrics of the last update, by name; NaN: not computed yet.</param>
+/// <param name="Losses">Names of those that are minimised.</param>
 /// <param name="Evaluation">The evaluation made at this step, if one was.</param>
-public sealed record TrainingReport(int Step, double StepsPerSecond, IReadOnlyDictionary<string, float> Metrics, EvaluationResult? Evaluation);
-
-/// <summary>A loss became NaN or infinite.</summary>
-public sealed class DivergedException(int step, string where) : Exception($"diverged at step {step}: {where}")
-{
-    /// <summary>The update, counted from 0.</summary>
-    public int Step => step;
-}
+public sealed record TrainingReport(int Step, string Stage, double StepsPerSecond, IReadOnlyDictionary<string, float> Metrics, IReadOnlyList<string> Losses, EvaluationResult? Evaluation);
 
 /// <summary>
-/// Trains an algorithm on a dataset that lies on the device: one program an update, in which indices are drawn, the batch gathered and every network
-/// moved; the host reads metrics at intervals, evaluates, and writes checkpoints.
+/// Trains an algorithm: stage after stage, at each step one program in which rows are drawn, the batch gathered and every network moved. Between steps the host does its duties: those of the stage, evaluations, metrics, checkpoints.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
-    private const string GuardName = "guard.step", MetricPrefix = "metrics.";
+    private const int LongestSlice = 64; // steps until Ctrl+C is answered
+    private const string MetricPrefix = "metrics.";
 
-    private readonly RunConfig _config;
-    private readonly TrainingData _dataset;
     private readonly RunFolder? _folder;
-    private readonly State _state;
-    private readonly Algorithm _algorithm;
-    private readonly Program[] _phases;
-    private readonly ResidentShards _shards;
-    private readonly Policy? _policy;
-    private readonly EnvironmentEntry? _environment;
-    private readonly Dictionary<string, byte[]> _snapshot = [];
-    private int _snapshotStep;
+    private readonly StagePrograms[] _stages;
+    private readonly int[] _begins; // the step at which each stage begins, and the end
+    private readonly List<IDuty> _before = [], _after = [];
+    private readonly SortedDictionary<string, Rows> _sources = [];
+    private readonly Dictionary<string, Collector> _collectors = [];
+    private readonly List<string> _metrics = [], _losses = [], _hostMetrics = [];
+    private readonly Dictionary<string, float> _reported = [];
+    private readonly NanGuard _guard;
+    private readonly Variable _generator;
+    private EvaluationResult? _evaluation;
+    private Action<TrainingReport>? _report;
+    private Stopwatch _clock = Stopwatch.StartNew();
+    private int _reportedStep;
 
-    /// <summary>Builds networks and programs.</summary>
+    /// <summary>Trains on one dataset.</summary>
     /// <param name="config">What to train.</param>
-    /// <param name="dataset">On what.</param>
+    /// <param name="dataset">On what: the source "offline".</param>
     /// <param name="device">Where. Its precision becomes the configuration's.</param>
     /// <param name="run">Folder for config.json, metrics.csv and checkpoints; null keeps nothing.</param>
     /// <param name="resume">Continue the newest checkpoint of that folder.</param>
     public Trainer(RunConfig config, TrainingData dataset, Device device, string? run, bool resume = false)
+        : this(config, new Dictionary<string, TrainingData> { [Draw.Offline] = dataset }, device, run, resume) { }
+
+    /// <summary>Trains on several datasets, or none.</summary>
+    /// <param name="config">What to train.</param>
+    /// <param name="datasets">By the names of their sources.</param>
+    /// <param name="device">Where. Its precision becomes the configuration's.</param>
+    /// <param name="run">Folder for config.json, metrics.csv and checkpoints; null keeps nothing.</param>
+    /// <param name="resume">Continue the newest checkpoint of that folder.</param>
+    public Trainer(RunConfig config, IReadOnlyDictionary<string, TrainingData> datasets, Device device, string? run, bool resume = false)
     {
         config.Validate();
-        (_config, _dataset) = (config, dataset);
-        _environment = config.Environment is { } id ? EnvironmentCatalogue.Find(id) : null;
-        if (_environment?.Create(1) is { } probe && (probe.ObservationSize != dataset.ObservationSize || !Policy.Fits(probe.ActionSpace, dataset.ActionSpace)))
-            throw new DatasetException($"{dataset.Source}: observations of {dataset.ObservationSize} and {dataset.ActionSpace}, environment {config.Environment} has {probe.ObservationSize} and {probe.ActionSpace}");
-
+        (Config, Datasets) = (config, datasets);
+        Environment = config.Environment is { } id ? EnvironmentCatalogue.Find(id) : null;
+        Spaces = RunSpaces.Of(config, datasets, Environment);
         device.Precision = config.Precision;
-        _state = new State(device);
-        var generator = RandomDraws.AddState(_state, config.Seed);
-        _state.Add(GuardName, [1], new[] { -1 });
-        _shards = new ResidentShards(dataset, _state, RewardTransform.Parse(config.Rewards), config.Seed, config.ShardUpdates);
-        _algorithm = AlgorithmCatalogue.Find(config.Algorithm).Create(new AlgorithmContext(_state, config.Seed, dataset.ObservationSize, dataset.ActionSpace), config.Settings);
-        if (_algorithm.Normalizes)
-        {
-            var (mean, std) = dataset.ObservationStatistics();
-            _state.Write("normalizer.mean", Array.ConvertAll(mean, v => (float)v));
-            _state.Write("normalizer.std", Array.ConvertAll(std, v => (float)(v + config.Settings.NormalizerEpsilon)));
-        }
-        foreach (string metric in _algorithm.Metrics) _state.Add(MetricPrefix + metric, [1], new[] { float.NaN }, VariableKind.State);
-        _phases = Enumerable.Range(0, _algorithm.Phases).Select(phase => Program.Trace(_state, graph => TraceUpdate(graph, generator, phase))).ToArray();
-        if (_environment is not null) _policy = new Policy(_algorithm, _state, dataset.ObservationSize, dataset.ActionSpace, config.EvaluationEpisodes);
+        State = new State(device);
         try
         {
-            if (run is not null) _folder = new RunFolder(run, config, dataset, _algorithm.Metrics, resume);
-            if (_folder?.ResumeFrom is { } checkpoint)
+            _generator = RandomDraws.AddState(State, config.Seed);
+            _guard = new NanGuard(this);
+            Algorithm = AlgorithmCatalogue.Find(config.Algorithm).Create(new AlgorithmContext(State, config.Seed, Spaces), config.Settings);
+            var stages = Algorithm.Stages;
+            _begins = Lengths(stages, config);
+            Normalise();
+            OpenSources(stages);
+            foreach (var duty in stages.SelectMany(s => s.Duties))
             {
-                Checkpoint.Read(checkpoint.Path, _state);
-                Step = checkpoint.Step;
+                duty.Prepare(this);
+                _hostMetrics.AddRange(duty.Metrics.Except(_hostMetrics));
             }
+            _stages = stages.Select(stage => new StagePrograms(stage, due => Compile(stage, due))).ToArray();
+            Policy = new Policy(Algorithm, State);
+            AddDuties();
+            if (run is not null) _folder = new RunFolder(run, new RunInfo(config, datasets.ToDictionary(d => d.Key, d => d.Value.Fingerprint), Spaces), datasets, [.. _metrics, .. _hostMetrics], Environment is null ? [] : Measures, resume);
+            if (_folder?.ResumeFrom is { } checkpoint) Resume(checkpoint.Path, checkpoint.Step);
+            _guard.TakeSnapshot();
         }
         catch
         {
             Dispose();
             throw;
         }
-        TakeSnapshot();
     }
 
-    private void TraceUpdate(Graph graph, Variable generator, int phase)
-    {
-        graph.Random.Use(generator);
-        var step = graph.Read(generator).Slice(0, 2, 1);
-        var indices = _shards.Draw(graph, _config.Settings.BatchSize);
-        Tensor Column(string name) => graph.Read(_state[ResidentShards.Prefix + name]).Gather(indices);
-        _algorithm.TraceUpdate(new Batch(Column("observations"), Column("actions"), Column("rewards"), Column("next_observations"), Column("terminals")), phase);
-        graph.Random.Advance();
+    /// <summary>What is trained.</summary>
+    public RunConfig Config { get; }
 
-        // x - x is 0 for every finite x and NaN otherwise: the first step with a bad loss stays in the guard.
-        var guard = graph.Read(_state[GuardName]);
-        var losses = graph.Outputs.Where(o => o.Key.EndsWith("_loss", StringComparison.Ordinal)).Select(o => o.Value.Reshape(Shape.Scalar)).Aggregate((a, b) => a + b);
-        var bad = (losses - losses).NotEqualTo(graph.Constant(0));
-        graph.Assign(_state[GuardName], Tensor.Select(bad & (guard < 0), step, guard));
-        // Kept as variables: what one phase reports is still there after an update of another.
-        foreach (string metric in _algorithm.Metrics)
-            if (graph.Outputs.TryGetValue(metric, out var value)) graph.Assign(_state[MetricPrefix + metric], value.Reshape(1));
-    }
+    /// <summary>On what, by source.</summary>
+    public IReadOnlyDictionary<string, TrainingData> Datasets { get; }
 
-    /// <summary>Runs updates from number <paramref name="from"/> to before <paramref name="to"/>, each the program of its phase.</summary>
-    private void RunUpdates(int from, int to)
-    {
-        for (int step = from; step < to;)
-        {
-            int phase = _algorithm.PhaseOf(step), end = step + 1, swap = _shards.MakeResident(step);
-            while (end < to && end < swap && _algorithm.PhaseOf(end) == phase) end++;
-            _phases[phase].Run(end - step);
-            step = end;
-        }
-    }
+    /// <summary>What is evaluated on and interacted with; null without one.</summary>
+    public EnvironmentEntry? Environment { get; }
 
-    /// <summary>Updates done so far.</summary>
-    public int Step { get; private set; }
-
-    /// <summary>The policy as it stands; null without an environment.</summary>
-    public Policy? Policy => _policy;
+    /// <summary>What is seen, done and asked for.</summary>
+    public Spaces Spaces { get; }
 
     /// <summary>All variables.</summary>
-    public State State => _state;
+    public State State { get; }
 
-    /// <summary>The update's program for each of the algorithm's phases, for <c>Explain()</c>.</summary>
-    public IReadOnlyList<Program> UpdatePrograms => _phases;
+    /// <summary>The networks.</summary>
+    public Algorithm Algorithm { get; } = null!;
 
-    /// <summary>Trains until the configured number of updates. When stopped early, a checkpoint of where it stands is written.</summary>
+    /// <summary>The policy as it stands.</summary>
+    public Policy Policy { get; } = null!;
+
+    /// <summary>Steps done so far.</summary>
+    public int Step { get; private set; }
+
+    /// <summary>Steps of all stages.</summary>
+    public int Steps => _begins[^1];
+
+    /// <summary>The stage of the next step; at the end the last.</summary>
+    public Stage Stage => _stages[StageAt(Step)].Stage;
+
+    /// <summary>The stages with their programs, for <c>Explain()</c>.</summary>
+    public IReadOnlyList<StagePrograms> Stages => _stages;
+
+    /// <summary>The programs of all updates.</summary>
+    public IReadOnlyList<Program> UpdatePrograms => _stages.SelectMany(s => s.All).ToArray();
+
+    /// <summary>The rows of a source.</summary>
+    public Rows Source(string name) => _sources.TryGetValue(name, out var rows) ? rows
+        : throw new SettingsException($"{Config.Algorithm} draws from the source {name}: {(name == Draw.Offline ? "--dataset FILE" : $"--dataset {name}=FILE")} is missing");
+
+    /// <summary>What interacts with the environment and fills the buffer of a source; made when it is first asked for.</summary>
+    /// <param name="source">Name of the source.</param>
+    /// <param name="capacity">Rows of the buffer.</param>
+    public Collector Collector(string source, int capacity)
+    {
+        if (_collectors.TryGetValue(source, out var known)) return known;
+        var environment = Environment ?? throw new SettingsException($"{Config.Algorithm} interacts with an environment: name one with --env");
+        if (_sources.ContainsKey(source)) throw new SettingsException($"{source} is a dataset and cannot be a buffer: give the dataset another name, --dataset NAME=FILE");
+        var buffer = new ReplayBuffer(source, State, Spaces, capacity, Config.Copies);
+        _sources[source] = buffer;
+        return _collectors[source] = new Collector(environment, buffer, this);
+    }
+
+    /// <summary>Keeps a number for the next line of metrics: of a duty that names it among its <see cref="IDuty.Metrics"/>.</summary>
+    public void Report(string name, double value) => _reported[name] = (float)value;
+
+    private IReadOnlyList<string> Measures => Environment!.Create(1).Measures;
+
+    private static int[] Lengths(IReadOnlyList<Stage> stages, RunConfig config)
+    {
+        if (stages.Count == 0) throw new InvalidOperationException($"{config.Algorithm} has no stages");
+        var begins = new int[stages.Count + 1];
+        int stated = stages.Sum(s => s.Steps ?? 0), open = stages.Count(s => s.Steps is null);
+        if (open > 1) throw new InvalidOperationException($"{config.Algorithm}: {open} stages last for what is left of the run; one can");
+        if (open == 1 && stated >= config.Steps) throw new SettingsException($"steps={config.Steps}: the stages {string.Join(", ", stages.Where(s => s.Steps is not null).Select(s => $"{s.Name} ({s.Steps})"))} leave nothing for {stages.First(s => s.Steps is null).Name}");
+        for (int i = 0; i < stages.Count; i++) begins[i + 1] = begins[i] + (stages[i].Steps ?? config.Steps - stated);
+        return begins;
+    }
+
+    private void Normalise()
+    {
+        if (!Algorithm.Normalizes || !State.Device.HoldsData) return;
+        if (!Datasets.TryGetValue(Draw.Offline, out var data)) data = Datasets.Values.FirstOrDefault();
+        if (data is null) throw new SettingsException("normalize_observations=true: statistics come from a dataset, and there is none; set it to false");
+        var (mean, std) = data.ObservationStatistics();
+        State.Write("normalizer.mean", Array.ConvertAll(mean, v => (float)v));
+        State.Write("normalizer.std", Array.ConvertAll(std, v => (float)(v + ((VectorSettings)Config.Settings).NormalizerEpsilon)));
+    }
+
+    private void OpenSources(IReadOnlyList<Stage> stages)
+    {
+        foreach (var (name, data) in Datasets) _sources[name] = new ResidentRows(name, data, State, RewardTransform.Parse(Config.Rewards), Config.Seed, Config.ShardUpdates);
+        var drawn = stages.Where(s => s.Update is not null).SelectMany(s => s.Draws).Select(d => d.Source).ToHashSet();
+        foreach (string name in Datasets.Keys)
+            if (!drawn.Contains(name)) throw new SettingsException($"--dataset {name}={Datasets[name].Source}: {Config.Algorithm} draws from {(drawn.Count == 0 ? "no dataset" : string.Join(", ", drawn))} and would not read it");
+    }
+
+    private Program Compile(Stage stage, uint due)
+    {
+        var graph = new Graph();
+        graph.Random.Use(_generator);
+        var batches = new DrawnBatches(graph, stage, Source, Spaces, Config.Settings.BatchSize);
+        var update = graph.Read(_generator).Slice(0, 2, 1);
+        Algorithm.TraceUpdate(stage, graph, batches.Read, due);
+        graph.Random.Advance();
+        _guard.Trace(graph, update);
+        foreach (var (name, value) in graph.Outputs.ToArray())
+        {
+            // Kept as variables: what one program reports is still there after the update of another.
+            string variable = MetricPrefix + name;
+            if (!_metrics.Contains(name))
+            {
+                _metrics.Add(name);
+                State.Add(variable, [1], new[] { float.NaN }, VariableKind.State);
+            }
+            if (graph.Watched.Contains(value) && !_losses.Contains(name)) _losses.Add(name);
+            graph.Assign(State[variable], (value.Shape.Elements == 1 ? value : value.Mean()).Reshape(1));
+        }
+        return new Program(graph, State);
+    }
+
+    private void AddDuties()
+    {
+        var resident = _sources.Values.OfType<ResidentRows>().Where(r => Datasets[r.Source].Shards > 1).ToArray();
+        if (resident.Length > 0) _before.Add(new SwapShards(resident, Config.ShardUpdates));
+        IDuty? evaluate = Environment is null ? null : new Evaluate(Config, Steps);
+        if (evaluate is not null) _after.Add(evaluate);
+        _after.Add(new Log(Config, Steps, evaluate));
+        _after.Add(new SaveCheckpoint(Config, Steps));
+    }
+
+    private int StageAt(int step)
+    {
+        int i = 0;
+        while (i < _stages.Length - 1 && step >= _begins[i + 1]) i++;
+        return i;
+    }
+
+    /// <summary>Trains until the end. When stopped early, a checkpoint of where it stands is written.</summary>
     /// <exception cref="DivergedException">A loss is NaN or infinite.</exception>
     /// <exception cref="OperationCanceledException">Stopped; the checkpoint has been written.</exception>
     /// <param name="report">Told of every line of metrics and every evaluation.</param>
-    /// <param name="stop">Stops after at most 64 updates.</param>
-    /// <param name="progress">Told of the updates done and their rate, between reports too.</param>
+    /// <param name="stop">Stops after at most 64 steps.</param>
+    /// <param name="progress">Told of the steps done and their rate, between reports too.</param>
     public void Run(Action<TrainingReport>? report, CancellationToken stop, Action<int, double>? progress = null)
     {
-        var clock = Stopwatch.StartNew();
-        int reportedStep = Step;
-        while (Step < _config.Steps)
+        (_report, _clock, _reportedStep) = (report, Stopwatch.StartNew(), Step);
+        int reported = Step;
+        while (Step < Steps)
         {
             if (stop.IsCancellationRequested)
             {
                 Save();
                 throw new OperationCanceledException(stop);
             }
-            // Short enough that Ctrl+C is answered soon, cut at everything the host wants to do.
-            int next = new[] { _config.Steps, Next(_config.LogEvery), Next(_config.CheckpointEvery), _config.EvaluateEvery > 0 ? Next(_config.EvaluateEvery) : int.MaxValue, Step + 64 }.Min();
-            RunUpdates(Step, next);
+            int i = StageAt(Step), begin = _begins[i];
+            var duties = _stages[i].Stage.Duties;
+            int next = Math.Min(_begins[i + 1], Step + LongestSlice);
+            foreach (var duty in _before) next = Prepare(duty, 0, next);
+            foreach (var duty in duties) next = Prepare(duty, begin, next);
+            foreach (var duty in _after) next = Math.Min(next, duty.Next(Step));
+            _stages[i].Run(Step - begin, next - begin);
+            int previous = Step;
             Step = next;
-            progress?.Invoke(Step, (Step - reportedStep) / Math.Max(1e-9, clock.Elapsed.TotalSeconds));
-            bool last = Step == _config.Steps, evaluate = _policy is not null && (last || (_config.EvaluateEvery > 0 && Step % _config.EvaluateEvery == 0));
-            if (last || evaluate || Step % _config.LogEvery == 0)
-            {
-                CheckGuard();
-                double rate = (Step - reportedStep) / Math.Max(1e-9, clock.Elapsed.TotalSeconds);
-                var metrics = _algorithm.Metrics.ToDictionary(name => name, name => _state.Read(MetricPrefix + name)[0]);
-                var result = evaluate ? Evaluator.Run(_environment!, _policy!.Act, _config.EvaluationEpisodes, _config.EvaluationSeed, _state.Device.Threads) : null;
-                var line = new TrainingReport(Step, rate, metrics, result);
-                _folder?.Append(line);
-                if (result is not null) _folder?.SaveIfBest(Step, _state, new EvaluationSummary(result.Mean, result.NormalizedMean));
-                report?.Invoke(line);
-                TakeSnapshot();
-                (reportedStep, clock) = (Step, Stopwatch.StartNew());
-            }
-            if (last || Step % _config.CheckpointEvery == 0) Save();
+            if (progress is not null && (Step - reported >= LongestSlice || Step == Steps)) progress(reported = Step, Rate());
+            foreach (var duty in _after)
+                if (duty.Next(previous) == Step) duty.Do(this);
+        }
+
+        int Prepare(IDuty duty, int begin, int next)
+        {
+            if (duty.Next(Step - begin - 1) == Step - begin) duty.Do(this);
+            int due = duty.Next(Step - begin);
+            return due == int.MaxValue ? next : Math.Min(next, begin + due);
         }
     }
 
-    private int Next(int interval) => (Step / interval + 1) * interval;
+    private double Rate() => (Step - _reportedStep) / Math.Max(1e-9, _clock.Elapsed.TotalSeconds);
 
-    // ---- NaN guard ----
-
-    private void CheckGuard()
+    internal void Evaluate()
     {
-        int bad = _state.ReadInts(GuardName)[0];
-        if (bad < 0) return;
-        // Back to the last good point, forward to the bad step, and that one node by node.
-        foreach (var (name, bytes) in _snapshot) _state.WriteBytes(name, bytes);
-        RunUpdates(_snapshotStep, bad);
-        var source = _phases[_algorithm.PhaseOf(bad)].Source;
-        var interpreter = new Interpreter<float>(source) { FindNonFinite = true };
-        interpreter.Load(_state);
-        interpreter.Run();
-        var losses = source.Outputs.Keys.Where(m => m.EndsWith("_loss", StringComparison.Ordinal)).Select(m => $"{m}={interpreter.Output(m)[0]:G4}");
-        throw new DivergedException(bad, $"{string.Join(", ", losses)}; first op with a non-finite result: {interpreter.FirstNonFinite ?? "none in the reference code"}");
+        _guard.Check();
+        _evaluation = Evaluator.Run(Environment!, Policy.Start(Config.EvaluationEpisodes, Mode.Deterministic, Config.EvaluationSeed), Config.EvaluationSeed, State.Device.Threads);
     }
 
-    private void TakeSnapshot()
+    internal void Log()
     {
-        foreach (var variable in _state.Variables)
-            if (variable.Kind != VariableKind.Data) _snapshot[variable.Name] = _state.ReadBytes(variable.Name);
-        _snapshotStep = Step;
+        _guard.Check();
+        var metrics = _metrics.ToDictionary(name => name, name => State.Read(MetricPrefix + name)[0]);
+        foreach (string name in _hostMetrics) metrics[name] = _reported.GetValueOrDefault(name, float.NaN);
+        var line = new TrainingReport(Step, _stages[StageAt(Step - 1)].Stage.Name, Rate(), metrics, _losses, _evaluation);
+        _folder?.Append(line);
+        if (_evaluation is { } result) _folder?.SaveIfBest(Step, State, new EvaluationSummary(result.Mean, result.NormalizedMean));
+        _evaluation = null;
+        _report?.Invoke(line);
+        _guard.TakeSnapshot();
+        (_reportedStep, _clock) = (Step, Stopwatch.StartNew());
     }
 
     /// <summary>Writes a checkpoint of the current step.</summary>
     public void Save()
     {
-        _folder?.Save(Step, _state);
+        if (_folder is null) return;
+        foreach (var collector in _collectors.Values) collector.Buffer.SaveRows(_folder.Path);
+        _folder.Save(Step, State, SaveHost);
+    }
+
+    private void SaveHost(BinaryWriter to)
+    {
+        foreach (string name in _hostMetrics) to.Write(_reported.GetValueOrDefault(name, float.NaN));
+        foreach (var collector in _collectors.Values) collector.Save(to);
+        foreach (var duty in _stages.SelectMany(s => s.Stage.Duties)) duty.Save(to);
+    }
+
+    private void Resume(string path, int step)
+    {
+        Checkpoint.Read(path, State);
+        Step = step;
+        if (_collectors.Count == 0 && _hostMetrics.Count == 0) return;
+        foreach (var collector in _collectors.Values) collector.Buffer.LoadRows(_folder!.Path);
+        Checkpoint.ReadHost(path, from =>
+        {
+            foreach (string name in _hostMetrics) _reported[name] = from.ReadSingle();
+            foreach (var collector in _collectors.Values) collector.Load(from);
+            foreach (var duty in _stages.SelectMany(s => s.Stage.Duties)) duty.Load(from);
+        });
+    }
+
+    // ---- for the guard ----
+
+    /// <summary>Updates done before a step.</summary>
+    private int UpdatesBefore(int step)
+    {
+        int updates = 0;
+        for (int i = 0; i < _stages.Length; i++)
+            if (_stages[i].Stage.Update is not null) updates += Math.Clamp(step, _begins[i], _begins[i + 1]) - _begins[i];
+        return updates;
+    }
+
+    /// <summary>Runs the steps from <paramref name="from"/> to update number <paramref name="update"/> again, with what was collected then, and returns the step and program of that update.</summary>
+    internal (int Step, Program Program) Replay(int from, int update)
+    {
+        foreach (var collector in _collectors.Values) collector.Buffer.Rewind();
+        for (int step = from; ; step++)
+        {
+            int i = StageAt(step);
+            foreach (var collector in _collectors.Values) collector.Buffer.Replay(step);
+            foreach (var duty in _before)
+                if (duty.Next(step - 1) == step && duty is SwapShards)
+                    foreach (var rows in _sources.Values.OfType<ResidentRows>()) rows.MakeResident(step);
+            if (_stages[i].Stage.Update is null) continue;
+            if (UpdatesBefore(step) == update) return (step, _stages[i].At(step - _begins[i]));
+            _stages[i].Run(step - _begins[i], step - _begins[i] + 1);
+        }
+    }
+
+    internal void MarkBuffers()
+    {
+        foreach (var collector in _collectors.Values) collector.Buffer.Mark();
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _policy?.Dispose();
-        foreach (var program in _phases) program.Dispose();
-        _state.Dispose();
+        Policy?.Dispose();
+        foreach (var stage in _stages ?? []) stage.Dispose();
+        foreach (var collector in _collectors.Values) collector.Dispose();
+        State.Dispose();
         _folder?.Dispose();
     }
 }

@@ -1,4 +1,5 @@
 using Engine.Algorithms.Networks;
+using Engine.Algorithms.Policies;
 using Engine.Autodiff;
 using Engine.Nn;
 
@@ -8,11 +9,11 @@ namespace Engine.Algorithms.ValueBased;
 public sealed record AwacSettings : ActorCriticSettings
 {
     /// <summary>Temperature of the policy's weights exp(advantage / lambda).</summary>
-    [Source("CORL: 1/3 locomotion")]
+    [Source("CORL: 1/3 locomotion"), Above(0)]
     public double Lambda { get; init; } = 1 / 3.0;
 
     /// <summary>Those weights are cut here.</summary>
-    [Source("CORL: 100")]
+    [Source("CORL: 100"), Above(0)]
     public double AdvantageWeightMax { get; init; } = 100;
 
     /// <summary>Lower bound of the policy's log standard deviation.</summary>
@@ -27,8 +28,6 @@ public sealed record AwacSettings : ActorCriticSettings
     public override void Validate()
     {
         base.Validate();
-        Require(Lambda > 0, "lambda", Lambda, "above 0");
-        Require(AdvantageWeightMax > 0, "advantage_weight_max", AdvantageWeightMax, "above 0");
         Require(LogStdMin <= LogStdMax, "log_std_min", LogStdMin, $"at most log_std_max={LogStdMax}");
     }
 }
@@ -45,19 +44,16 @@ public sealed class Awac : ActorCritic
     {
         _settings = settings;
         _actor = new GaussianActor(Parameters["actor"], context.ObservationSize, context.ActionSize, settings, (settings.LogStdMin, settings.LogStdMax), squashMean: false);
-        _actorOptimiser = new AdamOptimiser(context.State, "actor", _actor.Parameters, settings.Adam(settings.ActorLearningRate));
+        _actorOptimiser = new AdamOptimiser(context.State, "actor", _actor, settings.Adam(settings.ActorLearningRate));
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Metrics => ["critic_loss", "actor_loss", "advantage_mean", "q_mean"];
-
-    /// <inheritdoc/>
-    protected override Tensor Act(Tensor observations) => Bounded(_actor.Mean(observations));
+    protected override Tensor Act(Acting a) => Bounded(a.Mode == Mode.Deterministic ? _actor.Mean(a.Observations) : _actor.At(a.Observations).Sample(a.Normal("action", Context.ActionSize)));
 
     /// <inheritdoc/>
     protected override void Update(Batch b)
     {
-        MinimiseCriticLoss(b, Target(b, TargetCritics.Q(b.NextObservations, Sample(b.NextObservations, "target")).Min(0)));
+        CriticOptimiser.Minimise(CriticLoss(b, Target(b, TargetCritics.Q(b.NextObservations, Sample(b.NextObservations, "target")).Min(0))));
 
         Tensor Best(Tensor actions) => Critics.Q(b.Observations, actions).Min(0);
         var advantage = Best(b.Actions) - Best(Sample(b.Observations, "actor"));
@@ -66,7 +62,7 @@ public sealed class Awac : ActorCritic
         Report("actor_loss", loss);
         Report("advantage_mean", advantage.Mean());
         _actorOptimiser.Minimise(loss);
-        UpdateTargetCritics(b.Observations.Graph);
+        UpdateTargetCritics(b.Graph);
     }
 
     private Tensor Sample(Tensor observations, string draw) =>

@@ -1,11 +1,12 @@
 using Engine.Algorithms.Networks;
+using Engine.Algorithms.Policies;
 using Engine.Autodiff;
 using Engine.Nn;
 
 namespace Engine.Algorithms.ValueBased;
 
 /// <summary>Hyper-parameters of behaviour cloning.</summary>
-public sealed record BcSettings : AlgorithmSettings
+public sealed record BcSettings : ContinuousSettings
 {
     /// <summary>CORL's: two hidden layers, normalised observations.</summary>
     public BcSettings()
@@ -15,15 +16,8 @@ public sealed record BcSettings : AlgorithmSettings
     }
 
     /// <summary>Learning rate.</summary>
-    [Source("CORL any_percent_bc.py")]
+    [Source("CORL any_percent_bc.py"), Above(0)]
     public double ActorLearningRate { get; init; } = 3e-4;
-
-    /// <inheritdoc/>
-    public override void Validate()
-    {
-        base.Validate();
-        Require(ActorLearningRate > 0, "actor_learning_rate", ActorLearningRate, "above 0");
-    }
 }
 
 /// <summary>Behaviour cloning: the squared error of a deterministic tanh policy (reference: CORL any_percent_bc.py).</summary>
@@ -36,19 +30,16 @@ public sealed class Bc : Algorithm
     public Bc(AlgorithmContext context, BcSettings settings) : base(context, settings)
     {
         _actor = new DeterministicActor(Parameters["actor"], context.ObservationSize, context.ActionSize, settings);
-        _optimiser = new AdamOptimiser(context.State, "actor", _actor.Parameters, settings.Adam(settings.ActorLearningRate));
+        _optimiser = new AdamOptimiser(context.State, "actor", _actor, settings.Adam(settings.ActorLearningRate));
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Metrics => ["actor_loss"];
-
-    /// <inheritdoc/>
-    protected override Tensor Act(Tensor observations) => _actor.Act(observations);
+    protected override Tensor Act(Acting a) => _actor.Act(a.Observations);
 
     /// <inheritdoc/>
     protected override void Update(Batch b)
     {
-        var loss = (Act(b.Observations) - b.Actions).Square().Mean();
+        var loss = (_actor.Act(b.Observations) - b.Actions).Square().Mean();
         Report("actor_loss", loss);
         _optimiser.Minimise(loss);
     }

@@ -1,4 +1,4 @@
-using Engine.Algorithms.Environments;
+using Engine.Algorithms.Policies;
 using Engine.Autodiff;
 using Engine.Kernels;
 using Engine.Nn;
@@ -6,26 +6,18 @@ using Engine.Nn;
 namespace Engine.Algorithms.ValueBased;
 
 /// <summary>Hyper-parameters of behaviour cloning with discrete actions.</summary>
-public sealed record DiscreteBcSettings : AlgorithmSettings
+public sealed record DiscreteBcSettings : VectorSettings
 {
     /// <summary>Two hidden layers, normalised observations.</summary>
     public DiscreteBcSettings() => (HiddenSizes, NormalizeObservations) = ([256, 256], true);
 
     /// <summary>Learning rate.</summary>
-    [Source("as bc")]
+    [Source("as bc"), Above(0)]
     public double ActorLearningRate { get; init; } = 3e-4;
 
     /// <summary>Weight of the mean squared logit, which keeps the policy from growing certain.</summary>
-    [Source("d3rlpy DiscreteBC: beta 0.5")]
+    [Source("d3rlpy DiscreteBC: beta 0.5"), AtLeast(0)]
     public double LogitPenalty { get; init; } = 0.5;
-
-    /// <inheritdoc/>
-    public override void Validate()
-    {
-        base.Validate();
-        Require(ActorLearningRate > 0, "actor_learning_rate", ActorLearningRate, "above 0");
-        Require(LogitPenalty >= 0, "logit_penalty", LogitPenalty, "at least 0");
-    }
 }
 
 /// <summary>Behaviour cloning of discrete actions: the negative log probability of the data's actions (reference: d3rlpy DiscreteBC).</summary>
@@ -39,15 +31,12 @@ public sealed class DiscreteBc : Algorithm
     public DiscreteBc(AlgorithmContext context, DiscreteBcSettings settings) : base(context, settings)
     {
         _settings = settings;
-        _actor = new Mlp(Parameters["actor"], context.ObservationSize, ((DiscreteActions)context.ActionSpace).Count, settings.Network());
-        _optimiser = new AdamOptimiser(context.State, "actor", _actor.Parameters, settings.Adam(settings.ActorLearningRate));
+        _actor = new Mlp(Parameters["actor"], context.ObservationSize, context.ActionCount, settings.Network());
+        _optimiser = new AdamOptimiser(context.State, "actor", _actor, settings.Adam(settings.ActorLearningRate));
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Metrics => ["actor_loss", "accuracy"];
-
-    /// <inheritdoc/>
-    protected override Tensor Act(Tensor observations) => new Categorical(_actor.Apply(observations)).Mode.Cast(DType.F32).Expand(-1);
+    protected override Tensor Act(Acting a) => new Categorical(_actor.Apply(a.Observations)).Mode.Cast(DType.F32).Expand(-1);
 
     /// <inheritdoc/>
     protected override void Update(Batch b)

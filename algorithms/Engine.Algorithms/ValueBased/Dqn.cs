@@ -1,4 +1,4 @@
-using Engine.Algorithms.Environments;
+using Engine.Algorithms.Policies;
 using Engine.Autodiff;
 using Engine.Kernels;
 using Engine.Nn;
@@ -6,21 +6,21 @@ using Engine.Nn;
 namespace Engine.Algorithms.ValueBased;
 
 /// <summary>Hyper-parameters of DQN.</summary>
-public sealed record DqnSettings : AlgorithmSettings
+public sealed record DqnSettings : VectorSettings
 {
     /// <summary>Two hidden layers, normalised observations.</summary>
     public DqnSettings() => (HiddenSizes, NormalizeObservations) = ([256, 256], true);
 
     /// <summary>Discount.</summary>
-    [Source("Mnih et al. 2015: 0.99")]
+    [Source("Mnih et al. 2015: 0.99"), Within(0, 1)]
     public double Discount { get; init; } = 0.99;
 
     /// <summary>Learning rate.</summary>
-    [Source("as the other methods here")]
+    [Source("as the other methods here"), Above(0)]
     public double CriticLearningRate { get; init; } = 3e-4;
 
     /// <summary>How far the target network moves per update.</summary>
-    [Source("Lillicrap et al. 2016: soft targets")]
+    [Source("Lillicrap et al. 2016: soft targets"), Within(0, 1)]
     public double TargetUpdateRate { get; init; } = 0.005;
 
     /// <summary>The online network chooses the next action, the target network evaluates it; else the target network does both.</summary>
@@ -28,18 +28,8 @@ public sealed record DqnSettings : AlgorithmSettings
     public bool DoubleQ { get; init; } = true;
 
     /// <summary>Errors beyond this count linearly (Huber's loss).</summary>
-    [Source("Mnih et al. 2015: 1")]
+    [Source("Mnih et al. 2015: 1"), Above(0)]
     public double HuberDelta { get; init; } = 1;
-
-    /// <inheritdoc/>
-    public override void Validate()
-    {
-        base.Validate();
-        Require(Discount is >= 0 and <= 1, "discount", Discount, "0 to 1");
-        Require(CriticLearningRate > 0, "critic_learning_rate", CriticLearningRate, "above 0");
-        Require(TargetUpdateRate is >= 0 and <= 1, "target_update_rate", TargetUpdateRate, "0 to 1");
-        Require(HuberDelta > 0, "huber_delta", HuberDelta, "above 0");
-    }
 }
 
 /// <summary>
@@ -57,18 +47,15 @@ public sealed class Dqn : Algorithm
     public Dqn(AlgorithmContext context, DqnSettings settings) : base(context, settings)
     {
         _settings = settings;
-        _actions = ((DiscreteActions)context.ActionSpace).Count;
+        _actions = context.ActionCount;
         _critic = new Mlp(Parameters["critics"], context.ObservationSize, _actions, settings.Network());
         _targetCritic = new Mlp(Parameters["target_critics"], context.ObservationSize, _actions, settings.Network());
-        Targets.Copy(context.State, _critic.Parameters, _targetCritic.Parameters);
-        _optimiser = new AdamOptimiser(context.State, "critics", _critic.Parameters, settings.Adam(settings.CriticLearningRate));
+        Targets.Copy(context.State, _critic, _targetCritic);
+        _optimiser = new AdamOptimiser(context.State, "critics", _critic, settings.Adam(settings.CriticLearningRate));
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Metrics => ["critic_loss", "q_mean"];
-
-    /// <inheritdoc/>
-    protected override Tensor Act(Tensor observations) => _critic.Apply(observations).ArgMax(-1).Cast(DType.F32).Expand(-1);
+    protected override Tensor Act(Acting a) => _critic.Apply(a.Observations).ArgMax(-1).Cast(DType.F32).Expand(-1);
 
     /// <inheritdoc/>
     protected override void Update(Batch b)
@@ -84,7 +71,7 @@ public sealed class Dqn : Algorithm
         Report("critic_loss", loss);
         Report("q_mean", q.Mean());
         _optimiser.Minimise(loss);
-        Targets.Polyak(b.Observations.Graph, _critic.Parameters, _targetCritic.Parameters, _settings.TargetUpdateRate);
+        Targets.Polyak(b.Graph, _critic, _targetCritic, _settings.TargetUpdateRate);
     }
 
     /// <summary>The values [B] of one action a row, out of values [B, actions].</summary>

@@ -1,8 +1,18 @@
 using Engine.Algorithms.Networks;
+using Engine.Algorithms.Policies;
 using Engine.Autodiff;
 using Engine.Nn;
 
 namespace Engine.Algorithms.ValueBased;
+
+/// <summary>How a learning rate goes on.</summary>
+public enum LearningRateSchedule
+{
+    /// <summary>Along half a cosine to 0.</summary>
+    Cosine,
+    /// <summary>As it began.</summary>
+    Constant,
+}
 
 /// <summary>Hyper-parameters of IQL.</summary>
 public sealed record IqlSettings : ActorCriticSettings
@@ -11,31 +21,31 @@ public sealed record IqlSettings : ActorCriticSettings
     public IqlSettings()
     {
         HiddenSizes = [256, 256];
-        CriticLossReduction = "mean";
+        CriticLossReduction = Reduction.Mean;
     }
 
     /// <summary>Expectile of Q over the data's actions that the value network learns; above 0.5 it leans towards the better actions.</summary>
-    [Source("Kostrikov et al. 2021: 0.7; antmaze 0.9")]
+    [Source("Kostrikov et al. 2021: 0.7; antmaze 0.9"), Between(0, 1)]
     public double Expectile { get; init; } = 0.7;
 
     /// <summary>Inverse temperature of the policy's weights exp(beta (Q - V)).</summary>
-    [Source("Kostrikov et al. 2021: 3; antmaze 10; kitchen and adroit 0.5")]
+    [Source("Kostrikov et al. 2021: 3; antmaze 10; kitchen and adroit 0.5"), AtLeast(0)]
     public double Beta { get; init; } = 3;
 
     /// <summary>Those weights are cut here.</summary>
-    [Source("Kostrikov et al. 2021: 100")]
+    [Source("Kostrikov et al. 2021: 100"), Above(0)]
     public double AdvantageWeightMax { get; init; } = 100;
 
     /// <summary>Learning rate of the value network.</summary>
-    [Source("Kostrikov et al. 2021")]
+    [Source("Kostrikov et al. 2021"), Above(0)]
     public double ValueLearningRate { get; init; } = 3e-4;
 
-    /// <summary>cosine: the policy's learning rate falls to 0 over actor_cosine_decay_updates; constant.</summary>
+    /// <summary>How the policy's learning rate goes on; cosine: to 0 over actor_cosine_decay_updates.</summary>
     [Source("Kostrikov et al. 2021")]
-    public string ActorLearningRateSchedule { get; init; } = "cosine";
+    public LearningRateSchedule ActorLearningRateSchedule { get; init; } = LearningRateSchedule.Cosine;
 
     /// <summary>Updates of that fall.</summary>
-    [Source("Kostrikov et al. 2021: as many as are trained, 1,000,000")]
+    [Source("Kostrikov et al. 2021: as many as are trained, 1,000,000"), AtLeast(1)]
     public int ActorCosineDecayUpdates { get; init; } = 1_000_000;
 
     /// <summary>Lower bound of the policy's log standard deviation.</summary>
@@ -47,21 +57,15 @@ public sealed record IqlSettings : ActorCriticSettings
     public double LogStdMax { get; init; } = 2;
 
     /// <summary>Share of the policy's hidden units dropped while training.</summary>
-    [Source("Kostrikov et al. 2021: 0; kitchen and adroit 0.1")]
+    [Source("Kostrikov et al. 2021: 0; kitchen and adroit 0.1"), AtLeast(0)]
     public double PolicyDropout { get; init; }
 
     /// <inheritdoc/>
     public override void Validate()
     {
         base.Validate();
-        Require(Expectile is > 0 and < 1, "expectile", Expectile, "between 0 and 1");
-        Require(Beta >= 0, "beta", Beta, "at least 0");
-        Require(AdvantageWeightMax > 0, "advantage_weight_max", AdvantageWeightMax, "above 0");
-        Require(ValueLearningRate > 0, "value_learning_rate", ValueLearningRate, "above 0");
-        Require(ActorLearningRateSchedule is "cosine" or "constant", "actor_learning_rate_schedule", ActorLearningRateSchedule, "cosine or constant");
-        Require(ActorCosineDecayUpdates >= 1, "actor_cosine_decay_updates", ActorCosineDecayUpdates, "at least 1");
         Require(LogStdMin <= LogStdMax, "log_std_min", LogStdMin, $"at most log_std_max={LogStdMax}");
-        Require(PolicyDropout is >= 0 and < 1, "policy_dropout", PolicyDropout, "0 to below 1");
+        Require(PolicyDropout < 1, "policy_dropout", PolicyDropout, "below 1");
     }
 }
 
@@ -82,16 +86,13 @@ public sealed class Iql : ActorCritic
         _settings = settings;
         _actor = new GaussianActor(Parameters["actor"], context.ObservationSize, context.ActionSize, settings, (settings.LogStdMin, settings.LogStdMax), squashMean: true);
         _value = new Mlp(Parameters["value"], context.ObservationSize, 1, settings.Network());
-        Schedule rate = settings.ActorLearningRateSchedule == "cosine" ? new CosineSchedule(settings.ActorLearningRate, settings.ActorCosineDecayUpdates) : settings.ActorLearningRate;
-        _actorOptimiser = new AdamOptimiser(context.State, "actor", _actor.Parameters, settings.Adam(rate));
-        _valueOptimiser = new AdamOptimiser(context.State, "value", _value.Parameters, settings.Adam(settings.ValueLearningRate));
+        Schedule rate = settings.ActorLearningRateSchedule == LearningRateSchedule.Cosine ? new CosineSchedule(settings.ActorLearningRate, settings.ActorCosineDecayUpdates) : settings.ActorLearningRate;
+        _actorOptimiser = new AdamOptimiser(context.State, "actor", _actor, settings.Adam(rate));
+        _valueOptimiser = new AdamOptimiser(context.State, "value", _value, settings.Adam(settings.ValueLearningRate));
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> Metrics => ["value_loss", "critic_loss", "actor_loss", "advantage_mean", "q_mean"];
-
-    /// <inheritdoc/>
-    protected override Tensor Act(Tensor observations) => _actor.Mean(observations) * _settings.MaxAction;
+    protected override Tensor Act(Acting a) => (a.Mode == Mode.Deterministic ? _actor.Mean(a.Observations) : _actor.At(a.Observations).Sample(a.Normal("action", Context.ActionSize)).Clip(-1, 1)) * _settings.MaxAction;
 
     /// <inheritdoc/>
     protected override void Update(Batch b)
@@ -104,8 +105,8 @@ public sealed class Iql : ActorCritic
         Report("advantage_mean", advantage.Mean());
         _valueOptimiser.Minimise(valueLoss);
 
-        MinimiseCriticLoss(b, Target(b, nextValue));
-        UpdateTargetCritics(b.Observations.Graph);
+        CriticOptimiser.Minimise(CriticLoss(b, Target(b, nextValue)));
+        UpdateTargetCritics(b.Graph);
 
         var imitation = (advantage * _settings.Beta).Exp().Clip(0, _settings.AdvantageWeightMax).StopGradient();
         var actorLoss = -(imitation * _actor.At(b.Observations, _settings.PolicyDropout).LogProb(b.Actions)).Mean();

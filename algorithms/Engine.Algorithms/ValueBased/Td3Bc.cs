@@ -1,4 +1,5 @@
 using Engine.Algorithms.Networks;
+using Engine.Algorithms.Policies;
 using Engine.Autodiff;
 using Engine.Nn;
 
@@ -11,30 +12,20 @@ public sealed record Td3BcSettings : ActorCriticSettings
     public Td3BcSettings() => HiddenSizes = [256, 256];
 
     /// <summary>Weight of the value against imitation: the policy maximises alpha Q / mean|Q|.</summary>
-    [Source("Fujimoto and Gu 2021: 2.5")]
+    [Source("Fujimoto and Gu 2021: 2.5"), AtLeast(0)]
     public double Alpha { get; init; } = 2.5;
 
     /// <summary>Standard deviation of the noise on target actions, in units of max_action.</summary>
-    [Source("Fujimoto et al. 2018: 0.2")]
+    [Source("Fujimoto et al. 2018: 0.2"), AtLeast(0)]
     public double TargetNoiseStd { get; init; } = 0.2;
 
     /// <summary>That noise is clipped to ± this.</summary>
-    [Source("Fujimoto et al. 2018: 0.5")]
+    [Source("Fujimoto et al. 2018: 0.5"), AtLeast(0)]
     public double TargetNoiseClip { get; init; } = 0.5;
 
     /// <summary>The policy and the target networks move every so many updates.</summary>
-    [Source("Fujimoto et al. 2018: 2")]
+    [Source("Fujimoto et al. 2018: 2"), AtLeast(1)]
     public int PolicyFreq { get; init; } = 2;
-
-    /// <inheritdoc/>
-    public override void Validate()
-    {
-        base.Validate();
-        Require(Alpha >= 0, "alpha", Alpha, "at least 0");
-        Require(TargetNoiseStd >= 0, "target_noise_std", TargetNoiseStd, "at least 0");
-        Require(TargetNoiseClip >= 0, "target_noise_clip", TargetNoiseClip, "at least 0");
-        Require(PolicyFreq >= 1, "policy_freq", PolicyFreq, "at least 1");
-    }
 }
 
 /// <summary>TD3+BC (Fujimoto and Gu 2021, "A Minimalist Approach to Offline Reinforcement Learning"; reference: CORL td3_bc.py).</summary>
@@ -50,31 +41,27 @@ public sealed class Td3Bc : ActorCritic
         _settings = settings;
         _actor = new DeterministicActor(Parameters["actor"], context.ObservationSize, context.ActionSize, settings);
         _targetActor = new DeterministicActor(Parameters["target_actor"], context.ObservationSize, context.ActionSize, settings);
-        Targets.Copy(context.State, _actor.Parameters, _targetActor.Parameters);
-        _actorOptimiser = new AdamOptimiser(context.State, "actor", _actor.Parameters, settings.Adam(settings.ActorLearningRate));
+        Targets.Copy(context.State, _actor, _targetActor);
+        _actorOptimiser = new AdamOptimiser(context.State, "actor", _actor, settings.Adam(settings.ActorLearningRate));
     }
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> Metrics => ["critic_loss", "actor_loss", "bc_loss", "q_mean"];
+    /// <summary>Policy and target networks move every <see cref="Td3BcSettings.PolicyFreq"/>-th update.</summary>
+    public override IReadOnlyList<Stage> Stages => [new Stage("train", null, Update) { Periods = [PolicyUpdates] }];
 
-    /// <summary>0: critics only; 1: then policy and targets as well.</summary>
-    public override int Phases => 2;
-
-    /// <inheritdoc/>
-    public override int PhaseOf(int step) => (step + 1) % _settings.PolicyFreq == 0 ? 1 : 0;
+    private Period PolicyUpdates => Period.Last(_settings.PolicyFreq);
 
     /// <inheritdoc/>
-    protected override Tensor Act(Tensor observations) => _actor.Act(observations);
+    protected override Tensor Act(Acting a) => _actor.Act(a.Observations);
 
     /// <inheritdoc/>
     protected override void Update(Batch b)
     {
-        var graph = b.Observations.Graph;
+        var graph = b.Graph;
         double max = _settings.MaxAction;
         var noise = (graph.Random.Normal("target", b.Actions.Shape) * _settings.TargetNoiseStd).Clip(-_settings.TargetNoiseClip, _settings.TargetNoiseClip);
         var nextAction = (_targetActor.Act(b.NextObservations) + noise).Clip(-max, max);
-        MinimiseCriticLoss(b, Target(b, TargetCritics.Q(b.NextObservations, nextAction).Min(0)));
-        if (Phase == 0) return;
+        CriticOptimiser.Minimise(CriticLoss(b, Target(b, TargetCritics.Q(b.NextObservations, nextAction).Min(0))));
+        if (!Due(PolicyUpdates)) return;
 
         var action = _actor.Act(b.Observations);
         var q = Critics.Q(b.Observations, action, member: 0);
@@ -84,6 +71,6 @@ public sealed class Td3Bc : ActorCritic
         Report("bc_loss", imitation);
         _actorOptimiser.Minimise(loss);
         UpdateTargetCritics(graph);
-        Targets.Polyak(graph, _actor.Parameters, _targetActor.Parameters, _settings.TargetUpdateRate);
+        Targets.Polyak(graph, _actor, _targetActor, _settings.TargetUpdateRate);
     }
 }

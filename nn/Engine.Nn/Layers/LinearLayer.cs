@@ -15,7 +15,7 @@ public sealed record Initialisation(Initialiser HiddenWeight, Initialiser Hidden
 }
 
 /// <summary>activation(x W + b), for one network (W [in, out], b [out]) or an ensemble in one buffer (W [members, in, out], b [members, out]).</summary>
-public sealed class LinearLayer
+public sealed class LinearLayer : Module
 {
     /// <summary>A layer of one network.</summary>
     public LinearLayer(Builder at, int inputs, int outputs, Initialiser weight, Initialiser bias)
@@ -37,6 +37,9 @@ public sealed class LinearLayer
     /// <summary>b.</summary>
     public Variable Bias { get; }
 
+    /// <inheritdoc/>
+    public override IEnumerable<Variable> Parameters => [Weight, Bias];
+
     /// <summary>x [..., in], or [members, batch, in], or [batch, in] shared by the members.</summary>
     /// <param name="x">The input.</param>
     /// <param name="activation">Applied to the result.</param>
@@ -49,16 +52,20 @@ public sealed class LinearLayer
     }
 }
 
-/// <summary>Layer normalisation over the last axis with a learned scale and shift [H], shared by the members of an ensemble.</summary>
-public sealed class LayerNormLayer
+/// <summary>Layer normalisation over the last axis with a learned scale and shift: [H], shared by the members of an ensemble, or [members, H].</summary>
+public sealed class LayerNormLayer : Module
 {
     private readonly double _epsilon;
 
     /// <summary>Scale 1, shift 0.</summary>
-    public LayerNormLayer(Builder at, int size, double epsilon = 1e-5)
+    /// <param name="at">Where.</param>
+    /// <param name="size">H.</param>
+    /// <param name="epsilon">Added to the variance.</param>
+    /// <param name="members">Of an ensemble whose members have scales and shifts of their own; null: one for all.</param>
+    public LayerNormLayer(Builder at, int size, double epsilon = 1e-5, int? members = null)
     {
-        Weight = at.Parameter("weight", [size], Initialiser.Constant(1), size, size);
-        Bias = at.Parameter("bias", [size], Initialiser.Constant(0), size, size);
+        Weight = at.EnsembleParameter("weight", members, [size], Initialiser.Constant(1), size, size);
+        Bias = at.EnsembleParameter("bias", members, [size], Initialiser.Constant(0), size, size);
         _epsilon = epsilon;
     }
 
@@ -68,6 +75,19 @@ public sealed class LayerNormLayer
     /// <summary>Shift.</summary>
     public Variable Bias { get; }
 
-    /// <summary>x [..., H].</summary>
-    public Tensor Apply(Tensor x) => x.LayerNorm(x.Graph.Read(Weight), x.Graph.Read(Bias), _epsilon);
+    /// <inheritdoc/>
+    public override IEnumerable<Variable> Parameters => [Weight, Bias];
+
+    /// <summary>x [..., H]; of members with scales of their own [members, batch, H].</summary>
+    /// <param name="x">The input.</param>
+    /// <param name="member">Of such members this one alone, x [batch, H]; null for all.</param>
+    public Tensor Apply(Tensor x, int? member = null)
+    {
+        var (weight, bias) = (x.Graph.Read(Weight), x.Graph.Read(Bias));
+        if (Weight.Type.Shape.Rank == 1) return x.LayerNorm(weight, bias, _epsilon);
+        if (member is { } m) return x.LayerNorm(weight.At(0, m), bias.At(0, m), _epsilon);
+        int size = x.Shape[^1];
+        var ones = x.Graph.Constant(TensorType.Float([size]), 1);
+        return x.LayerNorm(ones, ones - 1, _epsilon) * weight.Expand(1) + bias.Expand(1);
+    }
 }

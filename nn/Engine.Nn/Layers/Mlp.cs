@@ -15,15 +15,21 @@ public sealed record MlpSettings
     /// <summary>How the layers begin.</summary>
     public Initialisation Initialisation { get; init; } = Initialisation.PyTorch;
 
-    /// <summary>Layer normalisation between linear layer and activation; null for none, else its epsilon.</summary>
+    /// <summary>Layer normalisation after each hidden linear layer; null for none, else its epsilon.</summary>
     public double? LayerNormEpsilon { get; init; }
+
+    /// <summary>It stands after the activation, not before.</summary>
+    public bool LayerNormAfterActivation { get; init; }
+
+    /// <summary>Members of an ensemble have scales and shifts of their own.</summary>
+    public bool LayerNormPerMember { get; init; }
 }
 
 /// <summary>
-/// Linear layers <c>layer0</c>, <c>layer1</c>, ... with an activation (and optionally <c>norm0</c>, ... before it) between them; the last is the output
-/// layer, without activation. With members it is an ensemble: parameters [members, ...], one shared layer norm per depth.
+/// Linear layers <c>layer0</c>, <c>layer1</c>, ... with an activation (and optionally <c>norm0</c>, ... before or after it) between them; the last is the output
+/// layer, without activation. With members it is an ensemble: parameters [members, ...].
 /// </summary>
-public sealed class Mlp
+public sealed class Mlp : Module
 {
     private readonly List<LinearLayer> _layers = [];
     private readonly List<LayerNormLayer> _norms = [];
@@ -44,7 +50,7 @@ public sealed class Mlp
         foreach (int size in settings.HiddenSizes)
         {
             Add(size, init.HiddenWeight, init.HiddenBias);
-            if (settings.LayerNormEpsilon is { } epsilon) _norms.Add(new LayerNormLayer(at[$"norm{_norms.Count}"], size, epsilon));
+            if (settings.LayerNormEpsilon is { } epsilon) _norms.Add(new LayerNormLayer(at[$"norm{_norms.Count}"], size, epsilon, settings.LayerNormPerMember ? members : null));
             inputs = size;
         }
         if (outputs is { } final) Add(final, init.OutputWeight, init.OutputBias);
@@ -60,8 +66,8 @@ public sealed class Mlp
     /// <summary>Size of the output.</summary>
     public int Outputs { get; }
 
-    /// <summary>All parameters, layer by layer.</summary>
-    public IEnumerable<Variable> Parameters => _layers.SelectMany(l => new[] { l.Weight, l.Bias }).Concat(_norms.SelectMany(n => new[] { n.Weight, n.Bias }));
+    /// <inheritdoc/>
+    public override IEnumerable<Variable> Parameters => _layers.SelectMany(l => new[] { l.Weight, l.Bias }).Concat(_norms.SelectMany(n => new[] { n.Weight, n.Bias }));
 
     /// <summary>x [batch, in] (an ensemble also takes [members, batch, in]) to [batch, out] or [members, batch, out].</summary>
     /// <param name="x">The input.</param>
@@ -71,12 +77,13 @@ public sealed class Mlp
     {
         int hidden = _settings.HiddenSizes.Length;
         // The fused layer knows relu; other activations follow it.
-        bool fused = _norms.Count == 0 && _settings.Activation == Activations.Relu;
+        bool fused = (_norms.Count == 0 || _settings.LayerNormAfterActivation) && _settings.Activation == Activations.Relu;
         for (int i = 0; i < hidden; i++)
         {
             x = _layers[i].Apply(x, fused ? Activation.Relu : Activation.None, member);
-            if (_norms.Count > 0) x = _norms[i].Apply(x);
+            if (_norms.Count > 0 && !_settings.LayerNormAfterActivation) x = _norms[i].Apply(x, member);
             if (!fused) x = _settings.Activation(x);
+            if (_norms.Count > 0 && _settings.LayerNormAfterActivation) x = _norms[i].Apply(x, member);
             if (dropout > 0)
             {
                 var kept = x.Graph.Random.Uniform($"dropout.{_layers[i].Weight.Name}", x.Shape) >= dropout;

@@ -39,6 +39,9 @@ public sealed class AdamOptimiser
     private readonly (Variable Parameter, Variable First, Variable Second)[] _slots;
 
     /// <summary>Adds the moments and the count to the state.</summary>
+    public AdamOptimiser(State state, string name, Module module, AdamSettings settings) : this(state, name, module.Parameters, settings) { }
+
+    /// <summary>Adds the moments and the count to the state.</summary>
     public AdamOptimiser(State state, string name, IEnumerable<Variable> parameters, AdamSettings settings)
     {
         _settings = settings;
@@ -53,6 +56,7 @@ public sealed class AdamOptimiser
     public void Minimise(Tensor loss)
     {
         var graph = loss.Graph;
+        graph.Watch(loss);
         var current = Array.ConvertAll(_slots, s => graph.Read(s.Parameter));
         var gradients = Gradients.Of(loss, current);
         if (_settings.MaxGradientNorm is { } limit) Clip(gradients, limit);
@@ -85,20 +89,39 @@ public sealed class AdamOptimiser
     }
 }
 
-/// <summary>Slow copies of parameters.</summary>
+/// <summary>Slow copies of parameters: those of a network of the same layers.</summary>
 public static class Targets
 {
     /// <summary>target ← (1 - rate) target + rate online, pairwise: Polyak averaging of target networks, or an exponential moving average
     /// with decay 1 - rate.</summary>
-    public static void Polyak(Graph graph, IEnumerable<Variable> online, IEnumerable<Variable> target, double rate)
+    /// <exception cref="ShapeException">The parts are not of the same layers.</exception>
+    public static void Polyak(Graph graph, Module online, Module target, double rate)
     {
-        foreach (var (from, to) in online.Zip(target))
+        foreach (var (from, to) in Pairs(online, target))
             graph.Assign(to, Graph.Apply(new Polyak(rate), graph.Read(to), graph.Read(from)));
     }
 
-    /// <summary>Copies the values of parameters now, on the host: how a target network begins.</summary>
-    public static void Copy(State state, IEnumerable<Variable> online, IEnumerable<Variable> target)
+    /// <summary>target ← online, in the graph: a hard update.</summary>
+    /// <exception cref="ShapeException">The parts are not of the same layers.</exception>
+    public static void Replace(Graph graph, Module online, Module target)
     {
-        foreach (var (from, to) in online.Zip(target)) state.WriteBytes(to.Name, state.ReadBytes(from.Name));
+        foreach (var (from, to) in Pairs(online, target)) graph.Assign(to, graph.Read(from));
+    }
+
+    /// <summary>Copies the values of parameters now, on the host: how a target network begins.</summary>
+    /// <exception cref="ShapeException">The parts are not of the same layers.</exception>
+    public static void Copy(State state, Module online, Module target)
+    {
+        foreach (var (from, to) in Pairs(online, target))
+            if (state.Device.HoldsData) state.WriteBytes(to.Name, state.ReadBytes(from.Name));
+    }
+
+    private static IEnumerable<(Variable Online, Variable Target)> Pairs(Module online, Module target)
+    {
+        var (from, to) = (online.Parameters.ToArray(), target.Parameters.ToArray());
+        if (from.Length != to.Length) throw new ShapeException($"a target network of {to.Length} parameters for one of {from.Length}");
+        for (int i = 0; i < from.Length; i++)
+            if (from[i].Type != to[i].Type) throw new ShapeException($"target {to[i].Name} is {to[i].Type}, {from[i].Name} is {from[i].Type}");
+        return from.Zip(to);
     }
 }

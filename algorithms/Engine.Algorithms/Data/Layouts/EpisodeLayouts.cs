@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Engine.Algorithms.Environments;
 using Engine.Interop.Hdf5;
 
 namespace Engine.Algorithms.Data.Layouts;

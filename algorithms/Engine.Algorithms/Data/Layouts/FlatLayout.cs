@@ -1,4 +1,3 @@
-using Engine.Algorithms.Environments;
 using Engine.Interop;
 
 namespace Engine.Algorithms.Data.Layouts;

@@ -1,6 +1,5 @@
-using Engine.Algorithms.Environments;
 
-namespace Engine.Algorithms.Data;
+namespace Engine.Algorithms.Environments;
 
 /// <summary>
 /// Reference returns of D4RL's tasks (d4rl/infos.py): the normalised score is 100 (return - Min) / (Max - Min), 0 for a random policy and 100 for an expert.

@@ -1,0 +1,319 @@
+using Engine.Autodiff;
+using Engine.Interop;
+using Engine.Interop.Safetensors;
+using Engine.Kernels;
+
+namespace Engine.Algorithms.Batches;
+
+/// <summary>
+/// A ring of experience on the device. Each step of all copies of the environment is appended as so many rows, one after another in the order of the copies, by a program that writes in place and is never compiled anew. The next row of a
+/// trajectory is so many rows further as there are copies. The observation after a transition is a column: so the newest transition can be drawn at once, and rows that end an episode take no room. A row's <c>end</c> is the last
+/// row of its episode, -1 while the episode goes on.
+/// </summary>
+public sealed class ReplayBuffer : Rows, IDisposable
+{
+    private const string NextName = "next_observations", EndName = "end";
+    private const int RowsPerClose = 64;
+
+    private readonly State _state;
+    private readonly Variable _written, _end;
+    private readonly Dictionary<string, Variable> _tables = [];
+    private readonly Program _append, _close;
+    private readonly int[] _closing = new int[RowsPerClose], _lastRows = new int[RowsPerClose];
+    private readonly int[] _episode; // the number of the row that each copy's episode began with
+    private readonly bool[] _ends; // whether a row ends its episode
+    private int _count, _saved;
+
+    // Since the mark, for a replay: steps of the appends, rows that made room, rows whose end was set; and the copies' episodes at the mark.
+    private readonly List<int> _steps = [];
+    private readonly List<(int First, byte[][] Rows, bool[] Ends)> _overwritten = [];
+    private readonly List<int> _closed = [];
+    private int[] _episodeAtMark;
+    private int _marked;
+    private Queue<(int Step, byte[][] Rows, bool[] Ends)> _replay = [];
+
+    /// <summary>An empty ring.</summary>
+    /// <param name="source">The source's name.</param>
+    /// <param name="state">Where it lies.</param>
+    /// <param name="spaces">What is seen and done.</param>
+    /// <param name="capacity">Rows, rounded up to a multiple of the copies.</param>
+    /// <param name="copies">Rows that are appended at once.</param>
+    public ReplayBuffer(string source, State state, Spaces spaces, int capacity, int copies)
+    {
+        if (capacity < 2 * copies) throw new SettingsException($"a buffer of {capacity} rows is too small for {copies} copies of the environment: expected at least {2 * copies}");
+        (Source, _state, Copies, Capacity) = (source, state, copies, (capacity + copies - 1) / copies * copies);
+        var recorded = BatchColumn.Recorded(spaces);
+        Columns = [.. recorded, recorded[0] with { Name = NextName }];
+        (_episode, _ends) = (Enumerable.Range(0, copies).ToArray(), new bool[Capacity]);
+        _episodeAtMark = (int[])_episode.Clone();
+        foreach (var column in Columns) _tables[column.Name] = state.AddZeros($"buffer.{source}.{column.Name}", column.Rows(Capacity), VariableKind.Data);
+        _end = state.AddZeros($"buffer.{source}.{EndName}", TensorType.Int([Capacity]), VariableKind.Data);
+        _written = state.AddZeros($"buffer.{source}.written", TensorType.Int([1]));
+        _append = Program.Trace(state, graph =>
+        {
+            var first = Cursor(graph);
+            var at = graph.Iota(TensorType.Int([copies])) + first;
+            foreach (var (name, table) in _tables)
+            {
+                var type = Columns.First(c => c.Name == name).Rows(copies);
+                graph.Assign(table, graph.Read(table).SetRows(at, graph.Input(name, type)));
+            }
+            graph.Assign(_end, graph.Read(_end).SetRows(at, graph.Constant(TensorType.Int([copies]), -1)));
+            graph.Assign(_written, graph.Read(_written) + Int(graph, copies));
+        });
+        _close = Program.Trace(state, graph => graph.Assign(_end, graph.Read(_end).SetRows(graph.Input("rows", TensorType.Int([RowsPerClose])), graph.Input("last", TensorType.Int([RowsPerClose])))));
+    }
+
+    /// <inheritdoc/>
+    public override string Source { get; }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<BatchColumn> Columns { get; }
+
+    /// <summary>Rows at most.</summary>
+    public int Capacity { get; }
+
+    /// <summary>Rows appended at once.</summary>
+    public int Copies { get; }
+
+    /// <summary>Rows appended so far, those that made room included.</summary>
+    public int Written => _count;
+
+    /// <summary>Rows that can be drawn.</summary>
+    public int Size => Math.Min(_count, Capacity);
+
+    private Tensor Total(Graph graph) => graph.Read(_written).Reshape(Shape.Scalar);
+
+    private Tensor Cursor(Graph graph) => Total(graph).Modulo(Int(graph, Capacity));
+
+    /// <inheritdoc/>
+    public override Tensor Count(Graph graph) => Total(graph).Minimum(Int(graph, Capacity));
+
+    /// <inheritdoc/>
+    public override Tensor Transition(Tensor number) => number;
+
+    /// <inheritdoc/>
+    public override Tensor After(Tensor at, Tensor steps) => (at + steps * Int(at.Graph, Copies)).Modulo(Int(at.Graph, Capacity));
+
+    /// <inheritdoc/>
+    public override Tensor Left(Tensor at)
+    {
+        var graph = at.Graph;
+        var (capacity, copies) = (Int(graph, Capacity), Int(graph, Copies));
+        var end = graph.Read(_end).Gather(at);
+        var newest = (Cursor(graph) + (capacity - copies)).Modulo(capacity) + at.Modulo(copies);
+        var last = Tensor.Select(end < 0, newest, end);
+        return ((last - at).Modulo(capacity)) / copies + 1;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Successor(string name, Tensor at)
+    {
+        if (name == "observations") return Table(at.Graph, NextName).Gather(at);
+        // Of the last transition nothing is known of what follows: 0.
+        var next = Table(at.Graph, name).Gather(After(at, Int(at.Graph, 1)));
+        var follows = (Left(at) > 1).Cast(DType.F32);
+        Shape shape = [.. follows.Shape, .. Enumerable.Repeat(1, next.Shape.Rank - follows.Shape.Rank)];
+        return next * follows.Reshape(shape);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Table(Graph graph, string name) => graph.Read(_tables[Find(name).Name]);
+
+    /// <summary>Appends a step of all copies.</summary>
+    /// <param name="step">The run's step, for a replay.</param>
+    /// <param name="observations">[Copies, S]</param>
+    /// <param name="actions">[Copies, A]</param>
+    /// <param name="rewards">[Copies]</param>
+    /// <param name="terminals">[Copies], 0 or 1.</param>
+    /// <param name="next">[Copies, S]</param>
+    /// <param name="ends">[Copies]: the episode ends with this row, by a terminal or a time limit.</param>
+    public void Append(int step, ReadOnlySpan<float> observations, ReadOnlySpan<float> actions, ReadOnlySpan<float> rewards, ReadOnlySpan<float> terminals, ReadOnlySpan<float> next, ReadOnlySpan<bool> ends)
+    {
+        _steps.Add(step);
+        int first = _count % Capacity;
+        if (_count >= Capacity) _overwritten.Add((first, ReadRows(first, Copies), _ends.AsSpan(first, Copies).ToArray()));
+        _append.Write("observations", observations);
+        _append.Write("actions", actions);
+        _append.Write("rewards", rewards);
+        _append.Write("terminals", terminals);
+        _append.Write(NextName, next);
+        Append(ends);
+    }
+
+    private void Append(ReadOnlySpan<bool> ends)
+    {
+        _append.Run();
+        int first = _count % Capacity;
+        ends.CopyTo(_ends.AsSpan(first, Copies));
+        _count += Copies;
+        for (int copy = 0; copy < Copies; copy++)
+        {
+            if (!ends[copy]) continue;
+            Close(copy, first + copy);
+            _episode[copy] = _count + copy;
+        }
+    }
+
+    /// <summary>Tells the rows of a copy's episode which their last is.</summary>
+    private void Close(int copy, int last)
+    {
+        int number = _episode[copy], oldest = _count - Capacity;
+        if (number < oldest) number += (oldest - number + Copies - 1) / Copies * Copies;
+        while (number < _count)
+        {
+            int rows = 0;
+            for (; rows < RowsPerClose && number < _count; number += Copies) _closing[rows++] = number % Capacity;
+            for (int i = 0; i < rows; i++) _closed.Add(_closing[i]);
+            // What is left of a call says the last row's end again.
+            _closing.AsSpan(rows).Fill(_closing[rows - 1]);
+            Array.Fill(_lastRows, last);
+            _close.Write("rows", _closing);
+            _close.Write("last", _lastRows);
+            _close.Run();
+        }
+    }
+
+    private IEnumerable<Variable> Stored => _tables.Values.Append(_end);
+
+    private static int RowBytes(Variable table) => (int)(table.Type.Bytes / table.Type.Shape[0]);
+
+    private byte[][] ReadRows(int first, int count) => Stored.Select(table =>
+    {
+        var bytes = new byte[count * RowBytes(table)];
+        _state.ReadBytesAt(table.Name, (long)first * RowBytes(table), bytes);
+        return bytes;
+    }).ToArray();
+
+    private void WriteRows(int first, byte[][] rows)
+    {
+        foreach (var (table, bytes) in Stored.Zip(rows)) _state.WriteBytesAt(table.Name, (long)first * RowBytes(table), bytes);
+    }
+
+    /// <summary>Remembers this moment, for <see cref="Rewind"/>.</summary>
+    internal void Mark()
+    {
+        _steps.Clear();
+        _overwritten.Clear();
+        _closed.Clear();
+        (_marked, _episodeAtMark) = (_count, (int[])_episode.Clone());
+    }
+
+    /// <summary>Goes back to the mark; what was appended since then is appended again by <see cref="Replay"/>. The number of rows, a variable of the state, is the caller's to put back.</summary>
+    internal void Rewind()
+    {
+        if (_count - _marked > Capacity) throw new InvalidOperationException($"{_count - _marked} rows were appended since the last line of metrics to a buffer of {Capacity}: a replay needs a larger buffer or more frequent lines");
+        _replay = new(_steps.Select((step, i) =>
+        {
+            int first = (_marked + i * Copies) % Capacity;
+            return (step, ReadRows(first, Copies), _ends.AsSpan(first, Copies).ToArray());
+        }));
+        byte[] open = BitConverter.GetBytes(-1);
+        foreach (int row in _closed) _state.WriteBytesAt(_end.Name, row * sizeof(int), open);
+        foreach (var (first, rows, ends) in Enumerable.Reverse(_overwritten))
+        {
+            WriteRows(first, rows);
+            ends.CopyTo(_ends, first);
+        }
+        _count = _marked;
+        _episodeAtMark.CopyTo(_episode, 0);
+        _steps.Clear();
+        _overwritten.Clear();
+        _closed.Clear();
+    }
+
+    /// <summary>Appends what was appended at a step.</summary>
+    internal void Replay(int step)
+    {
+        while (_replay.TryPeek(out var next) && next.Step == step)
+        {
+            var (_, rows, ends) = _replay.Dequeue();
+            foreach (var (column, bytes) in Columns.Zip(rows)) _append.Write(column.Name, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(bytes));
+            Append(ends);
+        }
+    }
+
+    // ---- files ----
+
+    private string Folder(string run) => Path.Combine(run, "buffers", Source);
+
+    private static IEnumerable<(int From, int To, string Path)> Segments(string folder) => !Directory.Exists(folder) ? [] : Directory.EnumerateFiles(folder, "rows-*.safetensors")
+        .Select(path => (Parts: Path.GetFileNameWithoutExtension(path).Split('-'), path)).Where(f => f.Parts.Length == 3 && int.TryParse(f.Parts[1], out _) && int.TryParse(f.Parts[2], out _))
+        .Select(f => (int.Parse(f.Parts[1]), int.Parse(f.Parts[2]), f.path)).OrderBy(f => f.Item1);
+
+    /// <summary>Writes the rows that are new since the last time to a file of their own, and removes files of rows that have all made room before the checkpoints that are kept.</summary>
+    internal void SaveRows(string run)
+    {
+        int from = Math.Max(_saved, _count - Capacity);
+        if (from == _count) return;
+        Directory.CreateDirectory(Folder(run));
+        var parts = new List<byte[][]>();
+        // A ring: rows to its end, then from its beginning.
+        for (int number = from; number < _count;)
+        {
+            int first = number % Capacity, rows = Math.Min(_count - number, Capacity - first);
+            parts.Add(ReadRows(first, rows));
+            number += rows;
+        }
+        int total = _count - from;
+        var tensors = Columns.Select((column, i) => SafetensorsTensor.From(column.Name, [total, column.Width], System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(parts.SelectMany(p => p[i]).ToArray().AsSpan())))
+            .Append(SafetensorsTensor.From("ends", [total, 1], Enumerable.Range(from, total).Select(n => _ends[n % Capacity] ? 1f : 0f).ToArray())).ToArray();
+        SafetensorsFile.Write(Path.Combine(Folder(run), $"rows-{from:D10}-{_count:D10}.safetensors"), tensors, new Dictionary<string, string>());
+        _saved = _count;
+        // Twice the capacity: the checkpoint before this one is kept too.
+        foreach (var segment in Segments(Folder(run)).ToArray())
+            if (segment.To <= _count - 2 * Capacity) File.Delete(segment.Path);
+    }
+
+    /// <summary>Reads the rows that were there when the state's number of rows was what it is; later ones are removed.</summary>
+    /// <exception cref="InteropFormatException">Rows are missing.</exception>
+    internal void LoadRows(string run)
+    {
+        _count = _saved = _state.ReadInts(_written.Name)[0];
+        int oldest = Math.Max(0, _count - Capacity), have = oldest;
+        foreach (var (from, to, path) in Segments(Folder(run)).ToArray())
+        {
+            if (from >= _count) { File.Delete(path); continue; }
+            if (to <= oldest) continue;
+            if (from > have || to > _count) throw new InteropFormatException(path, -1, $"rows {from} to {to}, expected from {have} on to {_count} at most");
+            var file = SafetensorsFile.Read(path);
+            var ends = file["ends"].ToSingles();
+            var columns = Columns.Select(c => (c, Values: file[c.Name].ToSingles())).ToArray();
+            foreach (var (column, values) in columns)
+                if (values.Length != (to - from) * column.Width) throw new InteropFormatException(path, -1, $"{column.Name} has {values.Length} numbers, expected {(to - from) * column.Width}");
+            for (int number = Math.Max(from, have); number < to; number++)
+            {
+                _ends[number % Capacity] = ends[number - from] != 0;
+                foreach (var (column, values) in columns) _state.WriteAt(_tables[column.Name].Name, (long)(number % Capacity) * column.Width, values.AsSpan((number - from) * column.Width, column.Width));
+            }
+            have = to;
+        }
+        if (have != _count) throw new InteropFormatException(Folder(run), -1, $"rows {have} to {_count} of the buffer are missing");
+
+        var end = new int[Capacity];
+        for (int copy = 0; copy < Copies; copy++)
+        {
+            int last = -1;
+            _episode[copy] = -1;
+            for (int number = _count - Copies + copy; number >= oldest; number -= Copies)
+            {
+                if (_ends[number % Capacity])
+                {
+                    if (_episode[copy] < 0) _episode[copy] = number + Copies;
+                    last = number % Capacity;
+                }
+                end[number % Capacity] = last;
+            }
+            if (_episode[copy] < 0) _episode[copy] = oldest + copy; // its first row, as far as it is still there
+        }
+        _state.Write(_end.Name, end);
+        Mark();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _append.Dispose();
+        _close.Dispose();
+    }
+}

@@ -1,0 +1,54 @@
+using Engine.Autodiff;
+using Engine.Kernels;
+
+namespace Engine.Algorithms.Batches;
+
+/// <summary>
+/// A table of recorded rows on the device: a dataset (<see cref="ResidentRows"/>) or a ring that grows (<see cref="ReplayBuffer"/>). Rows of one trajectory follow one another. How many there are is a device integer,
+/// so that a program need not be compiled anew when there are more.
+/// </summary>
+public abstract class Rows
+{
+    /// <summary>The source's name.</summary>
+    public abstract string Source { get; }
+
+    /// <summary>The columns.</summary>
+    public abstract IReadOnlyList<BatchColumn> Columns { get; }
+
+    /// <summary>Number of transitions: an I32 scalar.</summary>
+    public abstract Tensor Count(Graph graph);
+
+    /// <summary>The rows of transitions 0 to Count - 1: I32 [...] to I32 [...].</summary>
+    public abstract Tensor Transition(Tensor number);
+
+    /// <summary>The row so many steps later in the same trajectory, which must have it: I32 [...].</summary>
+    /// <param name="at">Rows, I32 [...].</param>
+    /// <param name="steps">Steps, I32 of a shape that broadcasts against it.</param>
+    public abstract Tensor After(Tensor at, Tensor steps);
+
+    /// <summary>Transitions from a row to the end of its trajectory, its own included: I32 [...], at least 1 of a transition's row.</summary>
+    public abstract Tensor Left(Tensor at);
+
+    /// <summary>A column of what follows a row's transition, such as the next observation; of the row after the last transition what is known of it.</summary>
+    /// <param name="name">Name of the column.</param>
+    /// <param name="at">Rows of transitions, I32 [...].</param>
+    public abstract Tensor Successor(string name, Tensor at);
+
+    /// <summary>A whole column, to gather from: [R, ...].</summary>
+    /// <exception cref="DatasetException">There is none of that name.</exception>
+    public abstract Tensor Table(Graph graph, string name);
+
+    /// <summary>Draws transitions, all alike or weighted by a column: their rows, I32 [count].</summary>
+    public virtual Tensor Draw(Graph graph, string draw, int count, string? weight)
+    {
+        if (weight is not null) throw new SettingsException($"rows of {Source} cannot be weighted by {weight}: weights are of datasets in memory");
+        return Transition(graph.Random.Integer(draw, [count], Count(graph)));
+    }
+
+    /// <summary>The column of that name.</summary>
+    protected BatchColumn Find(string name) => Columns.FirstOrDefault(c => c.Name == name)
+        ?? throw new DatasetException($"{Source}: no column {name}; there are {string.Join(", ", Columns.Select(c => c.Name))}");
+
+    /// <summary>An I32 number.</summary>
+    protected static Tensor Int(Graph graph, int value) => graph.Constant(TensorType.Int(Shape.Scalar), value);
+}

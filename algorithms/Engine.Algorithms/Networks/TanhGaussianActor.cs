@@ -1,0 +1,87 @@
+using Engine.Autodiff;
+using Engine.Nn;
+
+namespace Engine.Algorithms.Networks;
+
+/// <summary>Looks of a <see cref="TanhGaussianActor"/>.</summary>
+public sealed record TanhGaussianSettings
+{
+    /// <summary>The hidden layers.</summary>
+    public required MlpSettings Trunk { get; init; }
+
+    /// <summary>How the output layers begin, weights and biases.</summary>
+    public Initialiser Head { get; init; } = Initialiser.UniformFanIn;
+
+    /// <summary>The log standard deviation is clipped to this.</summary>
+    public (double Low, double High) LogStd { get; init; } = (-20, 2);
+
+    /// <summary>The log standard deviation is a learned multiple of its output plus a learned offset (CQL); null: it is the output.</summary>
+    public (double Multiplier, double Offset)? LogStdScale { get; init; }
+
+    /// <summary>Inside the logarithm of the tanh correction; null: the stable form without one.</summary>
+    public double? LogProbEpsilon { get; init; }
+
+    /// <summary>Actions lie within ± this.</summary>
+    public double MaxAction { get; init; } = 1;
+}
+
+/// <summary>The policy of the SAC family: a trunk, two heads, tanh of a Gaussian.</summary>
+public sealed class TanhGaussianActor : Module
+{
+    private readonly Mlp _trunk;
+    private readonly LinearLayer _mean, _logStd;
+    private readonly Variable? _multiplier, _offset;
+    private readonly TanhGaussianSettings _settings;
+    private readonly int _actionSize;
+
+    /// <summary>Creates <c>layer0...</c>, <c>mean</c>, <c>log_std</c> and, where it is scaled, <c>log_std_multiplier</c> and <c>log_std_offset</c>.</summary>
+    /// <param name="at">Where.</param>
+    /// <param name="inputs">Size of the input.</param>
+    /// <param name="actionSize">A.</param>
+    /// <param name="settings">Layers and ranges.</param>
+    public TanhGaussianActor(Builder at, int inputs, int actionSize, TanhGaussianSettings settings)
+    {
+        (_settings, _actionSize) = (settings, actionSize);
+        _trunk = new Mlp(at, inputs, null, settings.Trunk);
+        _mean = new LinearLayer(at["mean"], _trunk.Outputs, actionSize, settings.Head, settings.Head);
+        _logStd = new LinearLayer(at["log_std"], _trunk.Outputs, actionSize, settings.Head, settings.Head);
+        if (settings.LogStdScale is not { } scale) return;
+        _multiplier = at.Parameter("log_std_multiplier", [1], Initialiser.Constant(scale.Multiplier), 1, 1);
+        _offset = at.Parameter("log_std_offset", [1], Initialiser.Constant(scale.Offset), 1, 1);
+    }
+
+    /// <inheritdoc/>
+    public override IEnumerable<Variable> Parameters => [.. _trunk.Parameters, .. _mean.Parameters, .. _logStd.Parameters, .. _multiplier is null ? Array.Empty<Variable>() : [_multiplier, _offset!]];
+
+    /// <summary>The distribution at observations [..., S], before the action's bound.</summary>
+    public TanhGaussian At(Tensor observations)
+    {
+        var h = _trunk.Apply(observations);
+        var logStd = _logStd.Apply(h);
+        if (_multiplier is not null) logStd = logStd * h.Graph.Read(_multiplier) + h.Graph.Read(_offset!);
+        return new TanhGaussian(_mean.Apply(h), logStd.Clip(_settings.LogStd.Low, _settings.LogStd.High), _settings.LogProbEpsilon);
+    }
+
+    /// <summary>An action [B, A] at observations [B, S] and its log density [B], from the draw of that name.</summary>
+    public (Tensor Action, Tensor LogProb) Sample(Tensor observations, string draw) => Sample(At(observations), observations.Graph.Random.Normal(draw, [observations.Shape[0], _actionSize]));
+
+    /// <summary>An action of a distribution from noise, within the bound, and its log density.</summary>
+    public (Tensor Action, Tensor LogProb) Sample(TanhGaussian policy, Tensor noise)
+    {
+        var (action, logProb) = policy.Sample(noise);
+        return (Scale(action), logProb);
+    }
+
+    /// <summary>Several actions [B, n, A] a row of a distribution over [B, A], and their log densities [B, n].</summary>
+    /// <param name="policy">The distribution.</param>
+    /// <param name="noise">[B, n, A]</param>
+    public (Tensor Actions, Tensor LogProb) SampleSeveral(TanhGaussian policy, Tensor noise) => Sample(new TanhGaussian(policy.Mean.Expand(1), policy.LogStd.Expand(1), policy.LogProbEpsilon), noise);
+
+    /// <summary>The deterministic action.</summary>
+    public Tensor Mode(Tensor observations) => Scale(_mean.Apply(_trunk.Apply(observations)).Tanh());
+
+    /// <summary>The policy's action: its mode, or a draw.</summary>
+    public Tensor Act(Policies.Acting a) => a.Mode == Policies.Mode.Deterministic ? Mode(a.Observations) : Sample(At(a.Observations), a.Normal("action", _actionSize)).Action;
+
+    private Tensor Scale(Tensor action) => _settings.MaxAction == 1 ? action : action * _settings.MaxAction;
+}

@@ -1,0 +1,33 @@
+using System.Text.Json.Nodes;
+
+namespace Engine.Algorithms.Parity;
+
+/// <summary>Where fixtures use other names than Engine, or state what Engine has no choice about.</summary>
+internal static class FixtureNames
+{
+    /// <summary>Settings that Engine has under another name.</summary>
+    private static readonly Dictionary<string, string> Settings = new() { ["double"] = "double_q" };
+
+    /// <summary>What must have one value, which is the only one that Engine knows.</summary>
+    private static readonly Dictionary<string, string> Fixed = new() { ["optimizer"] = "\"adam\"", ["bc_updates"] = "0" };
+
+    /// <summary>Diagnostics of references that Engine reports under another name.</summary>
+    private static readonly Dictionary<string, string> Outputs = new() { ["diagnostic.entropy"] = "entropy" };
+
+    /// <summary>A hyper-parameter as Engine's setting; null where it has no effect on updates whose parameters are given.</summary>
+    public static (string Name, JsonNode? Value)? Setting(string name, JsonNode? value, Action<string> error)
+    {
+        // Parameters are given, so how they began does not matter.
+        if (name.EndsWith("_init", StringComparison.Ordinal) || name == "init") return null;
+        if (Fixed.TryGetValue(name, out string? only))
+        {
+            if (value?.ToJsonString() != only) error($"{value?.ToJsonString() ?? "null"}, Engine knows {only} only");
+            return null;
+        }
+        // Learning rates are given as numbers; the rule that made them is documentation.
+        return name == "learning_rate_scaling" ? (name, "none") : (Settings.GetValueOrDefault(name, name), value?.DeepClone());
+    }
+
+    /// <summary>The name under which Engine reports what a fixture expects.</summary>
+    public static string Output(string tensor) => Outputs.GetValueOrDefault(tensor, tensor);
+}

@@ -1,0 +1,137 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Engine.Algorithms.Data;
+using Engine.Algorithms.Training;
+using Engine.Interop;
+
+namespace Engine.Algorithms.Studies;
+
+/// <summary>One run of a study.</summary>
+/// <param name="Name">Folder below the study's.</param>
+/// <param name="Dataset">Name of the dataset in the study; empty if there is one only.</param>
+/// <param name="Label">Row of the table.</param>
+/// <param name="Config">What to train.</param>
+public sealed record StudyEntry(string Name, string Dataset, string Label, RunConfig Config);
+
+/// <summary>What came out of a run of a study; stored as final.json in its folder.</summary>
+/// <param name="Last">Mean return of the last checkpoint.</param>
+/// <param name="LastNormalized">The same on the scale of the references.</param>
+/// <param name="Best">Mean return of the checkpoint with the best evaluation, on the episodes of the last one.</param>
+/// <param name="BestNormalized">The same on the scale of the references.</param>
+/// <param name="SecondHalf">Mean over the evaluations of the second half of the training.</param>
+/// <param name="SecondHalfNormalized">The same on the scale of the references.</param>
+/// <param name="Seconds">Of training and its evaluations.</param>
+/// <param name="Failure">Why there are no numbers: it diverged. Null otherwise.</param>
+public sealed record StudyResult(double Last, double? LastNormalized, double Best, double? BestNormalized, double SecondHalf, double? SecondHalfNormalized, double Seconds, string? Failure = null)
+{
+    /// <summary>Means of what the environment measures besides, of the last checkpoint.</summary>
+    public IReadOnlyDictionary<string, double> Measures { get; init; } = new Dictionary<string, double>();
+}
+
+/// <summary>
+/// Algorithms times datasets times seeds, as a JSON file describes them. Options of a run (<see cref="RunConfig.Options"/>) stand at the top for all runs, or beside the settings of an algorithm for its own. Every run has a folder of its own, so an
+/// interrupted study goes on where it stopped; a run that diverges is a cell of the table, not the end.
+/// </summary>
+public sealed class Study
+{
+    private static readonly string[] Keys = ["dataset", "environment", "datasets", "final_episodes", "threshold", "score", "seeds", "algorithms", "checks", "comment"];
+    // What the study itself says about every run.
+    private static readonly string[] Own = ["environment", "seed"];
+
+    private readonly string _path;
+    private readonly JsonObject _json;
+
+    private Study(string path, JsonObject json)
+    {
+        (_path, _json) = (path, json);
+        var known = Keys.Concat(RunConfig.Options.Select(o => o.Key)).ToArray();
+        foreach (var (key, _) in json)
+            if (!known.Contains(key)) throw Error($"key {key} is unknown; {NearNames.Describe(key, known)}");
+        Entries = ReadEntries();
+        Checks = ReadChecks();
+    }
+
+    /// <summary>Reads a study file.</summary>
+    /// <exception cref="InteropFormatException">Missing, not JSON, or a key is unknown, missing or of the wrong type.</exception>
+    public static Study Read(string path)
+    {
+        if (!File.Exists(path)) throw new InteropFormatException(path, -1, "no such file; expected a study (JSON)");
+        try { return new Study(path, JsonNode.Parse(File.ReadAllText(path)) as JsonObject ?? throw new InteropFormatException(path, 0, "expected a JSON object")); }
+        catch (JsonException e) { throw new InteropFormatException(path, e.BytePositionInLine ?? 0, "not valid JSON: " + e.Message.Split('.')[0]); }
+    }
+
+    /// <summary>All runs, dataset by dataset and algorithm by algorithm.</summary>
+    public IReadOnlyList<StudyEntry> Entries { get; }
+
+    /// <summary>What the study is to show.</summary>
+    public IReadOnlyList<StudyCheck> Checks { get; }
+
+    /// <summary>Its seeds, in order.</summary>
+    public IReadOnlyList<int> Seeds => Required("seeds").AsArray().Select(s => (int)s!).ToArray();
+
+    /// <summary>Episodes of the final evaluations.</summary>
+    public int FinalEpisodes => (int?)_json["final_episodes"] ?? (int?)_json["evaluation_episodes"] ?? Entries[0].Config.EvaluationEpisodes;
+
+    /// <summary>Return whose first crossing the table shows; null for none.</summary>
+    public double? Threshold => (double?)_json["threshold"];
+
+    /// <summary>Whether the table's numbers are on the scale of the references.</summary>
+    public bool Normalized => (string?)_json["score"] == "normalized";
+
+    private List<StudyEntry> ReadEntries()
+    {
+        try
+        {
+            var entries = new List<StudyEntry>();
+            var datasets = _json["datasets"] is JsonArray several
+                ? several.Select(d => (Name: (string)d!["name"]!, Dataset: (string?)d["dataset"], Environment: (string)d["environment"]!)).ToArray()
+                : [("", (string?)_json["dataset"], (string)Required("environment")!)];
+            var options = RunConfig.Options.Select(o => o.Key).Except(Own).ToHashSet();
+            foreach (var (name, dataset, environment) in datasets)
+                foreach (var (label, node) in Required("algorithms").AsObject())
+                {
+                    var own = node!.AsObject().ToDictionary(p => p.Key, p => p.Value);
+                    string algorithm = own.Remove("algorithm", out var given) ? (string)given! : label;
+                    string? data = own.Remove("dataset", out var other) ? (string?)other : dataset;
+                    var settings = own.Where(p => !options.Contains(p.Key)).ToArray();
+                    foreach (int seed in Seeds)
+                    {
+                        var config = new RunConfig
+                        {
+                            Algorithm = algorithm,
+                            Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, settings),
+                            Dataset = data is null || BuiltinDatasets.Names(data) || Path.IsPathRooted(data) ? data : Path.Combine(DataRoot(), data),
+                            Environment = environment,
+                            Seed = (ulong)seed,
+                        }.With(_json.Where(p => options.Contains(p.Key))).With(own.Where(p => options.Contains(p.Key)));
+                        // Every evaluation has a checkpoint unless the file says otherwise.
+                        if (!_json.ContainsKey("checkpoint_every") && !own.ContainsKey("checkpoint_every")) config = config with { CheckpointEvery = Math.Max(1, config.EvaluateEvery) };
+                        config.Validate();
+                        entries.Add(new StudyEntry(Path.Combine(name, $"{label}-seed{seed}"), name, label, config));
+                    }
+                }
+            return entries;
+        }
+        catch (Exception e) when (e is InvalidOperationException or FormatException or NullReferenceException) { throw Error(e.Message); }
+        catch (SettingsException e) { throw Error(e.Message); }
+    }
+
+    private List<StudyCheck> ReadChecks()
+    {
+        try
+        {
+            var checks = (_json["checks"] as JsonArray ?? []).Select(c => StudyCheck.Parse((string)c!)).ToList();
+            foreach (string label in checks.SelectMany(c => c.Other is null ? new[] { c.Better } : [c.Better, c.Other]))
+                if (Entries.All(e => e.Label != label)) throw Error($"checks: {label} is none of the algorithms {string.Join(", ", Entries.Select(e => e.Label).Distinct())}");
+            return checks;
+        }
+        catch (Exception e) when (e is InvalidOperationException or FormatException or NullReferenceException or SettingsException) { throw Error(e.Message); }
+    }
+
+    private InteropFormatException Error(string message) => new(_path, -1, message);
+
+    private JsonNode Required(string key) => _json[key] ?? throw Error($"no {key}");
+
+    /// <summary>Where data files lie: ENGINE_DATA, by default ../shared.</summary>
+    public static string DataRoot() => Environment.GetEnvironmentVariable("ENGINE_DATA") ?? Path.Combine("..", "shared");
+}

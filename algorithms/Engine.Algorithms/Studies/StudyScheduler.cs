@@ -1,0 +1,106 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Engine.Algorithms.Data;
+using Engine.Algorithms.Evaluation;
+using Engine.Algorithms.Training;
+using Engine.Interop;
+using Engine.Kernels;
+using Engine.Kernels.Cpu;
+
+namespace Engine.Algorithms.Studies;
+
+/// <summary>Runs what is not finished of a study, several runs side by side.</summary>
+/// <param name="study">What to run.</param>
+/// <param name="folder">Where the runs go.</param>
+public sealed class StudyScheduler(Study study, string folder)
+{
+    internal static readonly JsonSerializerOptions Snake = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
+    /// <summary>The result of a run; null if it is not finished.</summary>
+    /// <exception cref="InteropFormatException">Its file is damaged.</exception>
+    public StudyResult? Result(StudyEntry entry)
+    {
+        string path = Path.Combine(folder, entry.Name, "final.json");
+        if (!File.Exists(path)) return null;
+        try { return JsonSerializer.Deserialize<StudyResult>(File.ReadAllText(path), Snake); }
+        catch (JsonException e) { throw new InteropFormatException(path, e.BytePositionInLine ?? 0, "not a result: " + e.Message.Split('.')[0]); }
+    }
+
+    /// <summary>Runs what is not finished yet, one thread a run.</summary>
+    /// <param name="jobs">How many side by side.</param>
+    /// <param name="say">Told in one line what happens.</param>
+    /// <param name="stop">Stops; what is under way is saved.</param>
+    /// <param name="open">Opens the device of a run; null: the processor with one thread.</param>
+    public void Run(int jobs, Action<string> say, CancellationToken stop, Func<Device>? open = null)
+    {
+        Directory.CreateDirectory(folder);
+        var todo = study.Entries.Where(e => Result(e) is null).ToArray();
+        say($"{todo.Length} of {study.Entries.Count} runs to do, {jobs} at a time");
+        var datasets = new Dictionary<string, TrainingData>();
+        static string Key(StudyEntry e) => $"{e.Config.Dataset}\n{e.Config.Environment}";
+        foreach (var entry in todo)
+            if (entry.Config.Dataset is { } source && !datasets.ContainsKey(Key(entry))) datasets[Key(entry)] = TrainingData.Load(source, entry.Config.Environment, entry.Config.DatasetOptions);
+        var queue = new Queue<StudyEntry>(todo);
+        var failures = new List<Exception>();
+        int done = study.Entries.Count - todo.Length;
+        var threads = Enumerable.Range(0, jobs).Select(_ => new Thread(() =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                StudyEntry entry;
+                lock (queue)
+                    if (failures.Count > 0 || !queue.TryDequeue(out entry!)) return;
+                try
+                {
+                    var result = RunOne(entry, datasets.GetValueOrDefault(Key(entry)), open, stop);
+                    say($"[{Interlocked.Increment(ref done)}/{study.Entries.Count}] {entry.Name}: {(result.Failure ?? $"last {result.Last:F1}, best {result.Best:F1}{(result.LastNormalized is { } n ? $" (normalised {n:F1}, {result.BestNormalized:F1})" : "")}")}, {result.Seconds:F0} s");
+                }
+                catch (OperationCanceledException) { return; }
+                catch (Exception e)
+                {
+                    lock (queue) failures.Add(new InvalidOperationException($"{entry.Name}: {e.Message}", e));
+                    return;
+                }
+            }
+        })).ToArray();
+        foreach (var thread in threads) thread.Start();
+        foreach (var thread in threads) thread.Join();
+        stop.ThrowIfCancellationRequested();
+        if (failures.Count > 0) throw failures[0].InnerException is { } cause and (SettingsException or DatasetException or DeviceException or InteropFormatException or IOException) ? new SettingsException(failures[0].Message) : failures[0];
+    }
+
+    private StudyResult RunOne(StudyEntry entry, TrainingData? dataset, Func<Device>? open, CancellationToken stop)
+    {
+        string run = Path.Combine(folder, entry.Name);
+        bool resume = Checkpoint.List(run).Count > 0;
+        // Killed before its first checkpoint: nothing to continue, and the run's lines would stand in the way.
+        if (!resume && Directory.Exists(run)) Directory.Delete(run, recursive: true);
+        using var device = open?.Invoke() ?? new CpuDevice();
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        StudyResult result;
+        try
+        {
+            int steps;
+            var data = dataset is null ? new Dictionary<string, TrainingData>() : new() { [Draw.Offline] = dataset };
+            using (var trainer = new Trainer(entry.Config, data, device, run, resume))
+            {
+                steps = trainer.Steps;
+                trainer.Run(null, stop);
+            }
+            double seconds = RunHistory.Read(run).Seconds;
+            var (last, _) = Evaluator.Run(run, null, study.FinalEpisodes, entry.Config.EvaluationSeed, device);
+            var (best, _) = Evaluator.Run(run, null, study.FinalEpisodes, entry.Config.EvaluationSeed, device, "best");
+            var half = RunHistory.Read(run).Evaluations.Where(p => p.Step > steps / 2).ToArray();
+            result = new StudyResult(last.Mean, last.NormalizedMean, best.Mean, best.NormalizedMean, half.Average(p => p.Mean), half.Average(p => p.Normalized), Math.Max(seconds, clock.Elapsed.TotalSeconds))
+            {
+                Measures = last.Measures.ToDictionary(m => m.Key, m => m.Value.Average()),
+            };
+        }
+        catch (DivergedException e)
+        {
+            result = new StudyResult(double.NaN, null, double.NaN, null, double.NaN, null, clock.Elapsed.TotalSeconds, e.Message.Replace('\n', ' '));
+        }
+        AtomicFile.Write(Path.Combine(run, "final.json"), s => JsonSerializer.Serialize(s, result, Snake));
+        return result;
+    }
+}

@@ -1,0 +1,94 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Engine.Algorithms.Training;
+
+namespace Engine.Algorithms.Studies;
+
+/// <summary>What a study found, as a table and as JSON.</summary>
+/// <param name="study">The study.</param>
+/// <param name="folder">Where its runs are.</param>
+public sealed class StudyTable(Study study, string folder)
+{
+    private readonly StudyScheduler _runs = new(study, folder);
+
+    /// <summary>
+    /// The finished runs as Markdown: a table for each dataset, a row for each algorithm; the last checkpoint by seed, its mean over seeds with a 95% bootstrap interval, the best
+    /// checkpoint, and the mean over the evaluations of the second half of the training.
+    /// </summary>
+    public string ToMarkdown()
+    {
+        bool normalized = study.Normalized;
+        double? threshold = study.Threshold;
+        var text = new StringBuilder();
+        var seeds = study.Seeds;
+        foreach (var dataset in study.Entries.GroupBy(e => e.Dataset))
+        {
+            if (dataset.Key.Length > 0) text.AppendLine($"### {dataset.Key}\n");
+            string[] measures = dataset.Select(_runs.Result).SelectMany(r => r?.Measures.Keys ?? []).Distinct().ToArray();
+            string above = threshold is { } t ? $" first evaluation above {t:G4}: updates | seconds to it |" : "";
+            text.AppendLine($"| algorithm | updates | {string.Join(" | ", seeds.Select(s => $"seed {s}"))} | last, mean [95%] | best checkpoint [95%] | second half [95%] |{string.Concat(measures.Select(m => $" {m} [95%] |"))}{above} seconds a run |");
+            text.AppendLine("|---|---|" + string.Concat(seeds.Select(_ => "---|")) + "---|---|---|" + string.Concat(measures.Select(_ => "---|")) + (threshold is null ? "" : "---|---|") + "---|");
+            foreach (var group in dataset.GroupBy(e => e.Label))
+            {
+                var results = group.Select(_runs.Result).ToArray();
+                double? Value(StudyResult? r, Func<StudyResult, double?> plain, Func<StudyResult, double?> scaled) => r is null || r.Failure is not null ? null : normalized ? scaled(r) : plain(r);
+                string Mean(Func<StudyResult, double?> plain, Func<StudyResult, double?> scaled)
+                {
+                    var known = results.Select(r => Value(r, plain, scaled)).Where(v => v is not null).Select(v => v!.Value).ToArray();
+                    if (known.Length == 0) return "-";
+                    var (low, high) = Statistics.Bootstrap(known);
+                    return $"{known.Average():F1} [{low:F1}, {high:F1}]";
+                }
+                string cells = string.Join(" | ", results.Select(r => r?.Failure is not null ? "diverged" : Value(r, x => x.Last, x => x.LastNormalized) is { } v ? v.ToString("F1") : "-"));
+                text.Append($"| {group.Key} | {group.First().Config.Steps:N0} | {cells} | {Mean(r => r.Last, r => r.LastNormalized)} | {Mean(r => r.Best, r => r.BestNormalized)} | {Mean(r => r.SecondHalf, r => r.SecondHalfNormalized)} |");
+                foreach (string measure in measures)
+                {
+                    var values = results.Where(r => r?.Measures.ContainsKey(measure) == true).Select(r => r!.Measures[measure]).ToArray();
+                    text.Append(values.Length == 0 ? " - |" : $" {values.Average():F3} [{Statistics.Bootstrap(values).Low:F3}, {Statistics.Bootstrap(values).High:F3}] |");
+                }
+                if (threshold is { } limit)
+                {
+                    var first = group.Select(e => RunHistory.TryRead(Path.Combine(folder, e.Name))?.Evaluations.FirstOrDefault(p => p.Mean > limit)).ToArray();
+                    text.Append($" {string.Join(" / ", first.Select(f => f is null ? "never" : f.Step.ToString("N0")))} | {string.Join(" / ", first.Select(f => f is null ? "-" : f.Seconds.ToString("F0")))} |");
+                }
+                var times = results.Where(r => r is not null).Select(r => r!.Seconds).ToArray();
+                text.AppendLine($" {(times.Length == 0 ? "-" : times.Average().ToString("F0"))} |");
+            }
+            text.AppendLine();
+            if (study.Checks.Count == 0) continue;
+            text.AppendLine("| check | bound | limit | |\n|---|---|---|---|");
+            foreach (var (check, outcome) in Checks(dataset.ToArray()))
+                text.AppendLine($"| {check.Text} | {(outcome is { } o ? $"{o.Bound:G4} | {o.Limit:G4} | {(o.Holds ? "holds" : "FAILS")}" : "- | - | not all runs have a number")} |");
+            text.AppendLine();
+        }
+        return text.ToString();
+    }
+
+    /// <summary>The checks on the runs of a dataset; null where a run has no number.</summary>
+    public IEnumerable<(StudyCheck Check, (double Bound, double Limit, bool Holds)? Outcome)> Checks(IReadOnlyList<StudyEntry> runs)
+    {
+        foreach (var check in study.Checks)
+        {
+            double[]? Of(string label)
+            {
+                var values = runs.Where(e => e.Label == label).OrderBy(e => e.Config.Seed).Select(_runs.Result).Select(r => r is null or { Failure: not null } ? double.NaN : check.Measure is null ? r.Last : r.Measures.GetValueOrDefault(check.Measure, double.NaN)).ToArray();
+                return values.Any(double.IsNaN) ? null : values;
+            }
+            yield return (check, Of(check.Better) is null || (check.Other is not null && Of(check.Other) is null) ? null : check.Evaluate(label => Of(label)!));
+        }
+    }
+
+    /// <summary>Whether all checks on all datasets hold.</summary>
+    public bool Holds => study.Entries.GroupBy(e => e.Dataset).All(d => Checks(d.ToArray()).All(c => c.Outcome is { Holds: true }));
+
+    /// <summary>All results for scripts.</summary>
+    public JsonArray ToJson() => new(study.Entries.Select(e => (JsonNode?)new JsonObject
+    {
+        ["run"] = e.Name,
+        ["dataset"] = e.Config.Dataset,
+        ["algorithm"] = e.Label,
+        ["seed"] = e.Config.Seed,
+        ["result"] = _runs.Result(e) is { } r ? JsonSerializer.SerializeToNode(r, StudyScheduler.Snake) : null,
+    }).ToArray());
+}

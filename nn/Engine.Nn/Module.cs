@@ -1,0 +1,18 @@
+using Engine.Autodiff;
+
+namespace Engine.Nn;
+
+/// <summary>A part of a model that has parameters: a layer, a network, an ensemble, a policy.</summary>
+public abstract class Module
+{
+    /// <summary>All parameters, layer by layer.</summary>
+    public abstract IEnumerable<Variable> Parameters { get; }
+}
+
+/// <summary>Several modules as one.</summary>
+/// <param name="parts">In order.</param>
+public sealed class Modules(params Module[] parts) : Module
+{
+    /// <inheritdoc/>
+    public override IEnumerable<Variable> Parameters => parts.SelectMany(p => p.Parameters);
+}
