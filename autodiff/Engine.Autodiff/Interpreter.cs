@@ -56,7 +56,7 @@ public sealed class Interpreter<T> where T : unmanaged, IBinaryFloatingPointIeee
             var target = Variable(name, tensor.Type);
             if (tensor.Type.DType == DType.I32) state.ReadInts(name).CopyTo(target.Ints, 0);
             else if (tensor.Type.DType == DType.F32) Array.ConvertAll(state.Read(name), T.CreateTruncating).CopyTo(target.Floats, 0);
-            else if (tensor.Type.DType == DType.Bool) state.ReadBytes(name).CopyTo(target.Bools, 0);
+            else if (tensor.Type.DType is DType.Bool or DType.U8) state.ReadBytes(name).CopyTo(target.Bytes, 0);
             else throw new NotSupportedException($"variable {name} of type {tensor.Type.DType} in the interpreter");
         }
     }

@@ -153,12 +153,15 @@ public sealed class Program : IDisposable
     /// <summary>Writes an int input.</summary>
     public void Write(string input, ReadOnlySpan<int> values) => WriteInput(input, DType.I32, MemoryMarshal.AsBytes(values));
 
-    /// <summary>Writes a boolean input, bytes 0 or 1.</summary>
-    public void Write(string input, ReadOnlySpan<byte> values) => WriteInput(input, DType.Bool, values);
+    /// <summary>Writes an input of bytes, 0..255, or a boolean one, 0 or 1.</summary>
+    public void Write(string input, ReadOnlySpan<byte> values) => WriteInput(input, Input(input).Type.DType == DType.U8 ? DType.U8 : DType.Bool, values);
+
+    private Operand Input(string name) =>
+        _memory.Inputs.TryGetValue(name, out var operand) ? operand : throw new KeyNotFoundException($"no input {name}; there are {string.Join(", ", _memory.Inputs.Keys)}");
 
     private void WriteInput(string name, DType type, ReadOnlySpan<byte> bytes)
     {
-        if (!_memory.Inputs.TryGetValue(name, out var operand)) throw new KeyNotFoundException($"no input {name}; there are {string.Join(", ", _memory.Inputs.Keys)}");
+        var operand = Input(name);
         long expected = operand.Type.BytesAt(_rows);
         if (operand.Type.DType != type || bytes.Length != expected) throw new ShapeException($"input {name} is {operand.Type} ({expected} bytes now); got {bytes.Length} bytes of {type}");
         _host.Write(bytes, operand.Offset);
@@ -169,6 +172,9 @@ public sealed class Program : IDisposable
 
     /// <summary>Reads an int output of the last run.</summary>
     public void Read(string output, Span<int> destination) => ReadOutput(output, DType.I32, MemoryMarshal.AsBytes(destination));
+
+    /// <summary>Reads an output of bytes, 0..255, or a boolean one, 0 or 1, of the last run.</summary>
+    public void Read(string output, Span<byte> destination) => ReadOutput(output, OutputType(output).DType == DType.U8 ? DType.U8 : DType.Bool, destination);
 
     /// <summary>Reads a float output of the last run into a new array.</summary>
     public float[] Read(string output)
@@ -213,6 +219,7 @@ public sealed class Program : IDisposable
                 case DType.I32: MemoryMarshal.Write(at, (int)v); break;
                 case DType.BF16: MemoryMarshal.Write(at, Bfloat16.FromSingle((float)v)); break;
                 case DType.Bool: at[0] = v != 0 ? (byte)1 : (byte)0; break;
+                case DType.U8: at[0] = UnsignedByte.FromDouble(v); break;
                 default: throw new NotSupportedException($"constant of {type.DType}");
             }
         }

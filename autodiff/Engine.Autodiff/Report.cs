@@ -17,7 +17,7 @@ internal static class Report
         {
             var call = kernel.Instruction;
             double flops = call.Op.Flops(call.InputTypes, call.OutputTypes) * Math.Max(1, kernel.Calls);
-            double bytes = (call.InputTypes.Sum(t => (double)t.Bytes) + call.OutputTypes.Sum(t => (double)t.Bytes)) * Math.Max(1, kernel.Calls);
+            double bytes = Traffic.Of(call).Bytes * Math.Max(1, kernel.Calls);
             total += kernel.Seconds;
             totalFlops += flops;
             string shapes = string.Join(" ", call.InputTypes.Select(t => t.Shape)) + "->" + string.Join(" ", call.OutputTypes.Select(t => t.Shape));

@@ -54,6 +54,9 @@ public sealed class State : IDisposable
     public Variable Add(string name, Shape shape, ReadOnlySpan<int> initial, VariableKind kind = VariableKind.State) =>
         AddBytes(new(name, TensorType.Int(shape), kind), MemoryMarshal.AsBytes(initial));
 
+    /// <summary>Adds a variable of bytes (U8), 0..255: images.</summary>
+    public Variable Add(string name, Shape shape, ReadOnlySpan<byte> initial, VariableKind kind = VariableKind.State) => AddBytes(new(name, TensorType.Byte(shape), kind), initial);
+
     /// <summary>Adds a variable of zeros.</summary>
     public Variable AddZeros(string name, TensorType type, VariableKind kind = VariableKind.State) => AddBytes(new(name, type, kind), []);
 
@@ -91,42 +94,67 @@ public sealed class State : IDisposable
     /// <summary>Replaces the elements of a float variable.</summary>
     public void Write(string name, ReadOnlySpan<float> values) => WriteAs(name, DType.F32, MemoryMarshal.AsBytes(values));
 
+    /// <summary>Replaces the elements of an int variable.</summary>
+    public void Write(string name, ReadOnlySpan<int> values) => WriteAs(name, DType.I32, MemoryMarshal.AsBytes(values));
+
+    /// <summary>Replaces the elements of a variable of bytes, 0..255, or of a boolean one, 0 or 1.</summary>
+    public void Write(string name, ReadOnlySpan<byte> values) => WriteAs(name, ByteType(name), values);
+
     /// <summary>Replaces part of the elements of a float variable.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="from">First element to replace, row-major.</param>
     /// <param name="values">The new elements.</param>
-    public void WriteAt(string name, long from, ReadOnlySpan<float> values)
-    {
-        var (variable, buffer) = Find(name);
-        if (variable.Type.DType != DType.F32 || from < 0 || from + values.Length > variable.Type.Elements) throw new ShapeException($"variable {name} is {variable.Type}; got elements {from} to {from + values.Length}");
-        buffer.Write(MemoryMarshal.AsBytes(values), from * sizeof(float));
-    }
+    /// <exception cref="ShapeException">The variable has another element type, or elements beyond its last are meant.</exception>
+    public void WriteAt(string name, long from, ReadOnlySpan<float> values) => Part(name, DType.F32, from, values.Length).Write(MemoryMarshal.AsBytes(values), from * sizeof(float));
 
     /// <summary>Replaces part of the elements of an int variable.</summary>
-    public void WriteAt(string name, long from, ReadOnlySpan<int> values)
-    {
-        var (variable, buffer) = Find(name);
-        if (variable.Type.DType != DType.I32 || from < 0 || from + values.Length > variable.Type.Elements) throw new ShapeException($"variable {name} is {variable.Type}; got elements {from} to {from + values.Length}");
-        buffer.Write(MemoryMarshal.AsBytes(values), from * sizeof(int));
-    }
+    /// <inheritdoc cref="WriteAt(string, long, ReadOnlySpan{float})"/>
+    public void WriteAt(string name, long from, ReadOnlySpan<int> values) => Part(name, DType.I32, from, values.Length).Write(MemoryMarshal.AsBytes(values), from * sizeof(int));
+
+    /// <summary>Replaces part of the elements of a variable of bytes, 0..255, or of a boolean one, 0 or 1.</summary>
+    /// <inheritdoc cref="WriteAt(string, long, ReadOnlySpan{float})"/>
+    public void WriteAt(string name, long from, ReadOnlySpan<byte> values) => Part(name, ByteType(name), from, values.Length).Write(values, from);
+
+    /// <summary>Reads part of the elements of a float variable.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="from">First element to read, row-major.</param>
+    /// <param name="destination">Where they go; its length is their number.</param>
+    /// <exception cref="ShapeException">The variable has another element type, or elements beyond its last are meant.</exception>
+    public void ReadAt(string name, long from, Span<float> destination) => Part(name, DType.F32, from, destination.Length).Read(MemoryMarshal.AsBytes(destination), from * sizeof(float));
+
+    /// <summary>Reads part of the elements of an int variable.</summary>
+    /// <inheritdoc cref="ReadAt(string, long, Span{float})"/>
+    public void ReadAt(string name, long from, Span<int> destination) => Part(name, DType.I32, from, destination.Length).Read(MemoryMarshal.AsBytes(destination), from * sizeof(int));
+
+    /// <summary>Reads part of the elements of a variable of bytes, or of a boolean one.</summary>
+    /// <inheritdoc cref="ReadAt(string, long, Span{float})"/>
+    public void ReadAt(string name, long from, Span<byte> destination) => Part(name, ByteType(name), from, destination.Length).Read(destination, from);
 
     /// <summary>Replaces part of the bytes of a variable of any type.</summary>
-    public void WriteBytesAt(string name, long from, ReadOnlySpan<byte> values) => Part(name, from, values.Length).Write(values, from);
+    public void WriteBytesAt(string name, long from, ReadOnlySpan<byte> values) => Bytes(name, from, values.Length).Write(values, from);
 
     /// <summary>Reads part of the bytes of a variable of any type.</summary>
-    public void ReadBytesAt(string name, long from, Span<byte> values) => Part(name, from, values.Length).Read(values, from);
+    public void ReadBytesAt(string name, long from, Span<byte> values) => Bytes(name, from, values.Length).Read(values, from);
 
-    private Buffer Part(string name, long from, int length)
+    private Buffer Bytes(string name, long from, int count)
     {
         var (variable, buffer) = Find(name);
-        return from >= 0 && from + length <= variable.Type.Bytes ? buffer : throw new ShapeException($"variable {name} is {variable.Type}; got bytes {from} to {from + length}");
+        return from >= 0 && from <= variable.Type.Bytes - count ? buffer : throw new ShapeException($"variable {name} is {variable.Type}, {variable.Type.Bytes} bytes; got bytes {from} to {from + count}");
     }
-
-    /// <summary>Replaces the elements of an int variable.</summary>
-    public void Write(string name, ReadOnlySpan<int> values) => WriteAs(name, DType.I32, MemoryMarshal.AsBytes(values));
 
     /// <summary>Replaces the bytes of a variable of any type.</summary>
     public void WriteBytes(string name, ReadOnlySpan<byte> values) => WriteAs(name, Find(name).Variable.Type.DType, values);
+
+    /// <summary>What bytes are written to or read from: U8, or Bool.</summary>
+    private DType ByteType(string name) => Find(name).Variable.Type.DType == DType.Bool ? DType.Bool : DType.U8;
+
+    /// <summary>The memory of a variable, of which elements are written or read.</summary>
+    private Buffer Part(string name, DType type, long from, int count)
+    {
+        var (variable, buffer) = Find(name);
+        if (variable.Type.DType != type || from < 0 || from > variable.Type.Elements - count) throw new ShapeException($"variable {name} is {variable.Type}, {variable.Type.Elements} elements; got {type} elements {from} to {from + count}");
+        return buffer;
+    }
 
     private T[] ReadAs<T>(string name, DType type) where T : unmanaged
     {

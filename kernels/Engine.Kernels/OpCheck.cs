@@ -107,7 +107,7 @@ public static unsafe class OpCheck
                 case DType.F32: ((float*)to)[i] = tensor.Floats[i]; break;
                 case DType.BF16: ((ushort*)to)[i] = Bfloat16.FromSingle(tensor.Floats[i]); break;
                 case DType.I32: ((int*)to)[i] = tensor.Ints[i]; break;
-                default: to[i] = tensor.Bools[i]; break;
+                default: to[i] = tensor.Bytes[i]; break;
             }
     }
 
@@ -127,7 +127,7 @@ public static unsafe class OpCheck
                 case DType.F32: tensor.Floats[i] = ((float*)from)[i]; break;
                 case DType.BF16: tensor.Floats[i] = Bfloat16.ToSingle(((ushort*)from)[i]); break;
                 case DType.I32: tensor.Ints[i] = ((int*)from)[i]; break;
-                default: tensor.Bools[i] = from[i]; break;
+                default: tensor.Bytes[i] = from[i]; break;
             }
         return tensor;
     }

@@ -16,13 +16,15 @@ public enum DType : byte
     I32,
     /// <summary>Boolean, one byte, 0 or 1.</summary>
     Bool,
+    /// <summary>Unsigned byte, 0..255: images. Storage; arithmetic casts to F32 or I32.</summary>
+    U8,
 }
 
 /// <summary>Facts about element types.</summary>
 public static class DTypes
 {
     /// <summary>Bytes an element takes.</summary>
-    public static int Bytes(this DType type) => type switch { DType.F64 => 8, DType.BF16 => 2, DType.Bool => 1, _ => 4 };
+    public static int Bytes(this DType type) => type switch { DType.F64 => 8, DType.BF16 => 2, DType.Bool or DType.U8 => 1, _ => 4 };
 
     /// <summary>Whether the type is a floating type.</summary>
     public static bool IsFloat(this DType type) => type is DType.F32 or DType.F64 or DType.BF16;
@@ -48,6 +50,9 @@ public readonly record struct TensorType(DType DType, Shape Shape, bool Rows = f
 
     /// <summary>A boolean type.</summary>
     public static TensorType Boolean(Shape shape) => new(DType.Bool, shape);
+
+    /// <summary>A type of bytes, 0..255.</summary>
+    public static TensorType Byte(Shape shape) => new(DType.U8, shape);
 
     /// <summary>The type when <paramref name="rows"/> rows are set: unchanged unless its rows are dynamic.</summary>
     public TensorType AtRows(int rows) => Rows ? new TensorType(DType, Shape.With(0, rows)) : this;

@@ -68,8 +68,10 @@ public sealed class ElementwiseTests
     public void Casts_of_all_kinds_of_numbers()
     {
         TensorType floats = TensorType.Float([3001]), ints = TensorType.Int([3001]);
-        foreach (var to in new[] { DType.F32, DType.I32, DType.Bool, DType.BF16 }) SameAsProcessor(new Cast(to), [floats], [Bytes(Numbers(3001, 10))], $"float to {to}");
-        foreach (var to in new[] { DType.F32, DType.Bool }) SameAsProcessor(new Cast(to), [ints], [Bytes(Integers(3001, 11))], $"int to {to}");
+        foreach (var to in new[] { DType.F32, DType.I32, DType.Bool, DType.BF16, DType.U8 }) SameAsProcessor(new Cast(to), [floats], [Bytes(Numbers(3001, 10))], $"float to {to}");
+        foreach (var to in new[] { DType.F32, DType.Bool, DType.U8 }) SameAsProcessor(new Cast(to), [ints], [Bytes(Integers(3001, 11))], $"int to {to}");
+        byte[] images = Enumerable.Range(0, 3001).Select(i => (byte)i).ToArray();
+        foreach (var to in new[] { DType.F32, DType.I32, DType.Bool, DType.U8 }) SameAsProcessor(new Cast(to), [TensorType.Byte([3001])], [images], $"byte to {to}");
         var halves = Array.ConvertAll(Numbers(3001, 12), Bfloat16.FromSingle);
         SameAsProcessor(new Cast(DType.F32), [new(DType.BF16, [3001])], [Bytes(halves)], "bfloat16 to float");
         // Between two steps nothing is stored, and still the lower bits are gone.
@@ -146,6 +148,8 @@ public sealed class ElementwiseTests
         var big = TensorType.Float([threshold + 7]);
         SameAsProcessor(halves, [big], [Bytes(Numbers(threshold + 7, 33))], "to bfloat16");
         SameAsProcessor(new Copy(), [new(DType.Bool, [threshold + 5])], [Bools(threshold + 5)], "copy of booleans");
+        SameAsProcessor(new Copy(), [TensorType.Byte([threshold + 5])], [Enumerable.Range(0, threshold + 5).Select(i => (byte)i).ToArray()], "copy of bytes");
+        SameAsProcessor(new Cast(DType.U8), [big], [Bytes(Numbers(threshold + 7, 36))], "to bytes");
         SameAsProcessor(new Compare(CompareKind.Less), [big, big], [Bytes(Numbers(threshold + 7, 34)), Bytes(Numbers(threshold + 7, 35))], "less");
     }
 

@@ -33,6 +33,7 @@ public sealed class KernelTests
             case DType.F32: return Bytes(Numbers(type.Elements, name, true));
             case DType.I32: return Bytes(Integers(type.Elements, name, -1000, 1000));
             case DType.BF16: return Bytes(Array.ConvertAll(Numbers(type.Elements, name, true), Bfloat16.FromSingle));
+            case DType.U8: return Integers(type.Elements, name, 0, 256).Select(b => (byte)b).ToArray();
             default: return Integers(type.Elements, name, 0, 2).Select(b => (byte)b).ToArray();
         }
     }
@@ -70,7 +71,7 @@ public sealed class KernelTests
     {
         ForAll(Movement.MoveKernels, _ =>
         {
-            foreach (var type in new[] { DType.F32, DType.I32, DType.BF16, DType.Bool })
+            foreach (var type in new[] { DType.F32, DType.I32, DType.BF16, DType.Bool, DType.U8 })
             {
                 SameAsProcessor(new Permute([1, 0]), new TensorType(type, [33, 70]));
                 SameAsProcessor(new Permute([0, 2, 1]), new TensorType(type, [3, 40, 17]));
@@ -90,7 +91,7 @@ public sealed class KernelTests
     [CudaFact]
     public void Parts_put_together_and_borders()
     {
-        foreach (var type in new[] { DType.F32, DType.I32, DType.BF16, DType.Bool })
+        foreach (var type in new[] { DType.F32, DType.I32, DType.BF16, DType.Bool, DType.U8 })
         {
             SameAsProcessor(new Concat(1), [.. Enumerable.Range(1, 20).Select(i => new TensorType(type, [3, i % 5, 2]))]);
             SameAsProcessor(new Concat(0), new TensorType(type, [0, 2]), new TensorType(type, [7, 2]), new TensorType(type, [0, 2]));
@@ -139,7 +140,7 @@ public sealed class KernelTests
     {
         ForAll(IndexOps.GatherKernels, _ =>
         {
-            foreach (var type in new[] { DType.F32, DType.I32, DType.BF16, DType.Bool })
+            foreach (var type in new[] { DType.F32, DType.I32, DType.BF16, DType.Bool, DType.U8 })
                 foreach (int width in new[] { 1, 4, 17, 64, 68, 700, 1000 })
                 {
                     TensorType table = new(type, [9, width]), indices = TensorType.Int([3, 11]);
@@ -152,6 +153,26 @@ public sealed class KernelTests
             Assert.Equal(numbers[128..], rows[..64]);
             Assert.All(rows[64..], x => Assert.True(float.IsNaN(x)));
             Assert.Equal([7, -1, -1], OpCheck.Decode(TensorType.Int([3]), OpCheck.Run(device, new Gather(), [TensorType.Int([1]), TensorType.Int([3])], [Bytes([7]), Bytes([0, 1, int.MinValue])])[0]).Ints);
+        });
+    }
+
+    [CudaFact]
+    public void The_last_row_for_a_place_stays()
+    {
+        ForAll(IndexOps.ScatterKernels, _ =>
+        {
+            foreach (var type in new[] { DType.F32, DType.I32, DType.BF16, DType.Bool, DType.U8 })
+                foreach (var (rows, width, count) in new[] { (9, 1, 40), (9, 4, 1), (3, 17, 500), (700, 130, 600), (5, 1000, 9), (1, 3, 5000) })
+                    foreach (ulong order in new ulong[] { 0, 1, 5 })
+                    {
+                        Cuda.Order(order);
+                        TensorType table = new(type, [rows, width]), updates = new(type, [count, width]);
+                        SameAsProcessor(new SetRows(), [table, TensorType.Int([count]), updates], [Content(table, "table"), Bytes(Integers(count, "indices", 0, rows)), Content(updates, "updates")]);
+                    }
+            Cuda.Order(0);
+            // Indices outside the table, which the processor refuses.
+            using var device = new CudaDevice();
+            Assert.Equal([7, 20, 9], OpCheck.Decode(TensorType.Int([3]), OpCheck.Run(device, new SetRows(), [TensorType.Int([3]), TensorType.Int([4]), TensorType.Int([4])], [Bytes([7, 8, 9]), Bytes([3, 1, -1, int.MinValue]), Bytes([10, 20, 30, 40])])[0]).Ints);
         });
     }
 

@@ -122,7 +122,7 @@ internal sealed class RandomExpression
         int kind = _random.NextInt(20);
         if (kind < 4 && _axes.Length > 0) Step(new Reduce((ReduceKind)_random.NextInt(3), Chance(0.97) ? _axes : [_random.NextInt(_whole.Rank)], Chance(0.6)), Find(DType.F32, _whole, exact: true));
         else if (kind == 4) Slice(shape);
-        else if (kind == 5) Step(new Broadcast(shape), Find(Any(DType.F32, DType.F32, DType.I32, DType.Bool, DType.BF16), shape, exact: false));
+        else if (kind == 5) Step(new Broadcast(shape), Find(Any(DType.F32, DType.F32, DType.I32, DType.Bool, DType.BF16, DType.U8), shape, exact: false));
         else if (kind == 6) Alias();
         else Elementwise(shape);
     }
@@ -132,7 +132,7 @@ internal sealed class RandomExpression
         // One argument has the shape, another place may be as short as it likes.
         int Whole(DType type) => Find(type, shape, exact: true);
         int Short(DType type) => Find(type, shape, exact: false);
-        var type = Any(DType.F32, DType.I32, DType.BF16, DType.Bool);
+        var type = Any(DType.F32, DType.I32, DType.BF16, DType.Bool, DType.U8);
         switch (_random.NextInt(12))
         {
             case 0 or 1: Step(new Unary((UnaryKind)_random.NextInt(20)), Whole(DType.F32)); break;
@@ -153,7 +153,7 @@ internal sealed class RandomExpression
     private void Alias()
     {
         var shape = Target();
-        int value = Find(Any(DType.F32, DType.F32, DType.Bool, DType.BF16), shape, exact: true);
+        int value = Find(Any(DType.F32, DType.F32, DType.Bool, DType.BF16, DType.U8), shape, exact: true);
         Step(Any<Op>(new StopGradient(), new Reshape(shape == _whole ? Flat : shape == Flat ? _whole : shape == Row(true) ? Row(false) : shape == Row(false) ? Row(true) : One())), value);
     }
 
@@ -164,7 +164,7 @@ internal sealed class RandomExpression
         int[] there = Numbers(v => v.Op is null && v.Type.Shape.Rank == rank && Enumerable.Range(0, rank).All(axis => v.Type.Shape[axis] >= shape[axis]));
         bool whole = Chance(0.3);
         int input = there.Length > 0 && Chance(0.5) ? Any(there)
-            : Input(Any(DType.F32, DType.F32, DType.F32, DType.I32, DType.Bool, DType.BF16), shape.Select(size => whole || Chance(0.4) ? size : Chance(0.5) ? 2 * size : size * Any(1, 2, 3) + _random.NextInt(4)).ToArray());
+            : Input(Any(DType.F32, DType.F32, DType.F32, DType.I32, DType.Bool, DType.BF16, DType.U8), shape.Select(size => whole || Chance(0.4) ? size : Chance(0.5) ? 2 * size : size * Any(1, 2, 3) + _random.NextInt(4)).ToArray());
         var from = _values[input].Type.Shape;
         int[] starts = new int[rank], steps = new int[rank];
         for (int axis = 0; axis < rank; axis++)
@@ -187,6 +187,7 @@ internal sealed class RandomExpression
             switch (type.DType)
             {
                 case DType.I32: tensor.Ints[i] = Chance(0.05) ? Any(int.MaxValue, int.MinValue, 0, -1) : _random.NextInt(19) - 9; break;
+                case DType.U8: tensor.Bytes[i] = (byte)_random.NextInt(256); break;
                 case DType.Bool: tensor.Bools[i] = (byte)_random.NextInt(2); break;
                 default: tensor.Floats[i] = Chance(0.01) ? Any(special) : (float)_random.NextUniform(-3, 3); break;
             }

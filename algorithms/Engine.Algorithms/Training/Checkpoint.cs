@@ -109,6 +109,7 @@ public static class Checkpoint
         DType.I32 => SafetensorsType.I32,
         DType.Bool => SafetensorsType.Bool,
         DType.BF16 => SafetensorsType.BF16,
+        DType.U8 => SafetensorsType.U8,
         _ => SafetensorsType.F64,
     };
 }

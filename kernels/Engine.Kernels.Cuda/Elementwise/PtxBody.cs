@@ -191,7 +191,7 @@ internal sealed partial class PtxBody(PtxWriter text, Fused expression, TensorTy
         text.Line(values.Length == 1 ? $"st.global.{Memory(type)} [{address}], {registers[0]}" : $"st.global.v{values.Length}.{Memory(type)} [{address}], {{{string.Join(", ", registers)}}}");
     }
 
-    private static string Memory(DType type) => type switch { DType.Bool => "u8", DType.BF16 => "u16", _ => "b32" };
+    private static string Memory(DType type) => type switch { DType.Bool or DType.U8 => "u8", DType.BF16 => "u16", _ => "b32" };
 
     // Indices.
 

@@ -149,6 +149,10 @@ internal readonly unsafe struct PtxLanes : ILanes<PtxLanes>
 
     public static void StoreMask(PtxLanes mask, byte* p) => throw Without();
 
+    public static PtxLanes LoadByte(byte* p) => throw Without();
+
+    public static void StoreByte(PtxLanes x, byte* p) => throw Without();
+
     public static PtxLanes LoadUpper(ushort* p) => throw Without();
 
     public static void StoreUpper(PtxLanes x, ushort* p) => throw Without();

@@ -20,13 +20,15 @@ internal static class IndexOps
     // Up to here every index looks for its equals among all others; beyond, sorting them takes less time.
     private const int ScannedIndices = 16384;
 
-    /// <summary>Rows of the table. An index outside it gives NaN, -1 or false, for a device cannot throw.</summary>
+    /// <summary>Rows of the table. An index outside it gives NaN, -1, 0 or false, for a device cannot throw.</summary>
     public static CudaKernel Gather(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)
     {
         if (outputs[0].Elements == 0) return Nothing;
         int rows = inputs[0].Shape[0], bytes = inputs[0].DType.Bytes();
         long count = inputs[1].Elements, width = outputs[0].Elements / count;
-        int fill = inputs[0].DType switch { DType.F32 => 0x7FC00000, DType.I32 => -1, DType.BF16 => 0x7FC0, _ => 0 };
+        int fill = inputs[0].DType switch { DType.F32 => 0x7FC00000, DType.I32 => -1, DType.BF16 => 0x7FC07FC0, _ => 0 };
+        // Rows of whole words are moved as words.
+        if (bytes < 4 && bytes * width % 4 == 0) (width, bytes) = (bytes * width / 4, 4);
         bool vectors = bytes == 4 && width % 4 == 0 && width <= 1 << 30 && count <= 1 << 30;
         if (GatherKernels.Of(vectors && width >= 64 ? 1 : 0, n => n == 0 || vectors) == 0)
             return new("elements", [Over(outputs[0].Elements, $"gather_{bytes}", Operand(0), Operand(1), Operand(2), count, rows, width, fill)]);

@@ -105,6 +105,7 @@ internal static class Movement
             DType.F32 => BitConverter.SingleToInt32Bits((float)pad.Value),
             DType.I32 => (int)pad.Value,
             DType.Bool => pad.Value != 0 ? 1 : 0,
+            DType.U8 => UnsignedByte.FromDouble(pad.Value),
             _ => Bfloat16.FromSingle((float)pad.Value),
         };
         string function = (count == 4 ? "pad_" : "pad_axes_") + outputs[0].DType.Bytes();

@@ -23,6 +23,12 @@ internal unsafe interface ILanes<T> where T : unmanaged, ILanes<T>
     /// <summary>Writes 1 where a lane's bits are set, 0 where they are clear.</summary>
     static abstract void StoreMask(T mask, byte* p);
 
+    /// <summary>The ints 0..255 read.</summary>
+    static abstract T LoadByte(byte* p);
+
+    /// <summary>Writes the lowest byte of each lane.</summary>
+    static abstract void StoreByte(T x, byte* p);
+
     /// <summary>The upper 16 bits of each float are those read.</summary>
     static abstract T LoadUpper(ushort* p);
 

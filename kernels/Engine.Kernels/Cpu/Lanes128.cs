@@ -26,10 +26,15 @@ internal readonly unsafe struct Lanes128(Vector128<float> v) : ILanes<Lanes128>
     public static Lanes128 LoadMask(byte* p) => new(~Vector128.Equals(Widen(p), Vector128<int>.Zero).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreMask(Lanes128 mask, byte* p)
+    public static Lanes128 LoadByte(byte* p) => new(Widen(p).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreMask(Lanes128 mask, byte* p) => StoreByte(new((mask.V.AsInt32() & Vector128<int>.One).AsSingle()), p);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreByte(Lanes128 x, byte* p)
     {
-        Vector128<int> ones = mask.V.AsInt32() & Vector128<int>.One;
-        Vector128<short> half = Vector128.Narrow(ones, ones);
+        Vector128<short> half = Vector128.Narrow(x.V.AsInt32(), x.V.AsInt32());
         Unsafe.WriteUnaligned(p, Vector128.Narrow(half, half).AsUInt32().ToScalar());
     }
 

@@ -23,17 +23,19 @@ internal readonly unsafe struct Lanes256(Vector256<float> v) : ILanes<Lanes256>
     public static void Store(Lanes256 x, float* p) => x.V.Store(p);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 LoadMask(byte* p)
-    {
-        Vector256<int> wide = Vector256.Create(Widen(p), Widen(p + 4));
-        return new(~Vector256.Equals(wide, Vector256<int>.Zero).AsSingle());
-    }
+    public static Lanes256 LoadMask(byte* p) => new(~Vector256.Equals(LoadByte(p).V.AsInt32(), Vector256<int>.Zero).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreMask(Lanes256 mask, byte* p)
+    public static Lanes256 LoadByte(byte* p) => new(Vector256.Create(Widen(p), Widen(p + 4)).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreMask(Lanes256 mask, byte* p) => StoreByte(new((mask.V.AsInt32() & Vector256<int>.One).AsSingle()), p);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreByte(Lanes256 x, byte* p)
     {
-        Vector256<int> ones = mask.V.AsInt32() & Vector256<int>.One;
-        Vector128<short> half = Vector128.Narrow(ones.GetLower(), ones.GetUpper());
+        Vector256<int> words = x.V.AsInt32();
+        Vector128<short> half = Vector128.Narrow(words.GetLower(), words.GetUpper());
         Unsafe.WriteUnaligned(p, Vector128.Narrow(half, half).AsUInt64().ToScalar());
     }
 

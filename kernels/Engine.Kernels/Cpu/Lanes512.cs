@@ -24,20 +24,26 @@ internal readonly unsafe struct Lanes512(Vector512<float> v) : ILanes<Lanes512>
     public static void Store(Lanes512 x, float* p) => x.V.Store(p);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 LoadMask(byte* p)
+    public static Lanes512 LoadMask(byte* p) => new(~Vector512.Equals(LoadByte(p).V.AsInt32(), Vector512<int>.Zero).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 LoadByte(byte* p)
     {
         Vector512<int> wide = Avx512F.IsSupported
             ? Avx512F.ConvertToVector512Int32(Vector128.Load(p))
             : Vector512.Create(Vector256.Create(Widen(p), Widen(p + 4)), Vector256.Create(Widen(p + 8), Widen(p + 12)));
-        return new(~Vector512.Equals(wide, Vector512<int>.Zero).AsSingle());
+        return new(wide.AsSingle());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreMask(Lanes512 mask, byte* p)
+    public static void StoreMask(Lanes512 mask, byte* p) => StoreByte(new((mask.V.AsInt32() & Vector512<int>.One).AsSingle()), p);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreByte(Lanes512 x, byte* p)
     {
-        Vector512<int> ones = mask.V.AsInt32() & Vector512<int>.One;
-        if (Avx512F.IsSupported) Avx512F.ConvertToVector128Byte(ones).Store(p);
-        else for (int i = 0; i < Count; i++) p[i] = (byte)ones[i];
+        Vector512<int> words = x.V.AsInt32();
+        if (Avx512F.IsSupported) Avx512F.ConvertToVector128Byte(words).Store(p);
+        else for (int i = 0; i < Count; i++) p[i] = (byte)words[i];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -85,6 +85,7 @@ public sealed record Binary([property: JsonConverter(typeof(JsonStringEnumConver
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
     {
         Arity(inputs, 2);
+        NoBytes(inputs);
         var type = inputs[0].DType;
         if (type != inputs[1].DType) throw Error(inputs, "both inputs must have one type; use Cast");
         if (type != DType.F32 && !(type == DType.I32 && Kind != BinaryKind.Power)) throw Error(inputs, "expected F32" + (Kind == BinaryKind.Power ? "" : " or I32"));
@@ -154,6 +155,7 @@ public sealed record Compare([property: JsonConverter(typeof(JsonStringEnumConve
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
     {
         Arity(inputs, 2);
+        NoBytes(inputs);
         if (inputs[0].DType != inputs[1].DType || inputs[0].DType is not (DType.F32 or DType.I32)) throw Error(inputs, "expected two F32 or two I32");
         return [TensorType.Boolean(Shape.Broadcast(inputs[0].Shape, inputs[1].Shape))];
     }
@@ -243,6 +245,7 @@ public sealed record Select : Op
     {
         Arity(inputs, 3);
         Expect(inputs, 0, DType.Bool);
+        NoBytes(inputs);
         if (inputs[1].DType != inputs[2].DType || inputs[1].DType is not (DType.F32 or DType.I32)) throw Error(inputs, "expected two F32 or two I32 to select from");
         return [new(inputs[1].DType, Shape.Broadcast(inputs[0].Shape, Shape.Broadcast(inputs[1].Shape, inputs[2].Shape)))];
     }
@@ -302,8 +305,8 @@ public sealed record Fma : Op
     protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => ElementwiseRows(inputs, outputs);
 }
 
-/// <summary>Another element type. Float to int truncates towards zero, saturates, and turns NaN into 0; float to bool is x != 0.</summary>
-/// <param name="To">The type that comes out: F32, BF16, I32 or Bool.</param>
+/// <summary>Another element type. Float to int truncates towards zero, saturates, and turns NaN into 0; to U8 is the nearest of 0..255, halves to even, and 0 of NaN; to bool is x != 0.</summary>
+/// <param name="To">The type that comes out: F32, BF16, I32, Bool or U8.</param>
 public sealed record Cast(DType To) : Op
 {
     /// <inheritdoc/>

@@ -125,7 +125,15 @@ public abstract record Op
     /// <summary>Throws unless the input has the element type.</summary>
     protected void Expect(ReadOnlySpan<TensorType> inputs, int index, DType type)
     {
+        if (inputs[index].DType != type && inputs[index].DType == DType.U8) throw Error(inputs, $"input {index} is U8, which is for storage: cast it to {type} first");
         if (inputs[index].DType != type) throw new ShapeException($"{Name}{Describe(inputs)}: input {index} must be {type}; use Cast");
+    }
+
+    /// <summary>Throws if an input is U8: there is no arithmetic on it.</summary>
+    protected void NoBytes(ReadOnlySpan<TensorType> inputs)
+    {
+        for (int i = 0; i < inputs.Length; i++)
+            if (inputs[i].DType == DType.U8) throw Error(inputs, $"input {i} is U8, which is for storage: cast it to F32 or I32 first");
     }
 
     /// <summary>An error about these inputs.</summary>
@@ -152,7 +160,7 @@ public sealed class ReferenceTensor<T> where T : unmanaged, IBinaryFloatingPoint
 {
     private readonly T[]? _floats;
     private readonly int[]? _ints;
-    private readonly byte[]? _bools;
+    private readonly byte[]? _bytes;
 
     /// <summary>A tensor of zeros.</summary>
     public ReferenceTensor(TensorType type)
@@ -160,10 +168,10 @@ public sealed class ReferenceTensor<T> where T : unmanaged, IBinaryFloatingPoint
         Type = type;
         if (type.DType.IsFloat()) _floats = new T[type.Elements];
         else if (type.DType == DType.I32) _ints = new int[type.Elements];
-        else _bools = new byte[type.Elements];
+        else _bytes = new byte[type.Elements];
     }
 
-    private ReferenceTensor(TensorType type, ReferenceTensor<T> data) => (Type, _floats, _ints, _bools) = (type, data._floats, data._ints, data._bools);
+    private ReferenceTensor(TensorType type, ReferenceTensor<T> data) => (Type, _floats, _ints, _bytes) = (type, data._floats, data._ints, data._bytes);
 
     /// <summary>The type.</summary>
     public TensorType Type { get; }
@@ -178,20 +186,23 @@ public sealed class ReferenceTensor<T> where T : unmanaged, IBinaryFloatingPoint
     public int[] Ints => _ints ?? throw new InvalidOperationException($"tensor is {Type.DType}, not I32");
 
     /// <summary>Elements of a boolean tensor, 0 or 1.</summary>
-    public byte[] Bools => _bools ?? throw new InvalidOperationException($"tensor is {Type.DType}, not Bool");
+    public byte[] Bools => Type.DType == DType.Bool ? _bytes! : throw new InvalidOperationException($"tensor is {Type.DType}, not Bool");
+
+    /// <summary>Elements of a tensor of bytes, 0..255, or of a boolean one, 0 or 1.</summary>
+    public byte[] Bytes => _bytes ?? throw new InvalidOperationException($"tensor is {Type.DType}, not U8 or Bool");
 
     /// <summary>The same elements under another type of equal size (no copy).</summary>
     public ReferenceTensor<T> As(TensorType type) => new(type, this);
 
     /// <summary>Element as float64, whatever the type.</summary>
-    public double this[long i] => _floats is { } f ? double.CreateTruncating(f[i]) : _ints is { } n ? n[i] : _bools![i];
+    public double this[long i] => _floats is { } f ? double.CreateTruncating(f[i]) : _ints is { } n ? n[i] : _bytes![i];
 
-    /// <summary>Sets an element from float64.</summary>
+    /// <summary>Sets an element from float64; a byte is the nearest of 0..255.</summary>
     public void Set(long i, double value)
     {
         if (_floats is { } f) f[i] = T.CreateTruncating(Type.DType == DType.BF16 ? Bfloat16.Round((float)value) : value);
         else if (_ints is { } n) n[i] = (int)value;
-        else _bools![i] = value != 0 ? (byte)1 : (byte)0;
+        else _bytes![i] = Type.DType == DType.U8 ? UnsignedByte.FromDouble(value) : value != 0 ? (byte)1 : (byte)0;
     }
 
     /// <summary>Copies the elements of a tensor of the same element type and count.</summary>
@@ -199,7 +210,7 @@ public sealed class ReferenceTensor<T> where T : unmanaged, IBinaryFloatingPoint
     {
         if (_floats is { } f) source.Floats.AsSpan().CopyTo(f);
         else if (_ints is { } n) source.Ints.AsSpan().CopyTo(n);
-        else source.Bools.AsSpan().CopyTo(_bools);
+        else source.Bytes.AsSpan().CopyTo(_bytes);
     }
 
     /// <summary>Copies a run of elements of a tensor of the same element type.</summary>
@@ -211,7 +222,7 @@ public sealed class ReferenceTensor<T> where T : unmanaged, IBinaryFloatingPoint
     {
         if (_floats is { } f) Array.Copy(source.Floats, from, f, to, count);
         else if (_ints is { } n) Array.Copy(source.Ints, from, n, to, count);
-        else Array.Copy(source.Bools, from, _bools!, to, count);
+        else Array.Copy(source.Bytes, from, _bytes!, to, count);
     }
 
     /// <summary>Moves elements: destination d takes source <paramref name="from"/>(d), or the fill value where that is negative.</summary>
@@ -223,9 +234,16 @@ public sealed class ReferenceTensor<T> where T : unmanaged, IBinaryFloatingPoint
             if (s < 0) Set(d, fill);
             else if (_floats is { } f) f[d] = source.Floats[s];
             else if (_ints is { } n) n[d] = source.Ints[s];
-            else _bools![d] = source.Bools[s];
+            else _bytes![d] = source.Bytes[s];
         }
     }
+}
+
+/// <summary>Conversions of bytes.</summary>
+public static class UnsignedByte
+{
+    /// <summary>The nearest of 0..255, halves to even; NaN gives 0.</summary>
+    public static byte FromDouble(double value) => double.IsNaN(value) ? (byte)0 : (byte)Math.Round(Math.Clamp(value, 0, 255));
 }
 
 /// <summary>Conversions of bfloat16, the upper half of a float32.</summary>

@@ -57,6 +57,8 @@ public static class OpTable
 
     private static SampleInput B(Shape shape) => new(TensorType.Boolean(shape), 0, 2);
 
+    private static SampleInput Y(Shape shape) => new(TensorType.Byte(shape), 0, 256);
+
     private static OpCase Case(Op op, Tolerance tolerance, bool differentiable, params SampleInput[] inputs) => new(op, inputs, tolerance, differentiable);
 
     private static IEnumerable<OpCase> Make()
@@ -110,6 +112,13 @@ public static class OpTable
         foreach (var shape in shapes) yield return Case(new Fma(), exact, true, F(shape), F(shape), F(shape));
         foreach (var (from, to) in new[] { (DType.F32, DType.I32), (DType.F32, DType.Bool), (DType.I32, DType.F32), (DType.I32, DType.Bool), (DType.Bool, DType.F32), (DType.Bool, DType.I32), (DType.F32, DType.F32), (DType.F32, DType.BF16), (DType.BF16, DType.F32) })
             yield return Case(new Cast(to), exact, from == DType.F32 && to == DType.F32, new SampleInput(new TensorType(from, [5, 7]), from == DType.Bool ? 0 : -9, from == DType.Bool ? 2 : 9));
+        foreach (Shape shape in new Shape[] { [], [5, 7], [33, 17] })
+        {
+            foreach (var to in new[] { DType.F32, DType.I32, DType.Bool, DType.U8 }) yield return Case(new Cast(to), exact, false, Y(shape));
+            yield return Case(new Cast(DType.U8), exact, false, F(shape, -60, 320));
+            yield return Case(new Cast(DType.U8), exact, false, I(shape, -60, 320));
+            yield return Case(new Cast(DType.U8), exact, false, B(shape));
+        }
         foreach (var (op, inputs) in Regions()) yield return Case(op, rounded, false, inputs);
         foreach (var (op, inputs) in Expressions()) yield return Case(op, exact, false, inputs);
 
@@ -133,6 +142,23 @@ public static class OpTable
         yield return Case(new Pad([1, 0], [0, 2], 0.5), exact, true, F([2, 3]));
         yield return Case(new Pad([2], [1], -1), exact, false, I([4], 0, 9));
         yield return Case(new Pad([2], [1], 1), exact, false, B([4]));
+        foreach (int width in new[] { 3, 8 })
+        {
+            yield return Case(new Permute([1, 0]), exact, false, Y([33, width]));
+            yield return Case(new Permute([0, 2, 1, 3]), exact, false, Y([2, 3, 4, width]));
+            yield return Case(new Broadcast([4, 3, width]), exact, false, Y([3, 1]));
+            yield return Case(new Broadcast([3, width]), exact, false, Y([width]));
+            yield return Case(new Slice([1, 1], [4, 2], [2, 1]), exact, false, Y([9, width]));
+            yield return Case(new Concat(0), exact, false, Y([2, width]), Y([5, width]));
+            yield return Case(new Concat(1), exact, false, Y([4, width]), Y([4, 1]), Y([4, 6]));
+            yield return Case(new Pad([1, 0], [0, 2], 200), exact, false, Y([3, width]));
+            yield return Case(new Copy(), exact, false, Y([33, width]));
+            yield return Case(new Gather(), exact, false, Y([6, width]), I([2, 4], 0, 6));
+            yield return Case(new SetRows(), exact, false, Y([6, width]), I([2, 4], 0, 6), Y([2, 4, width]));
+        }
+        yield return Case(new Reshape([6]), exact, false, Y([2, 3]));
+        yield return Case(new Gather(), exact, false, Y([6]), I([9], 0, 6));
+        yield return Case(new SetRows(), exact, false, Y([6]), I([3], 0, 6), Y([3]));
         yield return Case(new OneHot(5), exact, false, I([3, 4], -1, 6));
         yield return Case(new Iota(TensorType.Float([3, 4]), 1), exact, false);
         yield return Case(new Iota(TensorType.Int([3, 4]), 0), exact, false);
@@ -369,6 +395,11 @@ public static class OpTable
             new(new Cast(DType.F32), [6]), new(new Cast(DType.BF16), [0]), new(new Cast(DType.F32), [8]), new(add, [7, 9]), new(new Select(), [2, 10, 0])]);
         yield return (types, [F([5, 300], -9, 9), I([5, 300], -9, 9), B([300])]);
         yield return (types, [F([7, 3], -9, 9), I([], -9, 9), B([7, 1])]);
+        Fused images = new(2, [new(new Cast(DType.F32), [0]), new(multiply, [2, 1]), new(new Cast(DType.U8), [3])]);
+        yield return (images, [Y([5, 300]), F([300], -1, 3)]);
+        yield return (images, [Y([20, 300]), F([], 0.5, 2)]);
+        yield return (images, [Y([]), F([7, 3], -1, 3)]);
+        yield return (new Fused(2, [new(new Cast(DType.U8), [0]), new(new Cast(DType.I32), [1]), new(new Cast(DType.I32), [2]), new(add, [3, 4])]), [F([7, 300], -60, 320), Y([7, 300])]);
         yield return (new Fused(2, [new(greater, [0, 1]), new(new Logical(LogicalKind.Xor), [2, 2])]), [F([33, 7]), F([7])]);
         yield return (new Fused(1, [new(new Cast(DType.I32), [0]), new(new Unary(UnaryKind.Negate), [1])]), [F([20_000], -9, 9)]);
         // What comes out is another name of a value, behind one that nobody needs.

@@ -38,6 +38,30 @@ public static unsafe class CastLoops
     /// <exception cref="ArgumentException">The lengths differ.</exception>
     public static void IntToBool(ReadOnlySpan<int> x, Span<byte> y) => IntToBool(x, y, Simd.Best);
 
+    /// <summary>The nearest of 0..255, halves to even; NaN gives 0.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void FloatToByte(ReadOnlySpan<float> x, Span<byte> y) => FloatToByte(x, y, Simd.Best);
+
+    /// <summary>The nearest of 0..255.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void IntToByte(ReadOnlySpan<int> x, Span<byte> y) => IntToByte(x, y, Simd.Best);
+
+    /// <summary>0 gives 0, all else 1.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void BoolToByte(ReadOnlySpan<byte> x, Span<byte> y) => BoolToByte(x, y, Simd.Best);
+
+    /// <summary>Exact.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void ByteToFloat(ReadOnlySpan<byte> x, Span<float> y) => ByteToFloat(x, y, Simd.Best);
+
+    /// <summary>Exact.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void ByteToInt(ReadOnlySpan<byte> x, Span<int> y) => ByteToInt(x, y, Simd.Best);
+
+    /// <summary>x != 0 as 0 or 1.</summary>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    public static void ByteToBool(ReadOnlySpan<byte> x, Span<byte> y) => ByteToBool(x, y, Simd.Best);
+
     internal static void FloatToInt(ReadOnlySpan<float> x, Span<int> y, SimdWidth width)
     {
         SpanChecks.SameLength(x.Length, y.Length);
@@ -102,6 +126,54 @@ public static unsafe class CastLoops
             Map<IntToBoolFunction>((byte*)px, (byte*)py, x.Length, width);
     }
 
+    internal static void FloatToByte(ReadOnlySpan<float> x, Span<byte> y, SimdWidth width)
+    {
+        SpanChecks.SameLength(x.Length, y.Length);
+        fixed (float* px = x)
+        fixed (byte* py = y)
+            Map<FloatToByteFunction>((byte*)px, py, x.Length, width);
+    }
+
+    internal static void IntToByte(ReadOnlySpan<int> x, Span<byte> y, SimdWidth width)
+    {
+        SpanChecks.SameLength(x.Length, y.Length);
+        fixed (int* px = x)
+        fixed (byte* py = y)
+            Map<IntToByteFunction>((byte*)px, py, x.Length, width);
+    }
+
+    internal static void BoolToByte(ReadOnlySpan<byte> x, Span<byte> y, SimdWidth width)
+    {
+        SpanChecks.SameLength(x.Length, y.Length);
+        fixed (byte* px = x)
+        fixed (byte* py = y)
+            Map<BoolToByteFunction>(px, py, x.Length, width);
+    }
+
+    internal static void ByteToFloat(ReadOnlySpan<byte> x, Span<float> y, SimdWidth width)
+    {
+        SpanChecks.SameLength(x.Length, y.Length);
+        fixed (byte* px = x)
+        fixed (float* py = y)
+            Map<ByteToFloatFunction>(px, (byte*)py, x.Length, width);
+    }
+
+    internal static void ByteToInt(ReadOnlySpan<byte> x, Span<int> y, SimdWidth width)
+    {
+        SpanChecks.SameLength(x.Length, y.Length);
+        fixed (byte* px = x)
+        fixed (int* py = y)
+            Map<ByteToIntFunction>(px, (byte*)py, x.Length, width);
+    }
+
+    internal static void ByteToBool(ReadOnlySpan<byte> x, Span<byte> y, SimdWidth width)
+    {
+        SpanChecks.SameLength(x.Length, y.Length);
+        fixed (byte* px = x)
+        fixed (byte* py = y)
+            Map<ByteToBoolFunction>(px, py, x.Length, width);
+    }
+
     private static void Map<F>(byte* x, byte* y, nint n, SimdWidth width) where F : IConversion
     {
         if (width == SimdWidth.V512) Loops<Lanes512>.Convert<F>(x, y, n);
@@ -122,6 +194,12 @@ public static unsafe class CastLoops
             case (DType.I32, DType.Bool): user.Use<IntToBoolFunction>(); break;
             case (DType.Bool, DType.F32): user.Use<BoolToFloatFunction>(); break;
             case (DType.Bool, DType.I32): user.Use<BoolToIntFunction>(); break;
+            case (DType.F32, DType.U8): user.Use<FloatToByteFunction>(); break;
+            case (DType.I32, DType.U8): user.Use<IntToByteFunction>(); break;
+            case (DType.Bool, DType.U8): user.Use<BoolToByteFunction>(); break;
+            case (DType.U8, DType.F32): user.Use<ByteToFloatFunction>(); break;
+            case (DType.U8, DType.I32): user.Use<ByteToIntFunction>(); break;
+            case (DType.U8, DType.Bool): user.Use<ByteToBoolFunction>(); break;
             default: throw new ArgumentOutOfRangeException(nameof(to), $"no conversion from {from} to {to}");
         }
     }
@@ -205,6 +283,66 @@ public static unsafe class CastLoops
     private readonly struct IntToBoolFunction : IConversion
     {
         public static Packing Source => Packing.Word;
+
+        public static Packing Target => Packing.Mask;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => T.EqualInt(x, T.Create(0)) ^ T.Create(-1);
+    }
+
+    private readonly struct FloatToByteFunction : IConversion
+    {
+        public static Packing Source => Packing.Word;
+
+        public static Packing Target => Packing.Byte;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => T.ToInt(T.Round(T.Min(T.Max(x, T.Create(0f)), T.Create(255f))));
+    }
+
+    private readonly struct IntToByteFunction : IConversion
+    {
+        public static Packing Source => Packing.Word;
+
+        public static Packing Target => Packing.Byte;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => T.MinInt(T.MaxInt(x, T.Create(0)), T.Create(255));
+    }
+
+    private readonly struct BoolToByteFunction : IConversion
+    {
+        public static Packing Source => Packing.Mask;
+
+        public static Packing Target => Packing.Byte;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => x & T.Create(1);
+    }
+
+    private readonly struct ByteToFloatFunction : IConversion
+    {
+        public static Packing Source => Packing.Byte;
+
+        public static Packing Target => Packing.Word;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => T.ToFloat(x);
+    }
+
+    private readonly struct ByteToIntFunction : IConversion
+    {
+        public static Packing Source => Packing.Byte;
+
+        public static Packing Target => Packing.Word;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x) where T : unmanaged, ILanes<T> => x;
+    }
+
+    private readonly struct ByteToBoolFunction : IConversion
+    {
+        public static Packing Source => Packing.Byte;
 
         public static Packing Target => Packing.Mask;
 

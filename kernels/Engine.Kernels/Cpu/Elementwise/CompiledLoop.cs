@@ -263,11 +263,11 @@ internal sealed unsafe class CompiledLoop
 
         private static MethodInfo Method(Delegate function) => function.Method;
 
-        private static MethodInfo Load(DType type) => Method((Reader)(type == DType.Bool ? LoadMask : type == DType.BF16 ? LoadUpper : LoadWord));
+        private static MethodInfo Load(DType type) => Method((Reader)(type switch { DType.Bool => LoadMask, DType.U8 => LoadByte, DType.BF16 => LoadUpper, _ => LoadWord }));
 
-        private static MethodInfo Store(DType type) => Method((Writer)(type == DType.Bool ? T.StoreMask : type == DType.BF16 ? StoreUpper : StoreWord));
+        private static MethodInfo Store(DType type) => Method((Writer)(type switch { DType.Bool => T.StoreMask, DType.U8 => T.StoreByte, DType.BF16 => StoreUpper, _ => StoreWord }));
 
-        private static MethodInfo Repeat(DType type) => Method((Reader)(type == DType.Bool ? RepeatMask : type == DType.BF16 ? RepeatUpper : RepeatWord));
+        private static MethodInfo Repeat(DType type) => Method((Reader)(type switch { DType.Bool => RepeatMask, DType.U8 => RepeatByte, DType.BF16 => RepeatUpper, _ => RepeatWord }));
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static T LoadWord(byte* p) => T.Load((float*)p);
@@ -277,6 +277,9 @@ internal sealed unsafe class CompiledLoop
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static T LoadMask(byte* p) => T.LoadMask(p);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static T LoadByte(byte* p) => T.LoadByte(p);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static void StoreWord(T x, byte* p) => T.Store(x, (float*)p);
@@ -289,6 +292,8 @@ internal sealed unsafe class CompiledLoop
         private static T RepeatUpper(byte* p) => T.Create(*(ushort*)p << 16);
 
         private static T RepeatMask(byte* p) => T.Create(*p == 0 ? 0 : -1);
+
+        private static T RepeatByte(byte* p) => T.Create((int)*p);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static T And(T x, T y) => x & y;

@@ -138,6 +138,12 @@ internal static unsafe class ElementLoops
         (DType.I32, DType.Bool) => (x, _, n) => CastLoops.IntToBool(Ints(x[0], n), Target<byte>(x[1], n)),
         (DType.Bool, DType.F32) => (x, _, n) => CastLoops.BoolToFloat(new ReadOnlySpan<byte>(x[0], n), Target<float>(x[1], n)),
         (DType.Bool, DType.I32) => (x, _, n) => CastLoops.BoolToInt(new ReadOnlySpan<byte>(x[0], n), Target<int>(x[1], n)),
+        (DType.F32, DType.U8) => (x, _, n) => CastLoops.FloatToByte(Floats(x[0], n), Target<byte>(x[1], n)),
+        (DType.I32, DType.U8) => (x, _, n) => CastLoops.IntToByte(Ints(x[0], n), Target<byte>(x[1], n)),
+        (DType.Bool, DType.U8) => (x, _, n) => CastLoops.BoolToByte(new ReadOnlySpan<byte>(x[0], n), Target<byte>(x[1], n)),
+        (DType.U8, DType.F32) => (x, _, n) => CastLoops.ByteToFloat(new ReadOnlySpan<byte>(x[0], n), Target<float>(x[1], n)),
+        (DType.U8, DType.I32) => (x, _, n) => CastLoops.ByteToInt(new ReadOnlySpan<byte>(x[0], n), Target<int>(x[1], n)),
+        (DType.U8, DType.Bool) => (x, _, n) => CastLoops.ByteToBool(new ReadOnlySpan<byte>(x[0], n), Target<byte>(x[1], n)),
         _ => (x, _, n) => System.Buffer.MemoryCopy(x[0], x[1], (long)n * to.Bytes(), (long)n * to.Bytes()), // the same type
     };
 

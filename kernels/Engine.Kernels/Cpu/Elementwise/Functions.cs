@@ -26,6 +26,8 @@ internal enum Packing
     Upper,
     /// <summary>One byte, 0 or 1; a mask in lanes.</summary>
     Mask,
+    /// <summary>One byte; an int 0..255 in lanes.</summary>
+    Byte,
 }
 
 /// <summary>A conversion between element types.</summary>
@@ -98,13 +100,14 @@ internal static unsafe class Loops<T> where T : unmanaged, ILanes<T>
     private static int Size(Packing packing) => packing switch { Packing.Word => 4, Packing.Upper => 2, _ => 1 };
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static T Load(Packing packing, byte* p) => packing switch { Packing.Word => T.Load((float*)p), Packing.Upper => T.LoadUpper((ushort*)p), _ => T.LoadMask(p) };
+    private static T Load(Packing packing, byte* p) => packing switch { Packing.Word => T.Load((float*)p), Packing.Upper => T.LoadUpper((ushort*)p), Packing.Byte => T.LoadByte(p), _ => T.LoadMask(p) };
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(Packing packing, T x, byte* p)
     {
         if (packing == Packing.Word) T.Store(x, (float*)p);
         else if (packing == Packing.Upper) T.StoreUpper(x, (ushort*)p);
+        else if (packing == Packing.Byte) T.StoreByte(x, p);
         else T.StoreMask(x, p);
     }
 

@@ -125,6 +125,7 @@ internal sealed unsafe class PadKernel : CpuKernel
             case DType.F32: Run((float*)operands[0], (float*)operands[1], (float)_op.Value); break;
             case DType.I32: Run((int*)operands[0], (int*)operands[1], (int)_op.Value); break;
             case DType.Bool: Run((byte*)operands[0], (byte*)operands[1], _op.Value != 0 ? (byte)1 : (byte)0); break;
+            case DType.U8: Run((byte*)operands[0], (byte*)operands[1], UnsignedByte.FromDouble(_op.Value)); break;
             default: Run((ushort*)operands[0], (ushort*)operands[1], Bfloat16.FromSingle((float)_op.Value)); break;
         }
     }

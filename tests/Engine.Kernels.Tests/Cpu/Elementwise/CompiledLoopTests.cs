@@ -53,6 +53,7 @@ public unsafe class CompiledLoopTests
                     case DType.F32: ((float*)operands[i])[k] = x; break;
                     case DType.I32: ((int*)operands[i])[k] = float.IsFinite(x) ? (int)x : int.MinValue; break;
                     case DType.BF16: ((ushort*)operands[i])[k] = (ushort)(BitConverter.SingleToUInt32Bits(x) >> 16); break;
+                    case DType.U8: ((byte*)operands[i])[k] = (byte)k; break;
                     default: ((byte*)operands[i])[k] = (byte)(x > 0 ? 1 : 0); break;
                 }
             }
@@ -113,7 +114,7 @@ public unsafe class CompiledLoopTests
     [Fact]
     public void Conversions()
     {
-        DType[] types = [DType.F32, DType.I32, DType.Bool, DType.BF16];
+        DType[] types = [DType.F32, DType.I32, DType.Bool, DType.BF16, DType.U8];
         bool Exists(DType from, DType to) => from == to || from != DType.BF16 && to != DType.BF16 || from == DType.F32 || to == DType.F32;
         foreach (var from in types)
             foreach (var between in types)

@@ -93,7 +93,9 @@ public sealed class SelectAndCastTests
         (x[0], x[1], x[2], x[3]) = (BitConverter.UInt32BitsToSingle(0x3F808000), BitConverter.UInt32BitsToSingle(0x3F818000), BitConverter.UInt32BitsToSingle(0x7F800001), BitConverter.UInt32BitsToSingle(0xFFFFFFFF));
         (x[4], x[5], x[6]) = (float.MaxValue, BitConverter.UInt32BitsToSingle(0x3F808001), -0f);
         int[] p = LoopHarness.Integers(32);
-        byte[] b = LoopHarness.Bools(33);
+        byte[] b = LoopHarness.Bools(33), images = new byte[LoopHarness.MaxLength];
+        for (int i = 0; i < images.Length; i++) images[i] = (byte)i;
+        for (int i = 0; i < 40; i++) x[100 + i] = 6.25f * i - 0.5f; // halves, and beyond both ends
         ushort[] h = new ushort[LoopHarness.MaxLength];
         for (int i = 0; i < h.Length; i++) h[i] = (ushort)(i * 509);
         foreach (SimdWidth width in Widths.All)
@@ -106,8 +108,20 @@ public sealed class SelectAndCastTests
             int[] ones = LoopHarness.EveryLength<byte, int>("bool to int", b, (a, z) => CastLoops.BoolToInt(a, z, width));
             byte[] set = LoopHarness.EveryLength<float, byte>("float to bool", x, (a, z) => CastLoops.FloatToBool(a, z, width));
             byte[] setInts = LoopHarness.EveryLength<int, byte>("int to bool", p, (a, z) => CastLoops.IntToBool(a, z, width));
+            byte[] bytes = LoopHarness.EveryLength<float, byte>("float to byte", x, (a, z) => CastLoops.FloatToByte(a, z, width));
+            byte[] bytesOfInts = LoopHarness.EveryLength<int, byte>("int to byte", p, (a, z) => CastLoops.IntToByte(a, z, width));
+            byte[] bytesOfBools = LoopHarness.EveryLength<byte, byte>("bool to byte", b, (a, z) => CastLoops.BoolToByte(a, z, width));
+            float[] pixels = LoopHarness.EveryLength<byte, float>("byte to float", images, (a, z) => CastLoops.ByteToFloat(a, z, width));
+            int[] levels = LoopHarness.EveryLength<byte, int>("byte to int", images, (a, z) => CastLoops.ByteToInt(a, z, width));
+            byte[] lit = LoopHarness.EveryLength<byte, byte>("byte to bool", images, (a, z) => CastLoops.ByteToBool(a, z, width));
             for (int i = 0; i < LoopHarness.MaxLength; i++)
             {
+                Assert.True((float.IsNaN(x[i]) ? 0 : Math.Round(Math.Clamp((double)x[i], 0, 255), MidpointRounding.ToEven)) == bytes[i], $"{x[i]:R} to byte is {bytes[i]}");
+                Assert.Equal(Math.Clamp(p[i], 0, 255), bytesOfInts[i]);
+                Assert.Equal(b[i], bytesOfBools[i]);
+                Assert.Equal(images[i], pixels[i]);
+                Assert.Equal(images[i], levels[i]);
+                Assert.Equal(images[i] != 0 ? 1 : 0, lit[i]);
                 Assert.True(Truncate(x[i]) == ints[i], $"{x[i]:R} to int is {ints[i]}");
                 Assert.Equal((float)p[i], floats[i]);
                 Assert.True(BFloat16(x[i]) == halves[i], $"{x[i]:R} ({Bits.Of(x[i]):X8}) to bfloat16 is {halves[i]:X4}, not {BFloat16(x[i]):X4}");
