@@ -42,6 +42,22 @@ public sealed record VectorSpace(int Length) : Space
     public override string ToString() => $"{Length} observation{(Length == 1 ? "" : "s")}";
 }
 
+/// <summary>Images of bytes, stored as such and cast in the graph.</summary>
+/// <param name="Height">Pixels.</param>
+/// <param name="Width">Pixels.</param>
+/// <param name="Channels">1 or 3 as a rule.</param>
+public sealed record ImageSpace(int Height, int Width, int Channels) : Space
+{
+    /// <inheritdoc/>
+    public override Shape Shape => [Height, Width, Channels];
+
+    /// <inheritdoc/>
+    public override DType Type => DType.U8;
+
+    /// <inheritdoc/>
+    public override string ToString() => $"images of {Height} x {Width} x {Channels}";
+}
+
 /// <summary>Sequences of token numbers, padded to one length.</summary>
 /// <param name="Length">Tokens in a sequence at most.</param>
 /// <param name="Vocabulary">Tokens are 0 to Vocabulary - 1.</param>

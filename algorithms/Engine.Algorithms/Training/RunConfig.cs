@@ -232,6 +232,7 @@ internal static class SpaceJson
     public static JsonNode Write(Space space) => space switch
     {
         VectorSpace vector => vector.Length,
+        ImageSpace image => new JsonObject { ["image"] = new JsonArray(image.Height, image.Width, image.Channels) },
         TokenSpace tokens => new JsonObject { ["tokens"] = new JsonArray(tokens.Length, tokens.Vocabulary) },
         _ => throw new NotSupportedException($"observations that are {space}"),
     };
@@ -242,6 +243,7 @@ internal static class SpaceJson
         int[] sizes = about.First().Value!.AsArray().Select(v => (int)v!).ToArray();
         return about.First().Key switch
         {
+            "image" => new ImageSpace(sizes[0], sizes[1], sizes[2]),
             "tokens" => new TokenSpace(sizes[0], sizes[1]),
             var kind => throw new FormatException($"observations of kind {kind}"),
         };
