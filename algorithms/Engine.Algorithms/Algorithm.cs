@@ -83,8 +83,8 @@ public abstract class Algorithm
         return (raw - Of(_mean)) / Of(_std!);
     }
 
-    /// <summary>Keeps a metric for the host: a number, or several of which the log has the mean.</summary>
-    protected static void Report(string name, Tensor value) => value.Graph.Output(name, value);
+    /// <summary>Keeps a metric for the host: a number, or several of which the log has the mean. Of several in one update the last counts.</summary>
+    protected static void Report(string name, Tensor value) => value.Graph.Output(name, value, replace: true);
 }
 
 /// <summary>What an algorithm is built for.</summary>
@@ -93,6 +93,9 @@ public abstract class Algorithm
 /// <param name="Spaces">What is seen, done and asked for.</param>
 public sealed record AlgorithmContext(State State, ulong Seed, Spaces Spaces)
 {
+    /// <summary>Copies of the environment that are interacted with at once.</summary>
+    public int Copies { get; init; } = 1;
+
     /// <summary>S.</summary>
     public int ObservationSize => Spaces.Observation.Size;
 

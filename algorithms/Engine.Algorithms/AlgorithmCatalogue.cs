@@ -1,4 +1,5 @@
 using System.Reflection;
+using Engine.Algorithms.Online;
 using Engine.Algorithms.QEnsembles;
 using Engine.Algorithms.ValueBased;
 using Engine.Interop;
@@ -53,6 +54,9 @@ public static class AlgorithmCatalogue
         AlgorithmEntry.Of<SacNSettings>("sac-n", "SAC with the minimum over N critics", "An et al. 2021, arXiv 2110.01548", (c, s) => new SacN(c, s)),
         AlgorithmEntry.Of<EdacSettings>("edac", "SAC-N with diversified critics", "An et al. 2021, arXiv 2110.01548", (c, s) => new Edac(c, s)),
         AlgorithmEntry.Of<LbSacSettings>("lb-sac", "SAC-N with a large batch", "Nikulin et al. 2022, arXiv 2211.11092", (c, s) => new LbSac(c, s)),
+        AlgorithmEntry.Of<SacSettings>("sac", "soft actor-critic, online", "Haarnoja et al. 2018, arXiv 1812.05905", (c, s) => new Sac(c, s)),
+        AlgorithmEntry.Of<RlpdSettings>("rlpd", "SAC online, half of every batch from offline data", "Ball et al. 2023, arXiv 2302.02948", (c, s) => new Rlpd(c, s)),
+        AlgorithmEntry.Of<RedqSettings>("redq", "SAC online with an ensemble and many critic steps an update", "Chen et al. 2021, arXiv 2101.05982", (c, s) => new Rlpd(c, s)),
         AlgorithmEntry.Of<DiscreteBcSettings>("discrete-bc", "behaviour cloning of discrete actions", "cross-entropy; d3rlpy DiscreteBC", (c, s) => new DiscreteBc(c, s), discrete: true),
         AlgorithmEntry.Of<DqnSettings>("dqn", "deep Q-learning, double by default, no constraint to the data", "Mnih et al. 2015; van Hasselt et al. 2016, arXiv 1509.06461", (c, s) => new Dqn(c, s), discrete: true),
     ];

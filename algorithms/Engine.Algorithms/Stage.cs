@@ -42,7 +42,7 @@ public readonly record struct Period(int Every, int First)
     public bool Holds(int update) => update % Every == First;
 }
 
-/// <summary>What an update draws of a source. Draws of one name make one batch together, in their order.</summary>
+/// <summary>What an update draws of a source. Draws of one name make one batch together, evenly mixed.</summary>
 /// <param name="Kind">How rows become a batch.</param>
 /// <param name="Source">Name of the data: "offline" for a single dataset, the names of --dataset NAME=FILE, or that of a buffer which an <see cref="Interact"/> fills.</param>
 /// <param name="Name">Of the batch, <see cref="Batch.Of"/>; its columns are NAME_COLUMN in fixtures. "": the batch itself.</param>

@@ -151,10 +151,14 @@ public sealed class Graph
     }
 
     /// <summary>Keeps a value for the host to read after a run.</summary>
-    public void Output(string name, Tensor value)
+    /// <param name="name">Its name.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="replace">Takes the place of one of that name; else that is an error.</param>
+    public void Output(string name, Tensor value, bool replace = false)
     {
         if (Parent is not null) throw new InvalidOperationException($"output {name}: a loop's body has no outputs of its own; stack the value");
-        if (!_outputs.TryAdd(name, Import(value))) throw new ArgumentException($"output {name} exists already");
+        if (replace) _outputs[name] = Import(value);
+        else if (!_outputs.TryAdd(name, Import(value))) throw new ArgumentException($"output {name} exists already");
     }
 
     /// <summary>The newest version of a variable.</summary>

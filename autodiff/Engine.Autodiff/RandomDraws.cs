@@ -59,6 +59,15 @@ public sealed class RandomDraws
     /// <summary>A permutation of 0..n-1.</summary>
     public Tensor Permutation(string name, int n) => Draw(_root, name, TensorType.Int([n]), new RandomPermutation(name, [n]));
 
+    /// <summary>In each of so many rows <paramref name="count"/> different integers of 0 to <paramref name="of"/> - 1, in any order: I32 [rows, count].</summary>
+    public Tensor Choice(string name, int rows, int count, int of)
+    {
+        if (count < 1 || count > of) throw new ArgumentOutOfRangeException(nameof(count), count, $"expected 1 to {of}");
+        if (!_fed) return Uniform(name, [rows, of]).Sort().Positions.Slice(1, 0, count);
+        _root.RegisterDraw(name);
+        return _root.Input("noise." + name, TensorType.Int([rows, count]));
+    }
+
     /// <summary>A class per row of logits [..., K], by the largest of logits + Gumbel noise (Gumbel 1954): I32 [...].</summary>
     public Tensor Categorical(string name, Tensor logits)
     {

@@ -1,4 +1,4 @@
-using Engine.Algorithms.Environments;
+using Engine.Algorithms.Batches;
 using Engine.Autodiff;
 using Engine.Kernels;
 using Engine.Kernels.Cpu;
@@ -26,7 +26,7 @@ public class DiscreteAlgorithmTests
         var entry = AlgorithmCatalogue.Find(name);
         var settings = SettingsJson.With(entry.Defaults, new[] { ("hidden_sizes", "[5]"), ("batch_size", "6"), ("normalize_observations", "false"), (key, value) }
             .Select(s => KeyValuePair.Create(s.Item1, SettingsJson.ParseValue(s.Item2))));
-        var algorithm = entry.Create(new AlgorithmContext(state, 1, Inputs, new DiscreteActions(Actions)), settings);
+        var algorithm = entry.Create(new AlgorithmContext(state, 1, new Spaces(Inputs, new DiscreteActions(Actions))), settings);
         string network = name == "dqn" ? "critics" : "actor";
         if (name == "dqn") // so that target and online network differ
             state.Write("target_critics.layer1.weight", Array.ConvertAll(Sample("other", Hidden * Actions), v => (float)v));
@@ -40,11 +40,12 @@ public class DiscreteAlgorithmTests
             ["terminals"] = [0, 1, 0, 0, 1, 0],
         };
         var graph = new Graph();
-        Tensor Column(string column, params int[] shape) => graph.Input(column, TensorType.Float([Rows, .. shape]));
-        algorithm.TraceUpdate(new Batch(Column("observations", Inputs), Column("actions", 1), Column("rewards"), Column("next_observations", Inputs), Column("terminals")));
+        var stage = algorithm.Stages[0];
+        algorithm.TraceUpdate(stage, graph, new FedBatch(graph, stage, algorithm.Context.Spaces, Rows, "").Read, stage.DueAt(0));
         var interpreter = new Interpreter<double>(graph);
         interpreter.Load(state);
-        foreach (var (column, values) in columns) values.CopyTo(interpreter.Input(column).Floats, 0);
+        foreach (var (column, values) in columns)
+            if (graph.Inputs.ContainsKey(column)) values.CopyTo(interpreter.Input(column).Floats, 0);
 
         string[] names = [$"{network}.layer0.weight", $"{network}.layer0.bias", $"{network}.layer1.weight", $"{network}.layer1.bias"];
         var parameters = names.ToDictionary(n => n, n => Array.ConvertAll(state.Read(n), v => (double)v));
@@ -84,9 +85,9 @@ public class DiscreteAlgorithmTests
         using var device = new CpuDevice();
         using var state = new State(device);
         var dqn = AlgorithmCatalogue.Find("dqn");
-        Assert.Contains("for discrete actions", Assert.Throws<SettingsException>(() => dqn.Create(new AlgorithmContext(state, 0, 3, ActionBounds.Unit(1)), dqn.Defaults)).Message, StringComparison.Ordinal);
+        Assert.Contains("for discrete actions", Assert.Throws<SettingsException>(() => dqn.Create(new AlgorithmContext(state, 0, new Spaces(3, ActionBounds.Unit(1))), dqn.Defaults)).Message, StringComparison.Ordinal);
         var iql = AlgorithmCatalogue.Find("iql");
-        Assert.Contains("discrete-bc, dqn", Assert.Throws<SettingsException>(() => iql.Create(new AlgorithmContext(state, 0, 3, new DiscreteActions(2)), iql.Defaults)).Message, StringComparison.Ordinal);
+        Assert.Contains("discrete-bc, dqn", Assert.Throws<SettingsException>(() => iql.Create(new AlgorithmContext(state, 0, new Spaces(3, new DiscreteActions(2))), iql.Defaults)).Message, StringComparison.Ordinal);
     }
 
     private static double[] Sample(string name, int count)

@@ -1,7 +1,8 @@
 using Engine.Algorithms.Data;
 using Engine.Algorithms.QEnsembles;
+using Engine.Algorithms.Batches;
+using Engine.Algorithms.Studies;
 using Engine.Algorithms.Training;
-using Engine.Algorithms.Environments;
 using Engine.Autodiff;
 using Engine.Kernels.Cpu;
 
@@ -84,7 +85,7 @@ public sealed class TrainingTests : IDisposable
     }
 
     [Fact]
-    public void Phases_take_turns_and_keep_what_they_report()
+    public void Periods_are_programs_of_their_own_and_keep_what_they_report()
     {
         using var device = new CpuDevice();
         using var trainer = new Trainer(Config("td3-bc", 9, ("policy_freq", "3")), Data, device, null);
@@ -108,14 +109,15 @@ public sealed class TrainingTests : IDisposable
               "seeds": [0, 1], "algorithms": { "bc": { "hidden_sizes": [8], "batch_size": 8 }, "wide": { "algorithm": "bc", "hidden_sizes": [16], "batch_size": 8 } } }
             """);
         var study = Study.Read(file);
+        var scheduler = new StudyScheduler(study, runs);
         using var stop = new CancellationTokenSource();
-        Assert.Throws<OperationCanceledException>(() => study.Run(runs, 1, line => { if (line.Contains("bc-seed1", StringComparison.Ordinal)) stop.Cancel(); }, stop.Token));
+        Assert.Throws<OperationCanceledException>(() => scheduler.Run(1, line => { if (line.Contains("bc-seed1", StringComparison.Ordinal)) stop.Cancel(); }, stop.Token));
         Directory.CreateDirectory(Path.Combine(runs, "wide-seed1"));
         File.WriteAllText(Path.Combine(runs, "wide-seed1", "metrics.csv"), "killed before the first checkpoint");
         var done = new List<string>();
-        study.Run(runs, 2, line => { lock (done) done.Add(line); }, CancellationToken.None);
+        scheduler.Run(2, line => { lock (done) done.Add(line); }, CancellationToken.None);
         Assert.StartsWith("2 of 4 runs", done[0], StringComparison.Ordinal);
-        string table = study.Table(runs);
+        string table = new StudyTable(study, runs).ToMarkdown();
         Assert.Contains("| wide |", table, StringComparison.Ordinal);
         Assert.Contains("10 / 10", table, StringComparison.Ordinal);
         Assert.DoesNotContain("| - |", table, StringComparison.Ordinal);
@@ -136,14 +138,14 @@ public sealed class TrainingTests : IDisposable
 
     /// <summary>The table of docs/initialisers.md, for S = 17, A = 6 and hidden layers of 256.</summary>
     [Theory]
-    [InlineData("authors", 0.2085, 0.0625, 0.1, 3e-3, 3e-3, 0.0625, 1e-3)]
-    [InlineData("corl", 0.0625, 0.0625, 0.1, 3e-3, 3e-3, 0.2425, 1e-3)]
-    [InlineData("lb-sac", 0.0625, 0.0625, 0.0625, 1, 1, 0.2425, 0.0625)]
-    public void Initial_values_have_the_bounds_of_their_preset(string init, double critic0, double critic1, double criticBias, double last, double lastBias, double actor0, double head)
+    [InlineData(EnsembleInit.Authors, 0.2085, 0.0625, 0.1, 3e-3, 3e-3, 0.0625, 1e-3)]
+    [InlineData(EnsembleInit.Corl, 0.0625, 0.0625, 0.1, 3e-3, 3e-3, 0.2425, 1e-3)]
+    [InlineData(EnsembleInit.LbSac, 0.0625, 0.0625, 0.0625, 1, 1, 0.2425, 0.0625)]
+    public void Initial_values_have_the_bounds_of_their_preset(EnsembleInit init, double critic0, double critic1, double criticBias, double last, double lastBias, double actor0, double head)
     {
         using var device = new CpuDevice();
         using var state = new State(device);
-        _ = new SacN(new AlgorithmContext(state, 1, 17, ActionBounds.Unit(6)), new SacNSettings { Init = init, Critics = 50, HiddenSizes = [256, 256, 256] });
+        _ = new SacN(new AlgorithmContext(state, 1, new Spaces(17, ActionBounds.Unit(6))), new SacNSettings { Init = init, Critics = 50, HiddenSizes = [256, 256, 256] });
         void Bound(string name, double bound)
         {
             double largest = state.Read(name).Max(v => Math.Abs((double)v));
@@ -168,19 +170,18 @@ public sealed class TrainingTests : IDisposable
         {
             using var state = new State(device);
             var settings = (SacNSettings)Config("sac-n", 1, ("update_order", order), ("actor_learning_rate", actorRate.ToString()), ("temperature_learning_rate", actorRate.ToString())).Settings;
-            var algorithm = new SacN(new AlgorithmContext(state, 1, 3, ActionBounds.Unit(1)), settings);
+            var algorithm = new SacN(new AlgorithmContext(state, 1, new Spaces(3, ActionBounds.Unit(1))), settings);
             var generator = RandomDraws.AddState(state, 1);
             using var program = Program.Trace(state, g =>
             {
                 g.Random.Use(generator);
-                Tensor Column(string name, params int[] shape) => g.Input(name, Kernels.TensorType.Float([32, .. shape]));
-                algorithm.TraceUpdate(new Batch(Column("o", 3), Column("a", 1), Column("r"), Column("n", 3), Column("t")));
+                algorithm.TraceUpdate(algorithm.Stages[0], g, new FedBatch(g, algorithm.Stages[0], algorithm.Context.Spaces, 32, "").Read, 0);
             });
-            program.Write("o", Data.Observations.AsSpan(0, 96));
-            program.Write("a", Data.Actions.AsSpan(0, 32));
-            program.Write("r", Data.Rewards.AsSpan(0, 32));
-            program.Write("n", Data.NextObservations.AsSpan(0, 96));
-            program.Write("t", Data.Terminals.AsSpan(0, 32));
+            program.Write("observations", Data.Observations.AsSpan(0, 96));
+            program.Write("actions", Data.Actions.AsSpan(0, 32));
+            program.Write("rewards", Data.Rewards.AsSpan(0, 32));
+            program.Write("next_observations", Data.NextObservations.AsSpan(0, 96));
+            program.Write("terminals", Data.Terminals.AsSpan(0, 32));
             program.Run();
             return [program.ReadScalar("critic_loss"), program.ReadScalar("actor_loss")];
         }
@@ -240,7 +241,7 @@ public sealed class TrainingTests : IDisposable
     [InlineData("critics", "0", "at least 1")]
     [InlineData("critics", "many", "expected a value like 10")]
     [InlineData("discount", "1.5", "0 to 1")]
-    [InlineData("hidden_sizes", "[]", "at least one width")]
+    [InlineData("hidden_sizes", "[]", "at least one number")]
     [InlineData("update_order", "\"random\"", "corl or authors")]
     [InlineData("activation", "\"rleu\"", "relu")]
     [InlineData("crtics", "5", "critics")]
@@ -253,12 +254,12 @@ public sealed class TrainingTests : IDisposable
     {
         var config = Config("lb-sac", 10, ("base_learning_rate", "0.001"), ("target_entropy", "-0.5"));
         Train(config, "config");
-        var (read, fingerprint, space, size) = RunConfig.Read(Path.Combine(_folder, "config"));
+        var (read, fingerprints, spaces) = RunInfo.Read(Path.Combine(_folder, "config"));
         Assert.Equal(SettingsJson.ToJson(config.Settings).ToJsonString(), SettingsJson.ToJson(read.Settings).ToJsonString());
-        Assert.Equal((Data.Fingerprint, 3), (fingerprint, size));
+        Assert.Equal((Data.Fingerprint, 3), (fingerprints["offline"], spaces.Observation.Size));
         Assert.Equal(Kernels.Precision.Float32, read.Precision);
-        Assert.Contains("\"precision\": \"bfloat16\"", (config with { Precision = Kernels.Precision.BFloat16 }).ToJson(fingerprint, space, size), StringComparison.Ordinal);
-        Assert.Equal(new ActionBounds([-2], [2]), space);
+        Assert.Contains("\"precision\": \"bfloat16\"", (config with { Precision = Kernels.Precision.BFloat16 }).ToJson().ToJsonString(new() { WriteIndented = true }), StringComparison.Ordinal);
+        Assert.Equal(new ActionBounds([-2], [2]), spaces.Action);
         var scaled = ((LbSacSettings)read.Settings).Scaled();
         Assert.Equal(0.001 * Math.Sqrt(32 / 256.0), scaled.ActorLearningRate, 1e-12);
     }

@@ -21,7 +21,7 @@ public sealed class HotPathTests(ITestOutputHelper output)
         {
             using var device = new Compiler(limits);
             using var serial = new Compiler(limits) { Serial = true };
-            var (config, data) = Training.Of(algorithm, defaults: true);
+            var (config, data) = SampleRuns.Of(algorithm, defaults: true);
             using var trainer = new Trainer(config, data, device, null);
             Assert.NotEmpty(trainer.UpdatePrograms);
             using var other = new Trainer(config, data, serial, null);

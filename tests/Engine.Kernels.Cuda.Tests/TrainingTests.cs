@@ -1,44 +1,14 @@
 using System.Runtime.InteropServices;
 using Engine.Algorithms;
-using Engine.Algorithms.Data;
 using Engine.Algorithms.Parity;
 using Engine.Algorithms.Training;
 using Engine.Autodiff;
 using Engine.Autodiff.Tests;
 using Engine.Kernels.Cpu;
+using Engine.Tests;
 using Xunit.Abstractions;
 
 namespace Engine.Kernels.Cuda.Tests;
-
-/// <summary>A small run of any algorithm.</summary>
-internal static class Training
-{
-    private static readonly Dictionary<string, TransitionDataset> Data = [];
-
-    /// <param name="algorithm">Its name.</param>
-    /// <param name="steps">Updates.</param>
-    /// <param name="defaults">The paper's sizes, not small ones.</param>
-    public static (RunConfig Config, TransitionDataset Data) Of(string algorithm, int steps = 1, bool defaults = false)
-    {
-        var entry = AlgorithmCatalogue.Find(algorithm);
-        string dataset = entry.Discrete ? "builtin:cartpole" : "builtin:pendulum";
-        if (!Data.TryGetValue(dataset, out var data)) Data[dataset] = data = TransitionDataset.From(Dataset.Load(dataset), null);
-        string[][] small = defaults ? [] : [["hidden_sizes", "[16,16]"], ["batch_size", "32"]];
-        return (new RunConfig
-        {
-            Algorithm = algorithm,
-            Dataset = dataset,
-            Environment = entry.Discrete ? "CartPole-v1" : "Pendulum-v1",
-            Steps = steps,
-            Seed = 3,
-            EvaluationEpisodes = 3,
-            LogEvery = 7,
-            CheckpointEvery = 10,
-            EvaluateEvery = 0,
-            Settings = SettingsJson.With(entry.Defaults, small.Select(s => KeyValuePair.Create(s[0], SettingsJson.ParseValue(s[1])))),
-        }, data);
-    }
-}
 
 /// <summary>Whole training steps of every algorithm on the device.</summary>
 public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
@@ -51,7 +21,7 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
 
     private static Dictionary<string, byte[]> Train(string algorithm, int steps, Device device, string? folder = null, bool resume = false, bool defaults = false, Action<Trainer>? check = null, Precision precision = Precision.Float32)
     {
-        var (config, data) = Training.Of(algorithm, steps, defaults);
+        var (config, data) = SampleRuns.Of(algorithm, steps, defaults);
         using var trainer = new Trainer(config with { Precision = precision }, data, device, folder, resume);
         check?.Invoke(trainer);
         trainer.Run(null, CancellationToken.None);
@@ -186,7 +156,7 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
         foreach (string algorithm in AlgorithmCatalogue.All.Select(a => a.Name))
         {
             using var device = new CudaDevice();
-            var (config, data) = Training.Of(algorithm, 10);
+            var (config, data) = SampleRuns.Of(algorithm, 10);
             using var trainer = new Trainer(config, data, device, null);
             foreach (var program in trainer.UpdatePrograms)
             {
@@ -216,7 +186,7 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
             (ulong Graphs, ulong Waits) Run(int steps)
             {
                 using var device = new CudaDevice();
-                var (config, data) = Training.Of(algorithm);
+                var (config, data) = SampleRuns.Of(algorithm);
                 using var trainer = new Trainer(config with { Steps = steps, LogEvery = steps, CheckpointEvery = steps, Environment = null }, data, device, null);
                 var before = Driver.StandIn.Counts();
                 trainer.Run(null, CancellationToken.None);
@@ -234,7 +204,7 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
     public void Updates_allocate_nothing()
     {
         using var device = new CudaDevice();
-        var (config, data) = Training.Of("edac", 10);
+        var (config, data) = SampleRuns.Of("edac", 10);
         using var trainer = new Trainer(config, data, device, null);
         var program = trainer.UpdatePrograms[0];
         program.Run(5);

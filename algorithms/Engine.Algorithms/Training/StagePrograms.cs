@@ -1,5 +1,6 @@
 using Engine.Algorithms.Batches;
 using Engine.Autodiff;
+using Engine.Kernels;
 
 namespace Engine.Algorithms.Training;
 
@@ -80,7 +81,22 @@ internal sealed class DrawnBatches(Graph graph, Stage stage, Func<string, Rows> 
     {
         if (!_batches.TryGetValue(name, out var parts)) _batches[name] = parts = Trace(name);
         var found = parts.Select(p => (Column: p.Columns.GetValueOrDefault(column) ?? throw new DatasetException($"the batch{(name.Length == 0 ? "" : $" {name}")} has no column {column}; there are {string.Join(", ", p.Columns.Keys)}"), Rows: p.Read(column))).ToArray();
-        return (found[0].Column, found.Length == 1 ? found[0].Rows : Tensor.Concat(0, found.Select(f => f.Rows).ToArray()));
+        return (found[0].Column, found.Length == 1 ? found[0].Rows : Mixed(found.Select(f => f.Rows).ToArray()));
+    }
+
+    /// <summary>The rows of several parts, evenly mixed, so that a piece of the batch has their shares too.</summary>
+    private static Tensor Mixed(Tensor[] parts)
+    {
+        int first = 0;
+        var places = new List<(double Place, int Row)>();
+        foreach (var part in parts)
+        {
+            int count = part.Shape[0];
+            for (int i = 0; i < count; i++) places.Add(((i + 0.5) / count, first + i));
+            first += count;
+        }
+        var order = places.OrderBy(p => p.Place).ThenBy(p => p.Row).Select(p => (double)p.Row).ToArray();
+        return Tensor.Concat(0, parts).Gather(parts[0].Graph.Constant(TensorType.Int([first]), order));
     }
 
     private (IReadOnlyDictionary<string, BatchColumn>, Func<string, Tensor>)[] Trace(string name)

@@ -68,7 +68,7 @@ public sealed class Trainer : IDisposable
         {
             _generator = RandomDraws.AddState(State, config.Seed);
             _guard = new NanGuard(this);
-            Algorithm = AlgorithmCatalogue.Find(config.Algorithm).Create(new AlgorithmContext(State, config.Seed, Spaces), config.Settings);
+            Algorithm = AlgorithmCatalogue.Find(config.Algorithm).Create(new AlgorithmContext(State, config.Seed, Spaces) { Copies = config.Copies }, config.Settings);
             var stages = Algorithm.Stages;
             _begins = Lengths(stages, config);
             Normalise();

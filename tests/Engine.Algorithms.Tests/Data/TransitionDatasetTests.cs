@@ -60,24 +60,18 @@ public class TransitionDatasetTests
     }
 
     [Fact]
-    public void Windows_of_several_steps_end_at_terminals_and_cuts()
+    public void A_trajectory_is_its_transitions_and_what_was_seen_last()
     {
-        // Rewards 1 1 1 | 2 2 2; the first trajectory ends with a terminal, the second is cut off: its last row has no successor.
-        var data = Flat([false, false, true, false, false, false], [false, false, true, false, false, true]);
-        Assert.Equal([0..3, 3..6], data.Episodes());
-        var two = NStepTransitions.From(data, 2, 0.5);
-        Assert.Equal([0f, 1, 2, 3, 4], two.Observations);
-        Assert.Equal([1.5f, 1.5f, 1, 3, 2], two.Returns);
-        Assert.Equal([2, 2, 1, 2, 1], two.Steps);
-        Assert.Equal([0.25f, 0, 0, 0.25f, 0.5f], two.BootstrapDiscounts);
-        Assert.Equal([2f, 2, 2, 5, 5], two.BootstrapObservations); // behind a terminal nothing is used
-        var one = NStepTransitions.From(data, 1, 0.9);
-        var view = TransitionDataset.From(data, Bounds);
-        Assert.Equal(view.NextObservations, one.BootstrapObservations);
-        Assert.Equal(view.Rewards, one.Returns);
-        Assert.Equal(3, NStepTransitions.From(Flat(None, None, [1, 2, 3, 4, 5, 6]), 3, 1).Steps[0]);
-        Assert.Contains("shuffled", Assert.Throws<DatasetException>(() => NStepTransitions.From(Flat(None, None, [9, 8, 7, 6, 5, 4]), 3, 1)).Message, StringComparison.Ordinal);
-        Assert.Throws<SettingsException>(() => NStepTransitions.From(data, 0, 1));
+        // Two trajectories of three rows: the first ends with a terminal, of which no successor is known; the second is cut off, so its last row is what was seen last.
+        var table = TransitionDataset.From(Flat([false, false, true, false, false, false], [false, false, true, false, false, true]), Bounds).Table;
+        Assert.Equal([0f, 1, 2, 2, 3, 4, 5], (float[])table["observations"]);
+        Assert.Equal([0, 1, 2, 4, 5], table.Transitions);
+        Assert.Equal([3, 3, 3, 3, 6, 6, 6], table.Ends);
+        Assert.Equal([2f, 1], [((float[])table["rewards"])[6], ((float[])table["actions"])[6]]); // of the row that was cut off, its own (clipped)
+        // Stated successors that are the next rows cost one row a trajectory; others two a transition.
+        Assert.Equal(7, TransitionDataset.From(Flat(None, None, [1, 2, 3, 4, 5, 6]), Bounds).Table.Rows);
+        Assert.Equal(12, TransitionDataset.From(Flat(None, None, [9, 8, 7, 6, 5, 4]), Bounds).Table.Rows);
+        Assert.Equal([0..3, 3..6], Flat([false, false, true, false, false, false], [false, false, true, false, false, true]).Episodes());
     }
 
     [Fact]

@@ -137,15 +137,17 @@ public sealed class WriterTests : IDisposable
         {
             using var device = new CpuDevice();
             using var state = new State(device);
-            var resident = new ResidentShards(shards, state, new RewardTransform(), 3, 7);
+            var resident = new ResidentRows("offline", shards, state, new RewardTransform(), 3, 7);
+            var graph = new Graph();
+            _ = (resident.Table(graph, "rewards"), resident.Count(graph));
             resident.MakeResident(step);
-            var rewards = state.Read("data.rewards");
-            var counts = state.ReadInts("data.rows");
+            var rewards = state.Read("data.offline.rewards");
+            var counts = state.ReadInts("data.offline.counts");
             for (int i = 0; i < 4; i++)
             {
                 var shard = shards.Shard(i);
                 for (int slot = 0; slot < 2; slot++)
-                    if (counts[slot] == shard.Rows && rewards.AsSpan(slot * 300, shard.Rows).SequenceEqual(shard.Rewards)) seen.Add(i);
+                    if (counts[slot] == shard.Transitions.Length && rewards.AsSpan(slot * shards.LargestTable, shard.Rows).SequenceEqual((float[])shard["rewards"])) seen.Add(i);
             }
         }
         Assert.Equal([0, 1, 2, 3], seen.Order());
@@ -155,7 +157,8 @@ public sealed class WriterTests : IDisposable
     public void Rewards_are_shifted_and_scaled()
     {
         var data = TransitionDataset.From(Dataset.Load("builtin:pendulum,rows=1000"), null);
-        Assert.Same(data.Rewards, RewardTransform.Parse(null).Apply(data.Rewards, data));
+        var rewards = data.Rewards;
+        Assert.Same(rewards, RewardTransform.Parse(null).Apply(rewards, data));
         Assert.Equal(Array.ConvertAll(data.Rewards, r => (float)(((double)r - 1) * 0.5)), RewardTransform.Parse("shift=-1,scale=0.5").Apply(data.Rewards, data));
         double range = data.Returns.Max - data.Returns.Min;
         Assert.Equal((float)(data.Rewards[5] * (1000 / range)), RewardTransform.Parse("return-range").Apply(data.Rewards, data)[5]);

@@ -1,0 +1,73 @@
+using Engine.Algorithms;
+using Engine.Algorithms.Data;
+using Engine.Algorithms.Training;
+using Engine.Kernels.Cpu;
+
+namespace Engine.Tests;
+
+/// <summary>A short run of any algorithm of the catalogue, on the first of some small tasks that it takes.</summary>
+internal static class SampleRuns
+{
+    private static readonly (string? Dataset, string Environment)[] Tasks =
+    [
+        ("builtin:pendulum,rows=2000", "Pendulum-v1"), (null, "Pendulum-v1"), ("builtin:cartpole,rows=2000", "CartPole-v1"), (null, "CartPole-v1"), ("builtin:maze2d-umaze,rows=2000", "maze2d-umaze-goals-v1"),
+    ];
+
+    private static readonly Dictionary<string, TrainingData> Data = [];
+    private static readonly Dictionary<string, (string? Dataset, string Environment)> Known = [];
+    private static readonly string[] Widths = ["hidden_sizes", "value_hidden_sizes", "actor_hidden_sizes"];
+
+    /// <summary>Configuration and data.</summary>
+    /// <param name="algorithm">Name in the catalogue.</param>
+    /// <param name="steps">Steps.</param>
+    /// <param name="defaults">The paper's sizes, not small ones.</param>
+    /// <param name="settings">Settings besides.</param>
+    public static (RunConfig Config, Dictionary<string, TrainingData> Data) Of(string algorithm, int steps = 1, bool defaults = false, params (string Key, string Value)[] settings)
+    {
+        lock (Known)
+        {
+            if (!Known.TryGetValue(algorithm, out var task)) Known[algorithm] = task = Tasks.FirstOrDefault(t => Takes(algorithm, t));
+            if (task.Environment is null) throw new InvalidOperationException($"{algorithm} takes none of the sample tasks");
+            return Make(algorithm, task, steps, defaults, settings);
+        }
+    }
+
+    private static bool Takes(string algorithm, (string?, string) task)
+    {
+        try
+        {
+            using var device = new CpuDevice();
+            var (config, data) = Make(algorithm, task, 1000, false, []);
+            using var trainer = new Trainer(config, data, device, null);
+            _ = trainer.Policy.For(1);
+            return true;
+        }
+        catch (Exception e) when (e is SettingsException or DatasetException) { return false; }
+    }
+
+    private static (RunConfig, Dictionary<string, TrainingData>) Make(string algorithm, (string? Dataset, string Environment) task, int steps, bool defaults, (string Key, string Value)[] settings)
+    {
+        var entry = AlgorithmCatalogue.Find(algorithm);
+        var known = SettingsJson.ToJson(entry.Defaults);
+        var small = defaults ? [] : Widths.Select(w => (w, "[16,16]")).Append(("batch_size", "32")).Append(("buffer_capacity", "500")).Append(("start_steps", "5")).Where(s => known.ContainsKey(s.Item1));
+        var data = new Dictionary<string, TrainingData>();
+        if (task.Dataset is { } source)
+        {
+            if (!Data.TryGetValue(source, out var loaded)) Data[source] = loaded = TrainingData.Load(source, task.Environment);
+            data["offline"] = loaded;
+        }
+        return (new RunConfig
+        {
+            Algorithm = algorithm,
+            Dataset = task.Dataset,
+            Environment = task.Environment,
+            Steps = steps,
+            Seed = 3,
+            EvaluationEpisodes = 3,
+            LogEvery = 7,
+            CheckpointEvery = 10,
+            EvaluateEvery = 0,
+            Settings = SettingsJson.With(entry.Defaults, small.Concat(settings).Select(s => KeyValuePair.Create(s.Item1, SettingsJson.ParseValue(s.Item2)))),
+        }, data);
+    }
+}
