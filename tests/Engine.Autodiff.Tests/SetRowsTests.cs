@@ -30,6 +30,7 @@ public class SetRowsTests
         g.Output("after", twice.Gather(i));
         g.Output("late", a.Gather(j)); // the old version, read after the update was traced
         g.Output("between", once.Gather(j));
+        g.Output("both", once.Gather(i) - twice.Gather(i) * a.Gather(i));
         // Each other's rows, and a copy of another variable with one row replaced.
         g.Assign(state["b"], b.SetRows(i, a.Gather(i)));
         g.Assign(state["c"], b.SetRows(j, c.Gather(j)));
@@ -84,6 +85,7 @@ public class SetRowsTests
                 g.Assign(state["actions"], a.SetRows(at, x * 2).SetRows((at + 1).Modulo(g.Constant(at.Type, rows)), x * 3));
                 g.Output("other", o.Gather((at + 7).Modulo(g.Constant(at.Type, rows)))); // an old row, asked for late
                 g.Output("new", newest.Gather(at));
+                g.Output("difference", newest.Gather(at) - o.Gather(at)); // the old version of that row, after the new one was read
                 g.Assign(state["at"], (at + 1).Modulo(g.Constant(at.Type, rows)));
             });
             Assert.All(program.Cost.Kernels.Where(k => k.Op is Copy), k => Assert.True(k.Traffic.Bytes <= 8)); // the counter may move
@@ -96,6 +98,7 @@ public class SetRowsTests
                 program.Write("x", row);
                 program.Run();
                 Assert.Equal(row, program.Read("new"));
+                Assert.Equal(row, program.Read("difference"));
                 Assert.All(program.Read("other"), v => Assert.Equal(0, v));
                 Assert.Equal(row, state.Read("observations").AsSpan(step * 11, 11).ToArray());
                 Assert.Equal(row.Select(v => v * 2), state.Read("actions").AsSpan(step * 11, 11).ToArray());
