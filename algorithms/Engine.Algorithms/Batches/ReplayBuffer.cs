@@ -17,6 +17,7 @@ public sealed class ReplayBuffer : Rows, IDisposable
 
     private readonly State _state;
     private readonly Variable _written, _end;
+    private readonly IReadOnlyList<BatchColumn> _stored; // the columns, and the observations after them
     private readonly Dictionary<string, Variable> _tables = [];
     private readonly Program _append, _close;
     private readonly int[] _closing = new int[RowsPerClose], _lastRows = new int[RowsPerClose];
@@ -42,11 +43,11 @@ public sealed class ReplayBuffer : Rows, IDisposable
     {
         if (capacity < 2 * copies) throw new SettingsException($"a buffer of {capacity} rows is too small for {copies} copies of the environment: expected at least {2 * copies}");
         (Source, _state, Copies, Capacity) = (source, state, copies, (capacity + copies - 1) / copies * copies);
-        var recorded = BatchColumn.Recorded(spaces);
-        Columns = [.. recorded, recorded[0] with { Name = NextName }];
+        Columns = BatchColumn.Recorded(spaces);
+        _stored = [.. Columns, Columns[0] with { Name = NextName }];
         (_episode, _ends) = (Enumerable.Range(0, copies).ToArray(), new bool[Capacity]);
         _episodeAtMark = (int[])_episode.Clone();
-        foreach (var column in Columns) _tables[column.Name] = state.AddZeros($"buffer.{source}.{column.Name}", column.Rows(Capacity), VariableKind.Data);
+        foreach (var column in _stored) _tables[column.Name] = state.AddZeros($"buffer.{source}.{column.Name}", column.Rows(Capacity), VariableKind.Data);
         _end = state.AddZeros($"buffer.{source}.{EndName}", TensorType.Int([Capacity]), VariableKind.Data);
         _written = state.AddZeros($"buffer.{source}.written", TensorType.Int([1]));
         _append = Program.Trace(state, graph =>
@@ -55,7 +56,7 @@ public sealed class ReplayBuffer : Rows, IDisposable
             var at = graph.Iota(TensorType.Int([copies])) + first;
             foreach (var (name, table) in _tables)
             {
-                var type = Columns.First(c => c.Name == name).Rows(copies);
+                var type = _stored.First(c => c.Name == name).Rows(copies);
                 graph.Assign(table, graph.Read(table).SetRows(at, graph.Input(name, type)));
             }
             graph.Assign(_end, graph.Read(_end).SetRows(at, graph.Constant(TensorType.Int([copies]), -1)));
@@ -109,7 +110,7 @@ public sealed class ReplayBuffer : Rows, IDisposable
     /// <inheritdoc/>
     public override Tensor Successor(string name, Tensor at)
     {
-        if (name == "observations") return Table(at.Graph, NextName).Gather(at);
+        if (name == "observations") return at.Graph.Read(_tables[NextName]).Gather(at);
         // Of the last transition nothing is known of what follows: 0.
         var next = Table(at.Graph, name).Gather(After(at, Int(at.Graph, 1)));
         var follows = (Left(at) > 1).Cast(DType.F32);
@@ -228,7 +229,7 @@ public sealed class ReplayBuffer : Rows, IDisposable
         while (_replay.TryPeek(out var next) && next.Step == step)
         {
             var (_, rows, ends) = _replay.Dequeue();
-            foreach (var (column, bytes) in Columns.Zip(rows)) _append.Write(column.Name, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(bytes));
+            foreach (var (column, bytes) in _stored.Zip(rows)) _append.Write(column.Name, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(bytes));
             Append(ends);
         }
     }
@@ -256,7 +257,7 @@ public sealed class ReplayBuffer : Rows, IDisposable
             number += rows;
         }
         int total = _count - from;
-        var tensors = Columns.Select((column, i) => SafetensorsTensor.From(column.Name, [total, column.Width], System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(parts.SelectMany(p => p[i]).ToArray().AsSpan())))
+        var tensors = _stored.Select((column, i) => SafetensorsTensor.From(column.Name, [total, column.Width], System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(parts.SelectMany(p => p[i]).ToArray().AsSpan())))
             .Append(SafetensorsTensor.From("ends", [total, 1], Enumerable.Range(from, total).Select(n => _ends[n % Capacity] ? 1f : 0f).ToArray())).ToArray();
         SafetensorsFile.Write(Path.Combine(Folder(run), $"rows-{from:D10}-{_count:D10}.safetensors"), tensors, new Dictionary<string, string>());
         _saved = _count;
@@ -278,7 +279,7 @@ public sealed class ReplayBuffer : Rows, IDisposable
             if (from > have || to > _count) throw new InteropFormatException(path, -1, $"rows {from} to {to}, expected from {have} on to {_count} at most");
             var file = SafetensorsFile.Read(path);
             var ends = file["ends"].ToSingles();
-            var columns = Columns.Select(c => (c, Values: file[c.Name].ToSingles())).ToArray();
+            var columns = _stored.Select(c => (c, Values: file[c.Name].ToSingles())).ToArray();
             foreach (var (column, values) in columns)
                 if (values.Length != (to - from) * column.Width) throw new InteropFormatException(path, -1, $"{column.Name} has {values.Length} numbers, expected {(to - from) * column.Width}");
             for (int number = Math.Max(from, have); number < to; number++)
