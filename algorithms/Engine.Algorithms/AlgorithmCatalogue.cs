@@ -48,6 +48,8 @@ public static class AlgorithmCatalogue
     [
         AlgorithmEntry.Of<BcSettings>("bc", "behaviour cloning with a deterministic policy", "CORL any_percent_bc.py", (c, s) => new Bc(c, s)),
         AlgorithmEntry.Of<Td3BcSettings>("td3-bc", "TD3 with a behaviour-cloning term in the policy's loss", "Fujimoto and Gu 2021, arXiv 2106.06860", (c, s) => new Td3Bc(c, s)),
+        AlgorithmEntry.Of<RebracSettings>("rebrac", "TD3 with imitation penalties of their own for policy and critics", "Tarasov et al. 2023, arXiv 2305.09836", (c, s) => new Rebrac(c, s)),
+        AlgorithmEntry.Of<CqlSettings>("cql", "conservative Q-learning: values of sampled actions pushed down, the data's up", "Kumar et al. 2020, arXiv 2006.04779", (c, s) => new Cql(c, s)),
         AlgorithmEntry.Of<IqlSettings>("iql", "implicit Q-learning: expectile values, advantage-weighted policy", "Kostrikov et al. 2021, arXiv 2110.06169", (c, s) => new Iql(c, s)),
         AlgorithmEntry.Of<AwacSettings>("awac", "advantage-weighted actor-critic", "Nair et al. 2020, arXiv 2006.09359", (c, s) => new Awac(c, s)),
         AlgorithmEntry.Of<SacNSettings>("sac-n", "SAC with the minimum over N critics", "An et al. 2021, arXiv 2110.01548", (c, s) => new SacN(c, s)),
