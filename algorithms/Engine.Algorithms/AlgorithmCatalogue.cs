@@ -57,6 +57,8 @@ public static class AlgorithmCatalogue
         AlgorithmEntry.Of<LbSacSettings>("lb-sac", "SAC-N with a large batch", "Nikulin et al. 2022, arXiv 2211.11092", (c, s) => new LbSac(c, s)),
         AlgorithmEntry.Of<DiscreteBcSettings>("discrete-bc", "behaviour cloning of discrete actions", "cross-entropy; d3rlpy DiscreteBC", (c, s) => new DiscreteBc(c, s), discrete: true),
         AlgorithmEntry.Of<DqnSettings>("dqn", "deep Q-learning, double by default, no constraint to the data", "Mnih et al. 2015; van Hasselt et al. 2016, arXiv 1509.06461", (c, s) => new Dqn(c, s), discrete: true),
+        AlgorithmEntry.Of<DiscreteCqlSettings>("discrete-cql", "conservative Q-learning of discrete actions", "Kumar et al. 2020, arXiv 2006.04779; d3rlpy DiscreteCQL", (c, s) => new DiscreteCql(c, s), discrete: true),
+        AlgorithmEntry.Of<IqlDiscreteSettings>("iql-discrete", "implicit Q-learning of discrete actions", "Kostrikov et al. 2021, arXiv 2110.06169", (c, s) => new IqlDiscrete(c, s), discrete: true),
     ];
 
     /// <summary>All, in the order they are listed.</summary>
