@@ -78,7 +78,7 @@ public abstract class Algorithm
         Tensor Of(Variable statistic)
         {
             var all = raw.Graph.Read(statistic);
-            return role == ColumnRole.Observation || Context.Spaces.Goal is not { } goal ? all : Tensor.Concat(-1, goal.Components.Select(c => all.Slice(-1, c, 1)).ToArray());
+            return role == ColumnRole.Observation ? all : Context.Spaces.RequiredGoal.Of(all);
         }
         return (raw - Of(_mean)) / Of(_std!);
     }
@@ -111,5 +111,5 @@ public sealed record AlgorithmContext(State State, ulong Seed, Spaces Spaces)
 
     /// <summary>G.</summary>
     /// <exception cref="SettingsException">The task has no goals.</exception>
-    public int GoalSize => Spaces.Goal?.Size ?? throw new SettingsException("the task has no goals: choose an environment with goals, or name the components of the observation that are the goal (--goal 0,1)");
+    public int GoalSize => Spaces.RequiredGoal.Size;
 }

@@ -1,4 +1,6 @@
 using System.Reflection;
+using Engine.Algorithms.Flow;
+using Engine.Algorithms.GoalConditioned;
 using Engine.Algorithms.Online;
 using Engine.Algorithms.QEnsembles;
 using Engine.Algorithms.ValueBased;
@@ -63,6 +65,9 @@ public static class AlgorithmCatalogue
         AlgorithmEntry.Of<DqnSettings>("dqn", "deep Q-learning, double by default, no constraint to the data", "Mnih et al. 2015; van Hasselt et al. 2016, arXiv 1509.06461", (c, s) => new Dqn(c, s), discrete: true),
         AlgorithmEntry.Of<DiscreteCqlSettings>("discrete-cql", "conservative Q-learning of discrete actions", "Kumar et al. 2020, arXiv 2006.04779; d3rlpy DiscreteCQL", (c, s) => new DiscreteCql(c, s), discrete: true),
         AlgorithmEntry.Of<IqlDiscreteSettings>("iql-discrete", "implicit Q-learning of discrete actions", "Kostrikov et al. 2021, arXiv 2110.06169", (c, s) => new IqlDiscrete(c, s), discrete: true),
+        AlgorithmEntry.Of<GcbcSettings>("gcbc", "behaviour cloning on the way to goals that the trajectory reaches later", "Ghosh et al. 2019, arXiv 1912.06088; OGBench, arXiv 2410.20092", (c, s) => new Gcbc(c, s)),
+        AlgorithmEntry.Of<GcIqlSettings>("gc-iql", "implicit Q-learning of steps to goals, without critics: two value networks and an advantage-weighted policy", "Kostrikov et al. 2021; Park et al. 2023, arXiv 2307.11949", (c, s) => new GcIql(c, s)),
+        AlgorithmEntry.Of<FlowBcSettings>("flow-bc", "behaviour cloning by flow matching, of single actions or chunks of them", "the flow policy of Park et al. 2025, arXiv 2502.02538; chunks: Li et al. 2025, arXiv 2507.07969", (c, s) => new FlowBc(c, s)),
     ];
 
     /// <summary>All, in the order they are listed.</summary>

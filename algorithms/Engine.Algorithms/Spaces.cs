@@ -1,3 +1,4 @@
+using Engine.Autodiff;
 using Engine.Kernels;
 
 namespace Engine.Algorithms;
@@ -13,6 +14,10 @@ public sealed record Spaces(Space Observation, ActionSpace Action, GoalSpace? Go
 
     /// <summary>Whether what fits one fits the other: the same observations, as many discrete actions or continuous components, the same goals.</summary>
     public bool Fits(Spaces other) => Observation == other.Observation && Action.Fits(other.Action) && Goal == other.Goal;
+
+    /// <summary>What may be asked for, where something must be.</summary>
+    /// <exception cref="SettingsException">The task has no goals.</exception>
+    public GoalSpace RequiredGoal => Goal ?? throw new SettingsException("the task has no goals: choose an environment with goals, or name the components of the observation that are the goal (--goal 0,1)");
 
     /// <inheritdoc/>
     public override string ToString() => $"{Observation} and {Action}{(Goal is null ? "" : $", {Goal}")}";
@@ -79,6 +84,13 @@ public sealed record GoalSpace(params int[] Components) : Space
 {
     /// <inheritdoc/>
     public override Shape Shape => [Components.Length];
+
+    /// <summary>The goal that observations [..., S] have reached: [..., G].</summary>
+    public Tensor Of(Tensor observations) => Components.AsSpan().SequenceEqual(Enumerable.Range(0, observations.Shape[^1]).ToArray()) ? observations
+        : Tensor.Concat(-1, Array.ConvertAll(Components, c => observations.Slice(-1, c, 1)));
+
+    /// <summary>1 where observations [..., S] have reached goals [..., G], all components equal, else 0: [...].</summary>
+    public Tensor Reached(Tensor observations, Tensor goals) => Of(observations).EqualTo(goals).Cast(DType.F32).Min(-1);
 
     /// <summary>Equal when all places are.</summary>
     public bool Equals(GoalSpace? other) => other is not null && Components.AsSpan().SequenceEqual(other.Components);

@@ -55,6 +55,9 @@ public abstract record Initialiser
     /// <summary>Uniform in ±1/sqrt(outputs): what a fan taken from an (in, out) slice amounts to in the ensemble codebases (docs/initialisers.md).</summary>
     public static Initialiser UniformFanOut { get; } = new UniformBound((_, fanOut) => 1 / Math.Sqrt(fanOut));
 
+    /// <summary>Uniform in ±sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010).</summary>
+    public static Initialiser GlorotUniform { get; } = new UniformBound((fanIn, fanOut) => Math.Sqrt(6.0 / (fanIn + fanOut)));
+
     /// <summary>Normal with a standard deviation.</summary>
     public static Initialiser Normal(double std) => new NormalStd(std);
 

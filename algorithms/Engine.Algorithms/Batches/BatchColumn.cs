@@ -23,6 +23,9 @@ public sealed record BatchColumn(string Name, DType Type, Shape Shape, ColumnRol
     /// <summary>A number a row.</summary>
     public static BatchColumn Number(string name) => new(name, DType.F32, Shape.Scalar);
 
+    /// <summary>So many of them in one row: [count, ...].</summary>
+    public BatchColumn Times(int count) => this with { Shape = Shape.Insert(0, count) };
+
     /// <summary>The type of so many rows.</summary>
     public TensorType Rows(int rows) => new(Type, [rows, .. Shape]);
 

@@ -1,4 +1,5 @@
 using Engine.Autodiff;
+using Engine.Kernels;
 
 namespace Engine.Algorithms.Batches;
 
@@ -36,14 +37,11 @@ public sealed record DrawnRows(Rows Rows, Tensor At, Spaces Spaces, string Label
     /// <summary>Numbers in [0, 1), F32 of that shape, drawn anew for every batch.</summary>
     public Tensor Uniform(string name, params int[] shape) => Graph.Random.Uniform($"{Label}.{name}", shape);
 
-    /// <summary>The goal that rows I32 [...] have reached: [..., G].</summary>
-    /// <exception cref="SettingsException">The task has no goals.</exception>
-    public Tensor GoalAt(Tensor at)
+    /// <summary>Rows 0, 1, ... count - 1 steps later, I32 [B, count]; after the last transition of the trajectory that one again, where <c>Valid</c> is 0, else 1: F32 [B, count].</summary>
+    public (Tensor At, Tensor Valid) Window(int count)
     {
-        var goal = Spaces.Goal ?? throw new SettingsException("this batch needs goals, and the task has none: choose an environment with goals, or name the goal's components of the observation (--goal 0,1)");
-        var observations = Column("observations", at);
-        int size = Spaces.Observation.Size;
-        if (goal.Components.SequenceEqual(Enumerable.Range(0, size))) return observations;
-        return Tensor.Concat(-1, goal.Components.Select(c => observations.Slice(-1, c, 1)).ToArray());
+        var steps = Graph.Iota(TensorType.Int([1, count]), 1);
+        var left = Rows.Left(At).Expand(-1);
+        return (Rows.After(At.Expand(-1), steps.Minimum(left - 1)), (steps < left).Cast(DType.F32));
     }
 }

@@ -25,6 +25,14 @@ public sealed class DataTable
     /// <summary>The last row of each row's trajectory.</summary>
     public int[] Ends { get; }
 
+    /// <summary>The first row of each row's trajectory, made anew at every call.</summary>
+    public int[] Firsts()
+    {
+        var firsts = new int[Rows];
+        for (int at = 1; at < Rows; at++) firsts[at] = Ends[at] == Ends[at - 1] ? firsts[at - 1] : at;
+        return firsts;
+    }
+
     /// <summary>A column's values, row by row: float[], int[] or byte[].</summary>
     /// <exception cref="DatasetException">There is none of that name.</exception>
     public Array this[string name] => _values.TryGetValue(name, out var values) ? values : throw new DatasetException($"no column {name}; there are {string.Join(", ", _values.Keys)}");

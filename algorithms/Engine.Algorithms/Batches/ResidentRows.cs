@@ -10,7 +10,7 @@ namespace Engine.Algorithms.Batches;
 /// </summary>
 public sealed class ResidentRows : Rows
 {
-    private const string TransitionRows = "transition_rows", EndRows = "end_rows", CountRows = "counts";
+    private const string TransitionRows = "transition_rows", EndRows = "end_rows", FirstRows = "first_rows", CountRows = "counts";
 
     private readonly TrainingData _data;
     private readonly State _state;
@@ -79,6 +79,12 @@ public sealed class ResidentRows : Rows
 
     /// <inheritdoc/>
     public override Tensor Successor(string name, Tensor at) => Table(at.Graph, name).Gather(at + Int(at.Graph, 1));
+
+    /// <inheritdoc/>
+    public override Tensor Later(string name, Tensor at, Tensor steps) => Table(at.Graph, name).Gather(at + steps);
+
+    /// <inheritdoc/>
+    public override Tensor First(Tensor at) => Resident(at.Graph, FirstRows, DType.I32, [Slots * _capacity], (table, offset) => Moved(table.Firsts(), offset)).Gather(at);
 
     private Tensor Ends(Tensor at) => Resident(at.Graph, EndRows, DType.I32, [Slots * _capacity], (table, offset) => Moved(table.Ends, offset)).Gather(at);
 

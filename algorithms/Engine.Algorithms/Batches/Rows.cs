@@ -34,6 +34,24 @@ public abstract class Rows
     /// <param name="at">Rows of transitions, I32 [...].</param>
     public abstract Tensor Successor(string name, Tensor at);
 
+    /// <summary>A column so many steps later in the same trajectory; of the row after the last transition what is known of it.</summary>
+    /// <param name="name">Name of the column.</param>
+    /// <param name="at">Rows of transitions, I32 [...].</param>
+    /// <param name="steps">I32 of the same shape, 0 to <see cref="Left"/>.</param>
+    public virtual Tensor Later(string name, Tensor at, Tensor steps)
+    {
+        var now = Table(at.Graph, name).Gather(at);
+        var later = Successor(name, After(at, (steps - 1).Maximum(0)));
+        Shape rows = [.. steps.Shape, .. Enumerable.Repeat(1, now.Shape.Rank - steps.Shape.Rank)];
+        // Bytes cannot be selected: as numbers they can.
+        var (type, wide) = (now.Type.DType, now.Type.DType == DType.U8 ? DType.I32 : now.Type.DType);
+        return Tensor.Select((steps > 0).Reshape(rows), later.Cast(wide), now.Cast(wide)).Cast(type);
+    }
+
+    /// <summary>The first row of a row's trajectory: I32 [...].</summary>
+    /// <exception cref="SettingsException">Such rows do not know it.</exception>
+    public virtual Tensor First(Tensor at) => throw new SettingsException($"rows of {Source} do not know where their trajectory began: whole episodes are of datasets");
+
     /// <summary>A whole column, to gather from: [R, ...].</summary>
     /// <exception cref="DatasetException">There is none of that name.</exception>
     public abstract Tensor Table(Graph graph, string name);

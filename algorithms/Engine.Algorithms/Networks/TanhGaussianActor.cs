@@ -18,6 +18,9 @@ public sealed record TanhGaussianSettings
     /// <summary>The log standard deviation is clipped to this.</summary>
     public (double Low, double High) LogStd { get; init; } = (-20, 2);
 
+    /// <summary>It is brought into that range by tanh, low + (high - low) (tanh(output) + 1) / 2, and not clipped.</summary>
+    public bool SquashLogStd { get; init; }
+
     /// <summary>The log standard deviation is a learned multiple of its output plus a learned offset (CQL); null: it is the output.</summary>
     public (double Multiplier, double Offset)? LogStdScale { get; init; }
 
@@ -63,7 +66,8 @@ public sealed class TanhGaussianActor : Module
         var h = _trunk.Apply(observations);
         var logStd = _logStd.Apply(h);
         if (_multiplier is not null) logStd = logStd * h.Graph.Read(_multiplier) + h.Graph.Read(_offset!);
-        return new TanhGaussian(_mean.Apply(h), logStd.Clip(_settings.LogStd.Low, _settings.LogStd.High), _settings.LogProbEpsilon);
+        var (low, high) = _settings.LogStd;
+        return new TanhGaussian(_mean.Apply(h), _settings.SquashLogStd ? (logStd.Tanh() + 1) * (0.5 * (high - low)) + low : logStd.Clip(low, high), _settings.LogProbEpsilon);
     }
 
     /// <summary>An action [B, A] at observations [B, S] and its log density [B], from the draw of that name.</summary>
@@ -85,7 +89,9 @@ public sealed class TanhGaussianActor : Module
     public Tensor Mode(Tensor observations) => Scale(_mean.Apply(_trunk.Apply(observations)).Tanh());
 
     /// <summary>The policy's action: its mode, or a draw.</summary>
-    public Tensor Act(Policies.Acting a) => a.Mode == Policies.Mode.Deterministic ? Mode(a.Observations) : Sample(At(a.Observations), a.Normal("action", _actionSize)).Action;
+    /// <param name="a">How to act.</param>
+    /// <param name="inputs">What the network sees; null: the observations.</param>
+    public Tensor Act(Policies.Acting a, Tensor? inputs = null) => a.Mode == Policies.Mode.Deterministic ? Mode(inputs ?? a.Observations) : Sample(At(inputs ?? a.Observations), a.Normal("action", _actionSize)).Action;
 
     private Tensor Scale(Tensor action) => _settings.MaxAction == 1 ? action : action * _settings.MaxAction;
 }

@@ -12,6 +12,9 @@ public sealed record Initialisation(Initialiser HiddenWeight, Initialiser Hidden
 {
     /// <summary>PyTorch's default for every layer: ±1/sqrt(inputs).</summary>
     public static Initialisation PyTorch { get; } = new(Initialiser.UniformFanIn, Initialiser.UniformFanIn, Initialiser.UniformFanIn, Initialiser.UniformFanIn);
+
+    /// <summary>Flax's usual one: Glorot-uniform weights, biases 0.</summary>
+    public static Initialisation Glorot { get; } = new(Initialiser.GlorotUniform, Initialiser.Constant(0), Initialiser.GlorotUniform, Initialiser.Constant(0));
 }
 
 /// <summary>activation(x W + b), for one network (W [in, out], b [out]) or an ensemble in one buffer (W [members, in, out], b [members, out]).</summary>

@@ -21,6 +21,9 @@ public sealed record MlpSettings
     /// <summary>It stands after the activation, not before.</summary>
     public bool LayerNormAfterActivation { get; init; }
 
+    /// <summary>The first hidden layer is normalised and goes through tanh instead, as in DrQ-v2 (Yarats et al. 2021); null: it is as the others, else the normalisation's epsilon.</summary>
+    public double? TanhNormEpsilon { get; init; }
+
     /// <summary>Members of an ensemble have scales and shifts of their own.</summary>
     public bool LayerNormPerMember { get; init; }
 }
@@ -50,7 +53,7 @@ public sealed class Mlp : Module
         foreach (int size in settings.HiddenSizes)
         {
             Add(size, init.HiddenWeight, init.HiddenBias);
-            if (settings.LayerNormEpsilon is { } epsilon) _norms.Add(new LayerNormLayer(at[$"norm{_norms.Count}"], size, epsilon, settings.LayerNormPerMember ? members : null));
+            if (((_norms.Count == 0 ? settings.TanhNormEpsilon : null) ?? settings.LayerNormEpsilon) is { } epsilon) _norms.Add(new LayerNormLayer(at[$"norm{_norms.Count}"], size, epsilon, settings.LayerNormPerMember ? members : null));
             inputs = size;
         }
         if (outputs is { } final) Add(final, init.OutputWeight, init.OutputBias);
@@ -77,13 +80,17 @@ public sealed class Mlp : Module
     {
         int hidden = _settings.HiddenSizes.Length;
         // The fused layer knows relu; other activations follow it.
-        bool fused = (_norms.Count == 0 || _settings.LayerNormAfterActivation) && _settings.Activation == Activations.Relu;
+        bool norms = _settings.LayerNormEpsilon is not null, fused = (!norms || _settings.LayerNormAfterActivation) && _settings.Activation == Activations.Relu;
         for (int i = 0; i < hidden; i++)
         {
-            x = _layers[i].Apply(x, fused ? Activation.Relu : Activation.None, member);
-            if (_norms.Count > 0 && !_settings.LayerNormAfterActivation) x = _norms[i].Apply(x, member);
-            if (!fused) x = _settings.Activation(x);
-            if (_norms.Count > 0 && _settings.LayerNormAfterActivation) x = _norms[i].Apply(x, member);
+            if (i == 0 && _settings.TanhNormEpsilon is not null) x = _norms[0].Apply(_layers[0].Apply(x, member: member), member).Tanh();
+            else
+            {
+                x = _layers[i].Apply(x, fused ? Activation.Relu : Activation.None, member);
+                if (norms && !_settings.LayerNormAfterActivation) x = _norms[i].Apply(x, member);
+                if (!fused) x = _settings.Activation(x);
+                if (norms && _settings.LayerNormAfterActivation) x = _norms[i].Apply(x, member);
+            }
             if (dropout > 0)
             {
                 var kept = x.Graph.Random.Uniform($"dropout.{_layers[i].Weight.Name}", x.Shape) >= dropout;
@@ -112,6 +119,9 @@ public static class Activations
     /// <summary>x (1 + erf(x / sqrt 2)) / 2 (Hendrycks and Gimpel 2016).</summary>
     public static Func<Tensor, Tensor> Gelu { get; } = x => x * ((x * Math.Sqrt(0.5)).Erf() + 1) * 0.5;
 
+    /// <summary>The same with tanh in the place of erf: x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.</summary>
+    public static Func<Tensor, Tensor> GeluTanh { get; } = x => x * (((x + x * x.Square() * 0.044715) * Math.Sqrt(2 / Math.PI)).Tanh() + 1) * 0.5;
+
     /// <summary>x where x > 0, else e^x - 1 (Clevert et al. 2016).</summary>
     // The exponential sees only the negative part: a large x would overflow and poison the gradient of the branch not taken.
     public static Func<Tensor, Tensor> Elu { get; } = x => Tensor.Select(x > 0, x, (-((-x).Relu())).Expm1());
@@ -127,6 +137,7 @@ public static class Activations
         ["swish"] = Silu,
         ["mish"] = Mish,
         ["gelu"] = Gelu,
+        ["gelu_tanh"] = GeluTanh,
         ["elu"] = Elu,
         ["leaky_relu"] = LeakyRelu,
     };
