@@ -29,11 +29,14 @@ public sealed class Policy : IDisposable
     {
         if (rows == _lastRows) return _last!;
         if (rows < 1 || rows > MaxRows) throw new ArgumentOutOfRangeException(nameof(rows), rows, $"expected 1 to {MaxRows} rows");
-        if (!_programs.TryGetValue(rows, out var program))
-            _programs[rows] = program = Program.Trace(_state, graph => graph.Output("actions", _algorithm.TracePolicy(graph.Input("observations", TensorType.Float([rows, ObservationSize])))));
+        if (!_programs.TryGetValue(rows, out var program)) _programs[rows] = program = Compile(rows);
         (_last, _lastRows) = (program, rows);
         return program;
     }
+
+    // By itself: a closure over `rows` would be allocated by every call of For.
+    private Program Compile(int rows) =>
+        Program.Trace(_state, graph => graph.Output("actions", _algorithm.TracePolicy(graph.Input("observations", TensorType.Float([rows, ObservationSize])))));
 
     /// <summary>Loads the policy of a run folder.</summary>
     /// <param name="run">Made by <c>engine train</c> or a <see cref="Trainer"/>.</param>
