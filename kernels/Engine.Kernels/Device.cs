@@ -75,9 +75,6 @@ public abstract class Executable : IDisposable
     /// <summary>Runs once and returns the time each kernel took, in the plan's order (a loop's body summed over its steps).</summary>
     public abstract KernelTime[] Profile(ReadOnlySpan<nint> slots);
 
-    /// <summary>Sets the number of dynamic rows for the next runs. The first use of a number may allocate.</summary>
-    public abstract void SetRows(int rows);
-
     /// <inheritdoc/>
     public virtual void Dispose() => GC.SuppressFinalize(this);
 }

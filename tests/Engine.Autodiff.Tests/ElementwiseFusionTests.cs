@@ -99,29 +99,6 @@ public class ElementwiseFusionTests
     }
 
     [Fact]
-    public void Dynamic_rows_fuse_too()
-    {
-        using var device = new CpuDevice();
-        using var state = new State(device);
-        var graph = new Graph();
-        var x = graph.Input("x", new TensorType(DType.F32, [16, 5], Rows: true));
-        graph.Output("y", ((x + graph.Constant(TensorType.Float([5]), 1, 2, 3, 4, 5)) * x).Tanh());
-        var values = Sample.Normals(80, "x");
-        using var on = new Program(graph, state);
-        using var off = new Program(graph, state, Off);
-        Assert.Single(Fused(on.Compiled));
-        foreach (int rows in new[] { 16, 1, 7 })
-        {
-            on.Rows = off.Rows = rows;
-            on.Write("x", values.AsSpan(0, rows * 5));
-            off.Write("x", values.AsSpan(0, rows * 5));
-            on.Run();
-            off.Run();
-            Assert.Equal(off.Read("y"), on.Read("y"));
-        }
-    }
-
-    [Fact]
     public void A_fused_update_is_written_in_place()
     {
         using var device = new CpuDevice();

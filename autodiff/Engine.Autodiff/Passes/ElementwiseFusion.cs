@@ -45,13 +45,8 @@ internal sealed class ElementwiseFusion
     }
 
     /// <summary>Whether the node can be a step of the expression that ends in a root: the same number of elements, in the same order.</summary>
-    private static bool Joins(Node node, Node root)
-    {
-        TensorType type = node.Outputs[0].Type, whole = root.Outputs[0].Type;
-        if (type.Rows != whole.Rows || type.Elements != whole.Elements) return false;
-        // Shapes written into an op hold the maximum of dynamic rows.
-        return node.Op.IsElementwise || ((node.Op is Broadcast || node.Op.IsAlias) && !type.Rows);
-    }
+    private static bool Joins(Node node, Node root) =>
+        node.Outputs[0].Type.Elements == root.Outputs[0].Type.Elements && (node.Op.IsElementwise || node.Op is Broadcast || node.Op.IsAlias);
 
     private void Build(Node root, List<Node> nodes)
     {

@@ -22,7 +22,7 @@ internal static class MatMulFusion
         {
             var node = graph.Nodes[id];
             if (node.Body is { } body) Find(body, readers, device, rewrites);
-            if (taken.Contains(node) || node.Outputs.Length == 0 || node.Outputs[0].Type.Rows) continue;
+            if (taken.Contains(node) || node.Outputs.Length == 0) continue;
             Tensor value = node.Outputs[0];
             Tensor? mask = null;
             if (Patterns.Mask(node) is { } found)

@@ -53,7 +53,7 @@ internal sealed class MemoryPlan
     /// <summary>Where a slice that can be read where it lies begins in its source's memory, in bytes; null if the node is none.</summary>
     public static long? RunStart(Node node)
     {
-        if (node.Op is not Slice slice || node.Inputs[0].Type.Rows) return null;
+        if (node.Op is not Slice slice) return null;
         return slice.RunStart(node.Inputs[0].Shape) is { } first && first * node.Inputs[0].Type.DType.Bytes() is var start && start % Alignment == 0 ? start : null;
     }
 

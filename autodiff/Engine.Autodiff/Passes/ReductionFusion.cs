@@ -21,7 +21,7 @@ internal static class ReductionFusion
         foreach (var node in graph.Nodes)
         {
             if (node.Body is { } body) Find(body, readers, device, rewrites);
-            if (node.Op is not Reduce reduction || node.Outputs[0].Type.Rows) continue;
+            if (node.Op is not Reduce reduction) continue;
             // Aliases between the two become steps of the expression.
             var aliases = new Stack<Op>();
             var value = node.Inputs[0];

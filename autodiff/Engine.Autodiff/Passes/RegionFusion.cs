@@ -75,8 +75,7 @@ internal sealed class RegionFusion
         return regions.ToArray();
     }
 
-    private static bool IsCandidate(Node node) =>
-        (node.Op.IsElementwise || node.Op is Fused or Reduce or Broadcast or Slice) && !Array.Exists(node.InputTypes, t => t.Rows) && !Array.Exists(node.OutputTypes, t => t.Rows);
+    private static bool IsCandidate(Node node) => node.Op.IsElementwise || node.Op is Fused or Reduce or Broadcast or Slice;
 
     private static int StepsOf(Node node) => node.Op is Fused fused ? fused.Steps.Count : 1;
 
