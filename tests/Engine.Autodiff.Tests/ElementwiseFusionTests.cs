@@ -6,7 +6,7 @@ namespace Engine.Autodiff.Tests;
 /// <summary>Which elementwise ops become one kernel, and that nothing else changes.</summary>
 public class ElementwiseFusionTests
 {
-    private static readonly CompileOptions Off = new() { ElementwiseFusion = false };
+    private static readonly CompileOptions Off = new CompileOptions().Without("ElementwiseFusion");
 
     /// <summary>Runs with the pass off, on, and on with compiled loops, demands equal bytes, and returns the compiled graph.</summary>
     private static Graph Check(Action<Graph> trace, Dictionary<string, float[]> inputs, int threads = 1)

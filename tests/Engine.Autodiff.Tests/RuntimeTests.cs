@@ -1,3 +1,5 @@
+using System.Text.RegularExpressions;
+using Engine.Autodiff.Passes;
 using Engine.Kernels;
 using Engine.Kernels.Cpu;
 
@@ -90,10 +92,17 @@ public class RuntimeTests
     }
 
     [Fact]
-    public void Every_pass_is_on_unless_it_is_switched_off_and_none_is_none()
+    public void Every_pass_has_a_name_a_variable_and_a_line_in_the_design()
     {
-        Assert.All(Sample.Switches, pass => Assert.True((bool)pass.GetValue(new CompileOptions())!, pass.Name));
-        Assert.All(Sample.Switches, pass => Assert.False((bool)pass.GetValue(CompileOptions.None)!, pass.Name));
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder.FullName, "Engine.sln"))) folder = folder.Parent!;
+        var rows = File.ReadLines(Path.Combine(folder.FullName, "docs/design.md")).Select(line => Regex.Match(line, @"^\| `(\w+)` \|.*\| `(ENGINE_NO_\w+)` \|$")).Where(m => m.Success);
+        Assert.Equal(Pass.All.Select(p => (p.Name, p.OffSwitch)), rows.Select(m => (m.Groups[1].Value, m.Groups[2].Value)));
+        Assert.All(CompileOptions.Names, pass => Assert.True(new CompileOptions().Runs(pass), pass));
+        Assert.All(CompileOptions.Names, pass => Assert.False(CompileOptions.None.Runs(pass), pass));
+        Assert.Equal(["InPlace"], CompileOptions.Names.Where(CompileOptions.None.With("InPlace").Runs));
+        Assert.Equal("without DeadCode, InPlace", new CompileOptions().Without("InPlace", "DeadCode").ToString());
+        Assert.Contains("there are DeadCode,", Assert.Throws<ArgumentException>(() => new CompileOptions().Without("deadcode")).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -60,7 +60,7 @@ public sealed class ExecutableTests(ITestOutputHelper output)
         {
             int without = 0;
             Cuda.Order(0);
-            var expected = RunRandom(seed, graphs: true, options: new CompileOptions { RegionFusion = false }, look: (program, _) => without = program.KernelCount);
+            var expected = RunRandom(seed, graphs: true, options: new CompileOptions().Without("RegionFusion"), look: (program, _) => without = program.KernelCount);
             foreach (ulong order in new ulong[] { 0, 1, 2 })
             {
                 Cuda.Order(order);

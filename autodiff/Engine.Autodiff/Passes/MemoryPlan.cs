@@ -14,10 +14,10 @@ internal sealed class MemoryPlan
     private const long Alignment = 64;
 
     private readonly Device _device;
-    private readonly CompileOptions _options;
+    private readonly bool _inPlace, _reuse;
     private readonly Dictionary<string, (int Slot, TensorType Type)> _variables = [];
 
-    private MemoryPlan(Device device, CompileOptions options) => (_device, _options) = (device, options);
+    private MemoryPlan(Device device, CompileOptions options) => (_device, _inPlace, _reuse) = (device, options.Runs(Pass.InPlace.Name), options.Runs(Pass.ReuseMemory.Name));
 
     /// <summary>The finished plan.</summary>
     public Plan Plan { get; private set; } = null!;
@@ -156,7 +156,7 @@ internal sealed class MemoryPlan
         private long? StartInInput(Node node)
         {
             if (node.Op.IsAlias) return 0;
-            return owner._options.InPlace ? RunStart(node) : null;
+            return owner._inPlace ? RunStart(node) : null;
         }
 
         private bool IsWhole(Tensor tensor) => _root[tensor].Type.Bytes == tensor.Type.Bytes;
@@ -177,7 +177,7 @@ internal sealed class MemoryPlan
             foreach (var cell in cells)
             {
                 var root = _root[cell.After];
-                if (!owner._options.InPlace || !IsWhole(cell.After) || !Computed(root) || _wanted.ContainsKey(root)) continue;
+                if (!owner._inPlace || !IsWhole(cell.After) || !Computed(root) || _wanted.ContainsKey(root)) continue;
                 if (cell.Before is { } before)
                 {
                     // The old content must be dead when the new one is written, or be read by the writer element by element.
@@ -234,7 +234,7 @@ internal sealed class MemoryPlan
                     Instructions.Add(new KernelCall(node.Op, Array.ConvertAll(node.Inputs, At), Array.ConvertAll(node.Outputs, At)));
                     break;
             }
-            if (!owner._options.ReuseMemory) return;
+            if (!owner._reuse) return;
             foreach (var input in node.Inputs) ReleaseIfDead(_root[input], node.Id);
             foreach (var output in node.Outputs) ReleaseIfDead(_root[output], node.Id);
         }
@@ -247,7 +247,7 @@ internal sealed class MemoryPlan
                 Place(output, wanted with { Type = output.Type });
                 return;
             }
-            if (owner._options.InPlace)
+            if (owner._inPlace)
                 foreach (var input in node.Inputs)
                 {
                     var root = _root[input];
@@ -311,7 +311,7 @@ internal sealed class MemoryPlan
             long place = _allocator.Allocate(Align(block.Bytes));
             var moved = block.Instructions.Select(i => Relocate(i, inner, place)).ToArray();
             Instructions.Add(new Loop(repeat.Max, repeat.Counted ? At(node.Inputs[0]) : null, Relocate(index, inner, place), moved));
-            if (owner._options.ReuseMemory) _allocator.Free(place, Align(block.Bytes), _waits?.Only(node));
+            if (owner._reuse) _allocator.Free(place, Align(block.Bytes), _waits?.Only(node));
         }
 
         private Instruction Relocate(Instruction instruction, int from, long place) => instruction switch
