@@ -3,8 +3,8 @@ using Engine.Kernels;
 namespace Engine.Autodiff.Passes;
 
 /// <summary>
-/// Joins products that take one another's result, the layers of a network forwards and the way of its gradient backwards, into one op (<see cref="MatMulChain"/>), if the device wants it: the rows between
-/// two products then need not leave the chip, though those that others read (backwards, for masks and gradients of weights) are still stored. The bits do not change.
+/// Fuses chains of matrix products, the layers of a network forwards and backwards, into one op (<see cref="MatMulChain"/>) where the device prefers it: the activations between
+/// two products stay on the chip, though those with other readers (backwards, for masks and gradients of weights) are still stored. The bits do not change.
 /// </summary>
 internal static class ChainFusion
 {

@@ -3,8 +3,8 @@ using Engine.Kernels;
 namespace Engine.Autodiff.Passes;
 
 /// <summary>
-/// Makes one <see cref="Fused"/> of elementwise ops that feed one another, so that what lies between them never reaches memory. A value joins the expression
-/// of its readers if all of them belong to the same one: nothing is computed twice, an expression has one result, and it takes the place of its last op. Every
+/// Fuses producers and consumers among the elementwise ops into one <see cref="Fused"/>, so that intermediate values stay in registers or cache. A value joins the expression
+/// of its readers if all of them belong to the same one: nothing is recomputed, an expression has one result, and it replaces its last op (the root). Every
 /// op is rounded as before: the bits do not change.
 /// </summary>
 internal sealed class ElementwiseFusion
@@ -51,7 +51,7 @@ internal sealed class ElementwiseFusion
     private void Build(Node root, List<Node> nodes)
     {
         nodes.Reverse();
-        // A view of what lies outside costs nothing outside either, but a broadcast would fill memory.
+        // An alias of an outside value costs nothing outside either; a broadcast would be materialised.
         var inside = new HashSet<Node>();
         foreach (var node in nodes)
             if (!node.Op.IsAlias || inside.Contains(node.Inputs[0].Node)) inside.Add(node);

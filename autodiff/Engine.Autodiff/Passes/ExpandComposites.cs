@@ -2,7 +2,7 @@ using Engine.Kernels;
 
 namespace Engine.Autodiff.Passes;
 
-/// <summary>Puts the definition in the place of every composite for which the device has no kernel (or of all, when fused kernels are off).</summary>
+/// <summary>Lowers composites without a kernel on the device (or all, when fused kernels are off) to their definitions.</summary>
 internal static class ExpandComposites
 {
     public static Graph WithoutKernel(Graph graph, Device device) => Run(graph, node => !device.Implements(node.Op, node.InputTypes, node.OutputTypes));

@@ -3,8 +3,8 @@ using Engine.Kernels;
 namespace Engine.Autodiff.Passes;
 
 /// <summary>
-/// Takes what follows a matrix product into it: the derivative of a rectifier (what is kept of a gradient where the layer's output is above 0), and the addition of another
-/// tensor (a sum of two gradients). The product is then written once, instead of written, read and written again. The bits do not change.
+/// Fuses epilogues into a matrix product: the mask of a rectifier's derivative (the gradient where the layer's output is above 0), and a residual (the sum of two gradients).
+/// The product is stored once, instead of stored, loaded and stored again. The bits do not change.
 /// </summary>
 internal static class MatMulFusion
 {
@@ -17,7 +17,7 @@ internal static class MatMulFusion
 
     private static void Find(Graph graph, Readers readers, Device device, Rewrites rewrites)
     {
-        var taken = new HashSet<Node>(); // products and sums that a later node has taken in
+        var taken = new HashSet<Node>(); // products and sums fused into a later node
         for (int id = graph.Nodes.Count - 1; id >= 0; id--)
         {
             var node = graph.Nodes[id];

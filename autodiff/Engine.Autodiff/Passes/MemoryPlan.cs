@@ -3,10 +3,9 @@ using Engine.Kernels;
 namespace Engine.Autodiff.Passes;
 
 /// <summary>
-/// Gives every value of a graph its storage and the kernels their order: the trace's. Values share one arena by liveness; an elementwise
-/// op writes over an input whose last reader it is; a slice that is one aligned run of its source is read where it lies; a variable's
-/// new value is written in place when the old one has no later reader, else moved there at the end. A loop's body is planned the same
-/// way, its carried values being its variables.
+/// Allocates storage for every value and schedules the kernels in the order of the trace. Values share one arena by their live ranges; an elementwise
+/// op works in place on an input whose live range it ends; a slice that is contiguous and aligned in its source is a view of it; a variable is updated
+/// in place if the old version is dead by then, else by a copy at the end. A loop's body is planned the same way, its carried values being its variables.
 /// </summary>
 internal sealed class MemoryPlan
 {
@@ -50,7 +49,7 @@ internal sealed class MemoryPlan
         return plan;
     }
 
-    /// <summary>Where a slice that can be read where it lies begins in its source's memory, in bytes; null if the node is none.</summary>
+    /// <summary>The offset in bytes of a slice that is a view of its source (contiguous and aligned); null if the node is none.</summary>
     public static long? RunStart(Node node)
     {
         if (node.Op is not Slice slice) return null;
@@ -116,9 +115,9 @@ internal sealed class MemoryPlan
 
         private readonly Dictionary<Tensor, Operand> _storage = [];
         private readonly Dictionary<Tensor, Tensor> _root = [];
-        private readonly Dictionary<Tensor, long> _start = []; // bytes into the root, of values that are a part of it
+        private readonly Dictionary<Tensor, long> _start = []; // offset in bytes of a view in its root
         private readonly Dictionary<Tensor, int> _lastUse = [];
-        private readonly Dictionary<Tensor, Operand> _wanted = []; // root -> where its user would like it
+        private readonly Dictionary<Tensor, Operand> _wanted = []; // root -> the storage that it should be computed in
         private readonly HashSet<Tensor> _inArena = [];
         private readonly Allocator _allocator = new();
         private readonly Dictionary<Tensor, Tensor> _old = []; // root of a cell's new content -> root of the old
@@ -152,7 +151,7 @@ internal sealed class MemoryPlan
             if (start > 0) _start[output] = start;
         }
 
-        /// <summary>Where the node's output begins in its input's memory, in bytes; null if it has memory of its own.</summary>
+        /// <summary>The offset in bytes of an output that is a view of its input; null if it has storage of its own.</summary>
         private long? StartInInput(Node node)
         {
             if (node.Op.IsAlias) return 0;
@@ -167,10 +166,10 @@ internal sealed class MemoryPlan
             return storage with { Offset = storage.Offset + _start.GetValueOrDefault(tensor), Type = tensor.Type };
         }
 
-        /// <summary>Decides which values are computed where they are wanted, instead of being moved there at the end.</summary>
+        /// <summary>Decides which values are computed in their final storage (a variable, an output) instead of being copied there at the end.</summary>
         private void ChoosePlaces(Cell[] cells, (Tensor Value, Operand Storage)[] outputs, bool stacked)
         {
-            var kept = new HashSet<Tensor>(); // roots that something at the end still reads
+            var kept = new HashSet<Tensor>(); // roots that are live at the end
             foreach (var (value, _) in outputs) kept.Add(_root[value]);
             foreach (var cell in cells) kept.Add(_root[cell.After]);
 
@@ -180,7 +179,7 @@ internal sealed class MemoryPlan
                 if (!owner._inPlace || !IsWhole(cell.After) || !Computed(root) || _wanted.ContainsKey(root)) continue;
                 if (cell.Before is { } before)
                 {
-                    // The old content must be dead when the new one is written, or be read by the writer element by element.
+                    // The old version must be dead when the new one is written, or its last reader be the writer, working in place.
                     if (kept.Contains(before)) continue;
                     int last = _lastUse.GetValueOrDefault(before, -1), written = root.Node.Id;
                     if (last > written || (last == written && !MayOverwrite(root.Node, root.Index, before))) continue;
@@ -196,7 +195,7 @@ internal sealed class MemoryPlan
 
         private static bool Computed(Tensor root) => root.Node.Op is not Leaf and not Repeat;
 
-        /// <summary>Whether output <paramref name="output"/> of the node may be written over every input that lies in <paramref name="root"/>.</summary>
+        /// <summary>Whether the node may compute output <paramref name="output"/> in place in <paramref name="root"/>, whichever of its inputs are views of that.</summary>
         private bool MayOverwrite(Node node, int output, Tensor root)
         {
             bool any = false;
@@ -329,7 +328,7 @@ internal sealed class MemoryPlan
         private Operand Relocate(Operand operand, int from, long place) =>
             operand.Slot == from ? operand with { Slot = arena, Offset = operand.Offset + place } : operand;
 
-        /// <summary>Moves what is not yet where it is wanted: outputs first, then variables, by way of the arena if they read each other.</summary>
+        /// <summary>Copies what was not computed in its final storage: outputs first, then variables as a parallel copy, staged in the arena where one reads another.</summary>
         private void Finish(Cell[] cells, (Tensor Value, Operand Storage)[] outputs, Operand? stackIndex)
         {
             foreach (var (value, storage) in outputs)
@@ -352,7 +351,7 @@ internal sealed class MemoryPlan
         private void Move(Operand from, Operand to) => Instructions.Add(new KernelCall(new Copy(), [from], [to with { Type = from.Type }]));
     }
 
-    /// <summary>Offsets in an arena: the smallest free gap that fits, else the end.</summary>
+    /// <summary>A best-fit allocator of an arena: the smallest free gap that fits, else the end.</summary>
     private sealed class Allocator
     {
         private readonly List<Gap> _gaps = []; // by offset; neighbours differ in their users
@@ -360,7 +359,7 @@ internal sealed class MemoryPlan
 
         /// <param name="Offset">Where it begins.</param>
         /// <param name="Size">How long it is.</param>
-        /// <param name="Users">Who used the memory last; null: it does not matter.</param>
+        /// <param name="Users">The nodes that used the memory last; null: irrelevant, as kernels run in order.</param>
         private readonly record struct Gap(long Offset, long Size, ulong[]? Users)
         {
             public long End => Offset + Size;

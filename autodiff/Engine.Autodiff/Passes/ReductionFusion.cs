@@ -3,8 +3,8 @@ using Engine.Kernels;
 namespace Engine.Autodiff.Passes;
 
 /// <summary>
-/// Takes an elementwise expression (or op) into the reduction that reads it: the values are reduced as they are made. If nothing else reads them they never reach memory; else they are
-/// written once and not read again for the reduction. The order of the sums stays.
+/// Fuses an elementwise expression (or op) into the reduction that consumes it. If the reduction is the only reader the values are never stored; else they are
+/// stored once and not loaded again for the reduction. The order of the sums stays.
 /// </summary>
 internal static class ReductionFusion
 {
@@ -17,7 +17,7 @@ internal static class ReductionFusion
 
     private static void Find(Graph graph, Readers readers, Device device, Rewrites rewrites)
     {
-        var taken = new HashSet<Node>(); // expressions that a reduction has joined
+        var taken = new HashSet<Node>(); // expressions fused into a reduction
         foreach (var node in graph.Nodes)
         {
             if (node.Body is { } body) Find(body, readers, device, rewrites);

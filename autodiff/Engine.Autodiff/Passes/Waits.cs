@@ -1,16 +1,16 @@
 namespace Engine.Autodiff.Passes;
 
 /// <summary>
-/// Which nodes a node waits for on a device that runs at once what does not depend on one another. A small value must not be given memory whose last users its node does not wait for anyway: it would
-/// have to wait for them. Large values may: what they cost is not the wait, and memory is finite.
+/// The happens-before sets of a program on a device that runs independent kernels concurrently. Giving a value memory whose last users do not happen before its node adds edges to the graph: a small value
+/// must not, for it would lengthen the critical path. A large value may: bandwidth bounds it, not latency, and memory is finite.
 /// </summary>
 internal sealed class Waits(int nodes)
 {
-    /// <summary>From here on a value is large: some microseconds of a GPU's memory.</summary>
+    /// <summary>A value of this size is large: some microseconds of a GPU's memory bandwidth.</summary>
     public const long LargeBytes = 8 << 20;
 
     private readonly int _words = (nodes + 63) / 64;
-    private readonly Dictionary<int, ulong[]> _before = []; // all that a node waits for, directly or not
+    private readonly Dictionary<int, ulong[]> _before = []; // the transitive predecessors of a node
     private readonly Dictionary<Tensor, ulong[]> _users = [];
 
     /// <summary>The nodes that have written or read a value.</summary>
@@ -24,7 +24,7 @@ internal sealed class Waits(int nodes)
         return users;
     }
 
-    /// <summary>Notes that a node touches a value, and waits for who wrote it.</summary>
+    /// <summary>Notes that a node reads a value: a read-after-write edge.</summary>
     public void Read(Node node, Tensor root)
     {
         Wait(node, root.Node);
@@ -34,7 +34,7 @@ internal sealed class Waits(int nodes)
     /// <summary>Notes that a node writes a value.</summary>
     public void Write(Node node, Tensor root) => Mark(Users(root), node.Id);
 
-    /// <summary>The node waits for all users of a value, whose memory it takes.</summary>
+    /// <summary>The node overwrites a value's memory: write-after-read and write-after-write edges from all its users.</summary>
     public void WaitForUsers(Node node, Tensor root)
     {
         var before = Before(node);
@@ -43,14 +43,14 @@ internal sealed class Waits(int nodes)
             if (id != node.Id && Has(users, id)) Include(before, id);
     }
 
-    /// <summary>The node waits for all earlier ones: a loop, whose body touches many values.</summary>
+    /// <summary>A barrier: the node follows all earlier ones. For a loop, whose body touches many values.</summary>
     public void WaitForAll(Node node)
     {
         var before = Before(node);
         for (int id = 0; id < node.Id; id++) Mark(before, id);
     }
 
-    /// <summary>Whether the node waits for all these anyway, or need not care.</summary>
+    /// <summary>Whether the node may take memory with these last users: all happen before it, or its value is large.</summary>
     public bool Allows(Node node, long bytes, ulong[]? users)
     {
         if (users is null || bytes >= LargeBytes) return true;

@@ -13,7 +13,7 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
     private readonly long _compileFrom;
     private byte* _scratch;
     private long _scratchPerWorker;
-    private void** _addresses; // of all operands of all steps, one after another: what a run touches besides the data stays small
+    private void** _addresses; // of all operands of all steps, contiguous: the working set of a run besides its data
     private int _addressCount;
     private CpuKernel _current = null!;
     private void** _currentOperands;

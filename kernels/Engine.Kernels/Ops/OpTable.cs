@@ -313,7 +313,7 @@ public static class OpTable
         foreach (Shape shape in new Shape[] { [30, 6], [9, 200], [4, 3, 5] })
             yield return (new Fused(2, [new(negate, [1]), new(new Reshape([shape[0], .. Enumerable.Repeat(1, shape.Rank - 1)]), [2]), new(multiply, [0, 3]), new(add, [4, 4])], [2, 4, 5]), [F(shape), F([shape[0]])]);
         yield return (new Fused(2, [new(negate, [1]), new(multiply, [0, 2])], [2, 3]), [F([5, 70]), F([70])]);
-        // What has no one way.
+        // Expressions without a single traversal: they run step by step.
         yield return (new Fused(1, [new(Along(ReduceKind.Sum, 0), [0]), new(Along(ReduceKind.Sum, 1), [0])], [1, 2]), [F([30, 40])]);
         yield return (new Fused(2, [new(Along(ReduceKind.Sum, 1, true), [0]), new(subtract, [0, 2]), new(add, [3, 1])], [4]), [F([3, 9000]), F([])]);
     }
