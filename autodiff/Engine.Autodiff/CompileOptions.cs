@@ -1,66 +1,44 @@
+using Engine.Autodiff.Passes;
 using Engine.Kernels;
 
 namespace Engine.Autodiff;
 
-/// <summary>Which passes run. Every one can be switched off, here or by an environment variable, and changes no result by a bit.</summary>
-public sealed record CompileOptions
+/// <summary>Which passes run, by their names (<see cref="Names"/>). None changes a result by a bit.</summary>
+public sealed class CompileOptions
 {
-    /// <summary>Leave out what nothing needs (off: ENGINE_NO_DEAD_CODE=1).</summary>
-    public bool DeadCode { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_DEAD_CODE");
+    private readonly HashSet<string> _off;
 
-    /// <summary>Compute equal things once (off: ENGINE_NO_CSE=1).</summary>
-    public bool CommonSubexpressions { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_CSE");
+    /// <summary>All but those that the environment turns off: ENGINE_NO_CSE=1 and so on, a variable a pass.</summary>
+    public CompileOptions() : this(Pass.All.Where(p => EnvironmentSwitch.IsSet(p.OffSwitch)).Select(p => p.Name)) { }
 
-    /// <summary>Use the device's fused kernels for composites (off: ENGINE_NO_FUSION=1).</summary>
-    public bool FusedKernels { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_FUSION");
-
-    /// <summary>Where a minimum or maximum over an ensemble sends a gradient to one member, compute that member's alone (off: ENGINE_NO_WINNING_MEMBER=1).</summary>
-    public bool WinningMember { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_WINNING_MEMBER");
-
-    /// <summary>Take masks and sums that follow a matrix product into it (off: ENGINE_NO_MATMUL_FUSION=1).</summary>
-    public bool MatMulFusion { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_MATMUL_FUSION");
-
-    /// <summary>Join products that take one another's result (off: ENGINE_NO_CHAIN_FUSION=1).</summary>
-    public bool ChainFusion { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_CHAIN_FUSION");
-
-    /// <summary>Make one kernel of the steps of an optimiser's parameters and of their slow copies (off: ENGINE_NO_OPTIMISER_FUSION=1).</summary>
-    public bool OptimiserFusion { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_OPTIMISER_FUSION");
-
-    /// <summary>Make one kernel of elementwise ops that feed one another (off: ENGINE_NO_ELEMENTWISE_FUSION=1).</summary>
-    public bool ElementwiseFusion { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_ELEMENTWISE_FUSION");
-
-    /// <summary>Reduce the values of elementwise expressions as they are made (off: ENGINE_NO_REDUCTION_FUSION=1).</summary>
-    public bool ReductionFusion { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_REDUCTION_FUSION");
-
-    /// <summary>Join small kernels that work on the same rows (off: ENGINE_NO_REGION_FUSION=1).</summary>
-    public bool RegionFusion { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_REGION_FUSION");
-
-    /// <summary>Give dead values' memory to new ones (off: ENGINE_NO_REUSE=1).</summary>
-    public bool ReuseMemory { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_REUSE");
-
-    /// <summary>Write over dead inputs and update variables in place (off: ENGINE_NO_IN_PLACE=1).</summary>
-    public bool InPlace { get; init; } = !EnvironmentSwitch.IsSet("ENGINE_NO_IN_PLACE");
+    private CompileOptions(IEnumerable<string> off) => _off = [.. off];
 
     /// <summary>Everything off: the trace as it stands.</summary>
-    public static CompileOptions None { get; } = new()
-    {
-        DeadCode = false,
-        CommonSubexpressions = false,
-        FusedKernels = false,
-        WinningMember = false,
-        MatMulFusion = false,
-        ChainFusion = false,
-        OptimiserFusion = false,
-        ElementwiseFusion = false,
-        ReductionFusion = false,
-        RegionFusion = false,
-        ReuseMemory = false,
-        InPlace = false,
-    };
+    public static CompileOptions None { get; } = new(Names);
+
+    /// <summary>The passes in the order in which they run first, then the decisions of the memory plan.</summary>
+    public static IEnumerable<string> Names => Pass.All.Select(p => p.Name);
+
+    /// <summary>Whether a pass runs.</summary>
+    /// <exception cref="ArgumentException">There is no such pass.</exception>
+    public bool Runs(string pass) => !_off.Contains(Known(pass));
+
+    /// <summary>These options with some passes off.</summary>
+    /// <exception cref="ArgumentException">There is no such pass.</exception>
+    public CompileOptions Without(params IEnumerable<string> passes) => new(_off.Union(passes.Select(Known)));
+
+    /// <summary>These options with some passes on.</summary>
+    /// <exception cref="ArgumentException">There is no such pass.</exception>
+    public CompileOptions With(params IEnumerable<string> passes) => new(_off.Except(passes.Select(Known)));
+
+    /// <inheritdoc/>
+    public override string ToString() => _off.Count == 0 ? "all passes" : $"without {string.Join(", ", Names.Where(_off.Contains))}";
+
+    private static string Known(string pass) => Names.Contains(pass) ? pass : throw new ArgumentException($"no pass {pass}; there are {string.Join(", ", Names)}", nameof(pass));
 }
 
 /// <summary>How much programs say on standard error, from ENGINE_DEBUG: 1 what was compiled and for which device; 2 also every kernel with
-/// time and rates in the third run; 3 also the chosen variants and the memory plan; 4 also the graph before and after the passes.</summary>
+/// time and rates in the third run; 3 also the chosen variants and the memory plan; 4 also the graph before and after the passes, and how many nodes each pass left.</summary>
 public static class DebugOutput
 {
     /// <summary>0 to 4.</summary>

@@ -84,7 +84,7 @@ public sealed class Graph
             own[i] = Import(inputs[i]);
             types[i] = own[i].Type;
         }
-        return Append(op, own, op.InferWithRows(types), null).Outputs;
+        return Append(op, own, op.Infer(types), null).Outputs;
     }
 
     /// <summary>Appends an op with one output to the innermost graph of its inputs.</summary>
@@ -220,7 +220,6 @@ public sealed class Graph
         for (int i = 0; i < start.Length; i++)
         {
             carried[i] = Import(carried[i]);
-            if (carried[i].Type.Rows) throw new ShapeException($"repeat: carried value {i} has dynamic rows");
             start[i] = inner.Append(new Carried(i, carried[i].Type), [], [carried[i].Type], null).Outputs[0];
         }
         var (next, stacked) = body(inner, start);

@@ -57,7 +57,7 @@ public static class GraphFile
             {
                 if (dto.Op is Capture capture && (captured is null || (uint)capture.Index >= (uint)captured.Length || captured[capture.Index].Type != capture.Type))
                     throw new FormatException($"graph: capture {capture.Index} does not match the loop's inputs");
-                var types = dto.Op.InferWithRows(Array.ConvertAll(inputs, t => t.Type));
+                var types = dto.Op.Infer(Array.ConvertAll(inputs, t => t.Type));
                 tensors.Add(graph.AppendTranslated(dto.Op, inputs, types, null, dto.Scope ?? "").Outputs);
                 continue;
             }

@@ -129,7 +129,7 @@ public sealed class Interpreter<T> where T : unmanaged, IBinaryFloatingPointIeee
         if (!_definitions.TryGetValue(node, out var definition))
         {
             var graph = new Graph();
-            var leaves = Array.ConvertAll(node.InputTypes, t => t).Select((t, i) => graph.Input(i.ToString(), t with { Rows = false })).ToArray();
+            var leaves = node.InputTypes.Select((t, i) => graph.Input(i.ToString(), t)).ToArray();
             _definitions[node] = definition = (graph, leaves, CompositeDefinitions.Expand(composite, leaves));
         }
         var values = new Dictionary<Tensor, ReferenceTensor<T>>();

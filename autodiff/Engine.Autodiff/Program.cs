@@ -17,8 +17,6 @@ public sealed class Program : IDisposable
     private readonly Buffer _constants;
     private readonly Buffer _host;
     private readonly nint[] _slots;
-    private readonly int _maxRows;
-    private int _rows;
     private int _runs;
 
     /// <summary>Compiles a graph.</summary>
@@ -32,26 +30,13 @@ public sealed class Program : IDisposable
         _state = state;
         Source = graph;
         DebugOutput.Say(4, () => "graph before passes\n" + string.Join("\n", graph.Nodes));
-        if (options.DeadCode) graph = DeadCode.Run(graph);
-        graph = ExpandComposites.Run(graph, state.Device, options.FusedKernels);
-        if (options.CommonSubexpressions) graph = CommonSubexpressions.Run(graph);
-        if (options.DeadCode) graph = DeadCode.Run(graph);
-        if (options.WinningMember) graph = WinningMember.Run(graph, state.Device);
-        if (options.MatMulFusion) graph = MatMulFusion.Run(graph, state.Device);
-        if (options.ChainFusion) graph = ChainFusion.Run(graph, state.Device);
-        if (options.OptimiserFusion) graph = OptimiserFusion.Run(graph, state.Device);
-        if (options.ElementwiseFusion) graph = ElementwiseFusion.Run(graph, state.Device);
-        if (options.ReductionFusion) graph = ReductionFusion.Run(graph, state.Device);
-        if (options.RegionFusion) graph = RegionFusion.Run(graph, state.Device);
-        if (options.InPlace) graph = LateUpdates.Run(graph);
+        graph = Pass.RunAll(graph, state.Device, options);
         DebugOutput.Say(4, () => "graph after passes\n" + string.Join("\n", graph.Nodes));
         Compiled = graph;
         _memory = MemoryPlan.Of(graph, state.Device, options);
 
         foreach (var (name, tensor) in graph.Initial.Concat(graph.Assigned))
             if (state[name].Type != tensor.Type) throw new ShapeException($"variable {name} is {state[name].Type} in the state and {tensor.Type} in the graph");
-        foreach (var tensor in graph.Inputs.Values)
-            if (tensor.Type.Rows) _maxRows = _rows = tensor.Shape[0];
 
         state.NeedArena(_memory.ArenaBytes);
         _constants = state.Device.Allocate(_memory.ConstantBytes);
@@ -91,20 +76,6 @@ public sealed class Program : IDisposable
     public ProgramCost Cost => _cost ??= ProgramCost.Of(Source, _memory.Plan);
 
     private ProgramCost? _cost;
-
-    /// <summary>The number of dynamic rows for the next runs; the maximum unless set. 0 if the program has none.</summary>
-    public int Rows
-    {
-        get => _rows;
-        set
-        {
-            if (_maxRows == 0) throw new InvalidOperationException("this program has no input with dynamic rows");
-            if (value < 1 || value > _maxRows) throw new ArgumentOutOfRangeException(nameof(value), value, $"expected 1 to {_maxRows} rows");
-            if (value == _rows) return;
-            _executable.SetRows(value);
-            _rows = value;
-        }
-    }
 
     /// <summary>Runs once.</summary>
     public void Run()
@@ -147,7 +118,7 @@ public sealed class Program : IDisposable
         if (_slots[MemoryPlan.ArenaSlot] != arena) _slots[MemoryPlan.ArenaSlot] = arena;
     }
 
-    /// <summary>Writes a float input; with dynamic rows, the first <see cref="Rows"/> of it.</summary>
+    /// <summary>Writes a float input.</summary>
     public void Write(string input, ReadOnlySpan<float> values) => WriteInput(input, DType.F32, MemoryMarshal.AsBytes(values));
 
     /// <summary>Writes an int input.</summary>
@@ -162,12 +133,11 @@ public sealed class Program : IDisposable
     private void WriteInput(string name, DType type, ReadOnlySpan<byte> bytes)
     {
         var operand = Input(name);
-        long expected = operand.Type.BytesAt(_rows);
-        if (operand.Type.DType != type || bytes.Length != expected) throw new ShapeException($"input {name} is {operand.Type} ({expected} bytes now); got {bytes.Length} bytes of {type}");
+        if (operand.Type.DType != type || bytes.Length != operand.Type.Bytes) throw new ShapeException($"input {name} is {operand.Type} ({operand.Type.Bytes} bytes); got {bytes.Length} bytes of {type}");
         _host.Write(bytes, operand.Offset);
     }
 
-    /// <summary>Reads a float output of the last run; with dynamic rows, the rows set.</summary>
+    /// <summary>Reads a float output of the last run.</summary>
     public void Read(string output, Span<float> destination) => ReadOutput(output, DType.F32, MemoryMarshal.AsBytes(destination));
 
     /// <summary>Reads an int output of the last run.</summary>
@@ -179,7 +149,7 @@ public sealed class Program : IDisposable
     /// <summary>Reads a float output of the last run into a new array.</summary>
     public float[] Read(string output)
     {
-        var values = new float[OutputType(output).AtRows(_rows).Elements];
+        var values = new float[OutputType(output).Elements];
         Read(output, values);
         return values;
     }
@@ -198,9 +168,8 @@ public sealed class Program : IDisposable
 
     private void ReadOutput(string name, DType type, Span<byte> destination)
     {
-        var full = OutputType(name);
-        long expected = full.BytesAt(_rows);
-        if (full.DType != type || destination.Length != expected) throw new ShapeException($"output {name} is {full} ({expected} bytes now); the destination has {destination.Length} bytes of {type}");
+        var output = OutputType(name);
+        if (output.DType != type || destination.Length != output.Bytes) throw new ShapeException($"output {name} is {output} ({output.Bytes} bytes); the destination has {destination.Length} bytes of {type}");
         _host.Read(destination, _memory.Outputs[name].Offset);
     }
 

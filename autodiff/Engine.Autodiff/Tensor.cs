@@ -15,7 +15,7 @@ public sealed class Tensor
     /// <summary>Which of the node's outputs it is.</summary>
     public int Index { get; }
 
-    /// <summary>Element type, sizes, dynamic rows.</summary>
+    /// <summary>Element type and sizes.</summary>
     public TensorType Type { get; }
 
     /// <summary>Sizes.</summary>

@@ -7,7 +7,7 @@ using static Engine.Kernels.Cuda.Driver.CudaError;
 namespace Engine.Kernels.Cuda;
 
 /// <summary>
-/// The launches of a plan at one number of rows, with their arguments laid out in the host's memory as the driver reads them: a run fills in nothing.
+/// The launches of a plan, with their arguments laid out in the host's memory as the driver reads them: a run fills in nothing.
 /// </summary>
 /// <remarks>
 /// <para>With graphs, everything up to a loop whose number of steps is known only at run time is one CUDA graph, captured when it first runs with its addresses, and captured again
@@ -38,12 +38,11 @@ internal sealed unsafe partial class CudaSchedule
 
     /// <param name="device">Its context is current.</param>
     /// <param name="plan">What to run.</param>
-    /// <param name="rows">The number of dynamic rows; 0: the maximum.</param>
-    public CudaSchedule(CudaDevice device, Plan plan, int rows)
+    public CudaSchedule(CudaDevice device, Plan plan)
     {
         (_device, _scratchSlot, _slots) = (device, plan.Slots, new nint[plan.Slots + 1]);
         var arguments = new List<(KernelArgument Argument, Operand[] Operands)>();
-        _nodes = Array.ConvertAll(plan.Instructions, i => Prepare(i, rows, 0, arguments));
+        _nodes = Array.ConvertAll(plan.Instructions, i => Prepare(i, 0, arguments));
         PlaceScratch(arguments);
         _parts = Divide(_nodes);
         LayOut(arguments);
@@ -92,16 +91,15 @@ internal sealed unsafe partial class CudaSchedule
         _arguments = null;
     }
 
-    private Node Prepare(Instruction instruction, int rows, int depth, List<(KernelArgument, Operand[])> arguments)
+    private Node Prepare(Instruction instruction, int depth, List<(KernelArgument, Operand[])> arguments)
     {
         if (instruction is Loop loop)
         {
-            var body = Array.ConvertAll(loop.Body, i => Prepare(i, rows, depth + 1, arguments));
+            var body = Array.ConvertAll(loop.Body, i => Prepare(i, depth + 1, arguments));
             return new Node { Loop = loop, Body = body, OnHost = loop.Count is not null || Array.Exists(body, n => n.OnHost), Depth = depth };
         }
         var call = (KernelCall)instruction;
         TensorType[] inputs = call.InputTypes, outputs = call.OutputTypes;
-        if (rows > 0) (inputs, outputs) = (Array.ConvertAll(inputs, t => t.AtRows(rows)), Array.ConvertAll(outputs, t => t.AtRows(rows)));
         var kernel = CudaDevice.Kernel(call.Op, inputs, outputs, _device.Limits);
         Operand[] operands = [.. call.Inputs, .. call.Outputs];
         int from = _launches.Count;
@@ -112,7 +110,7 @@ internal sealed unsafe partial class CudaSchedule
             if (grid.X < 1 || grid.Y is < 1 or > 65535 || grid.Z is < 1 or > 65535) throw new DeviceException($"kernel {launch.Function} of {call.Op.Name}({string.Join(", ", inputs)}): a grid of {grid}");
             _launches.Add(new Launch(_device.Modules.Find(launch).Handle, grid, block, (uint)launch.SharedBytes, arguments.Count, launch.Function, _extents.Count));
             foreach (var argument in launch.Arguments) arguments.Add((argument, operands));
-            if (StandIn.IsLoaded) AddExtents(launch, operands, rows, kernel.ScratchBytes);
+            if (StandIn.IsLoaded) AddExtents(launch, operands, kernel.ScratchBytes);
         }
         return new Node { Call = call, Variant = kernel.Variant, From = from, To = _launches.Count, Depth = depth, ScratchBytes = kernel.ScratchBytes };
     }
@@ -138,11 +136,11 @@ internal sealed unsafe partial class CudaSchedule
     }
 
     /// <summary>How far the memory reaches that a launch may touch.</summary>
-    private void AddExtents(KernelLaunch launch, Operand[] operands, int rows, long scratchBytes)
+    private void AddExtents(KernelLaunch launch, Operand[] operands, long scratchBytes)
     {
         foreach (var argument in launch.Arguments)
             if (argument.Kind == ArgumentKind.Operand && operands[argument.Bits] is var operand)
-                _extents.Add(new Extent(operand.Slot, operand.Offset, rows > 0 ? operand.Type.BytesAt(rows) : operand.Type.Bytes));
+                _extents.Add(new Extent(operand.Slot, operand.Offset, operand.Type.Bytes));
             else if (argument.Kind == ArgumentKind.Scratch) _extents.Add(new Extent(_scratchSlot, argument.Bits, scratchBytes - argument.Bits));
     }
 

@@ -16,7 +16,7 @@ public abstract class Device : IDisposable
     /// primitive without one is a compile-time error.</summary>
     public abstract bool Implements(Op op, TensorType[] inputs, TensorType[] outputs);
 
-    /// <summary>Whether a pass should make this op of simpler ones here: the device implements it, and it is no slower than what it replaces.</summary>
+    /// <summary>Whether a pass should fuse simpler ops into this one here: the device implements it, and it is no slower than what it replaces.</summary>
     public virtual bool Prefers(Op op, TensorType[] inputs, TensorType[] outputs) => Implements(op, inputs, outputs);
 
     /// <summary>Prepares a plan for execution.</summary>
@@ -25,7 +25,7 @@ public abstract class Device : IDisposable
     /// <summary>Threads of the host that may work for a program of this device: those that compute, or all where another processor computes.</summary>
     public virtual int Threads => Environment.ProcessorCount;
 
-    /// <summary>Whether steps of a plan that do not depend on one another run at the same time. Programs then do not give memory to small values that would have to wait for it.</summary>
+    /// <summary>Whether independent kernels of a plan run concurrently. The memory plan then gives a small value no memory that would make it wait for its last users.</summary>
     public virtual bool Concurrent => false;
 
     /// <summary>How precisely products of matrices are computed by what is loaded from now on. Default: float32, the only one that every device knows.</summary>
@@ -77,9 +77,6 @@ public abstract class Executable : IDisposable
 
     /// <summary>Runs once and returns the time each kernel took, in the plan's order (a loop's body summed over its steps).</summary>
     public abstract KernelTime[] Profile(ReadOnlySpan<nint> slots);
-
-    /// <summary>Sets the number of dynamic rows for the next runs. The first use of a number may allocate.</summary>
-    public abstract void SetRows(int rows);
 
     /// <inheritdoc/>
     public virtual void Dispose() => GC.SuppressFinalize(this);

@@ -30,16 +30,15 @@ public static class DTypes
     public static bool IsFloat(this DType type) => type is DType.F32 or DType.F64 or DType.BF16;
 }
 
-/// <summary>What a tensor is: element type, sizes, and whether its leading axis is the program's dynamic rows.</summary>
+/// <summary>What a tensor is: element type and sizes.</summary>
 /// <param name="DType">Element type.</param>
-/// <param name="Shape">Sizes; with <paramref name="Rows"/> the leading one is the maximum.</param>
-/// <param name="Rows">The leading size is set before each run, at most the stated one; nothing may reduce over it.</param>
-public readonly record struct TensorType(DType DType, Shape Shape, bool Rows = false)
+/// <param name="Shape">Sizes.</param>
+public readonly record struct TensorType(DType DType, Shape Shape)
 {
-    /// <summary>Number of elements (at the maximum of dynamic rows).</summary>
+    /// <summary>Number of elements.</summary>
     [JsonIgnore] public long Elements => Shape.Elements;
 
-    /// <summary>Number of bytes (at the maximum of dynamic rows).</summary>
+    /// <summary>Number of bytes.</summary>
     [JsonIgnore] public long Bytes => Shape.Elements * DType.Bytes();
 
     /// <summary>A float32 type.</summary>
@@ -54,12 +53,6 @@ public readonly record struct TensorType(DType DType, Shape Shape, bool Rows = f
     /// <summary>A type of bytes, 0..255.</summary>
     public static TensorType Byte(Shape shape) => new(DType.U8, shape);
 
-    /// <summary>The type when <paramref name="rows"/> rows are set: unchanged unless its rows are dynamic.</summary>
-    public TensorType AtRows(int rows) => Rows ? new TensorType(DType, Shape.With(0, rows)) : this;
-
-    /// <summary>Bytes when <paramref name="rows"/> rows are set; nothing is allocated.</summary>
-    public long BytesAt(int rows) => Rows ? Bytes / Shape[0] * rows : Bytes;
-
     /// <inheritdoc/>
-    public override string ToString() => $"{DType}{(Rows ? "[rows<=" + Shape.ToString()[1..] : Shape.ToString())}";
+    public override string ToString() => $"{DType}{Shape}";
 }

@@ -6,7 +6,7 @@ namespace Engine.Autodiff.Tests;
 public class ChainFusionTests
 {
     private static MatMulChain[] Check(Action<Graph> trace, params (string Name, Shape Shape)[] inputs) =>
-        Chains(PassCheck.Run(trace, new CompileOptions { ChainFusion = false }, inputs)).ToArray();
+        Chains(PassCheck.Run(trace, new CompileOptions().Without("ChainFusion"), inputs)).ToArray();
 
     private static IEnumerable<MatMulChain> Chains(Graph graph) =>
         graph.Nodes.SelectMany(n => n.Body is { } body ? Chains(body) : n.Op is MatMulChain chain ? [chain] : []);

@@ -31,7 +31,7 @@ public class CompositeTests
         using var device = new CpuDevice();
         using var state = new State(device);
         var fused = Sample.Run(graph, state, inputs);
-        var defined = Sample.Run(graph, state, inputs, new CompileOptions { FusedKernels = false });
+        var defined = Sample.Run(graph, state, inputs, new CompileOptions().Without("FusedKernels"));
         var exact = Sample.Interpret<double>(graph, inputs);
         var naive = Sample.Interpret<float>(graph, inputs);
         foreach (string name in graph.Outputs.Keys)

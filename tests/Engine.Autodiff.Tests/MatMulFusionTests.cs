@@ -6,7 +6,7 @@ namespace Engine.Autodiff.Tests;
 public class MatMulFusionTests
 {
     private static Graph Check(Action<Graph> trace, params (string Name, Shape Shape)[] inputs) =>
-        PassCheck.Run(trace, new CompileOptions { MatMulFusion = false }, inputs);
+        PassCheck.Run(trace, new CompileOptions().Without("MatMulFusion"), inputs);
 
     private static string[] Names(Graph graph) => graph.Nodes.SelectMany(n => n.Op is MatMulChain chain ? chain.Links : [n.Op]).Where(op => op is MatMul or FusedMatMul).Select(op => op.Name).ToArray();
 

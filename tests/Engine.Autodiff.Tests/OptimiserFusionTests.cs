@@ -38,7 +38,7 @@ public class OptimiserFusionTests
     private static (Op[] Ops, long Arena) Check(Action<State, Graph> trace)
     {
         byte[]? expected = null;
-        foreach (var (options, threads) in new[] { (new CompileOptions { OptimiserFusion = false }, 1), (new CompileOptions(), 1), (new CompileOptions(), 2), (CompileOptions.None, 1), (CompileOptions.None with { OptimiserFusion = true }, 1) })
+        foreach (var (options, threads) in new[] { (new CompileOptions().Without("OptimiserFusion"), 1), (new CompileOptions(), 1), (new CompileOptions(), 2), (CompileOptions.None, 1), (CompileOptions.None.With("OptimiserFusion"), 1) })
         {
             using var device = new CpuDevice(threads);
             using var state = NewState(device);

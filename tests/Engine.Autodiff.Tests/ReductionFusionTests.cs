@@ -16,7 +16,7 @@ public class ReductionFusionTests
         trace(graph);
         var values = graph.Inputs.ToDictionary(i => i.Key, i => Sample.Normals(i.Value.Type.Elements, i.Key));
         var on = Sample.Run(graph, state, values);
-        foreach (var options in new[] { new CompileOptions { ReductionFusion = false }, CompileOptions.None, CompileOptions.None with { ReductionFusion = true } })
+        foreach (var options in new[] { new CompileOptions().Without("ReductionFusion"), CompileOptions.None, CompileOptions.None.With("ReductionFusion") })
         {
             var off = Sample.Run(graph, state, values, options);
             Sample.SameBits(on, off, $"{options}");

@@ -5,7 +5,7 @@ namespace Engine.Autodiff.Tests;
 /// <summary>Small kernels that work on the same rows become one, nothing that others wait for comes later, and no bit changes.</summary>
 public class RegionFusionTests
 {
-    private static readonly CompileOptions Off = new() { RegionFusion = false };
+    private static readonly CompileOptions Off = new CompileOptions().Without("RegionFusion");
 
     private static Graph Check(Action<Graph> trace, params (string Name, Shape Shape)[] inputs) => PassCheck.Run(trace, Off, inputs, concurrent: true);
 

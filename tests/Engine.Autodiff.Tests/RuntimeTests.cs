@@ -1,9 +1,11 @@
+using System.Text.RegularExpressions;
+using Engine.Autodiff.Passes;
 using Engine.Kernels;
 using Engine.Kernels.Cpu;
 
 namespace Engine.Autodiff.Tests;
 
-/// <summary>What a running program promises: no allocation, no dependence on threads or passes, dynamic rows, files.</summary>
+/// <summary>What a running program promises: no allocation, no dependence on threads, passes or the number of rows, files.</summary>
 public class RuntimeTests
 {
     /// <summary>A model with every kind of storage: variables, a loop, draws, constants, several outputs.</summary>
@@ -90,10 +92,17 @@ public class RuntimeTests
     }
 
     [Fact]
-    public void Every_pass_is_on_unless_it_is_switched_off_and_none_is_none()
+    public void Every_pass_has_a_name_a_variable_and_a_line_in_the_design()
     {
-        Assert.All(Sample.Switches, pass => Assert.True((bool)pass.GetValue(new CompileOptions())!, pass.Name));
-        Assert.All(Sample.Switches, pass => Assert.False((bool)pass.GetValue(CompileOptions.None)!, pass.Name));
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder.FullName, "Engine.sln"))) folder = folder.Parent!;
+        var rows = File.ReadLines(Path.Combine(folder.FullName, "docs/design.md")).Select(line => Regex.Match(line, @"^\| `(\w+)` \|.*\| `(ENGINE_NO_\w+)` \|$")).Where(m => m.Success);
+        Assert.Equal(Pass.All.Select(p => (p.Name, p.OffSwitch)), rows.Select(m => (m.Groups[1].Value, m.Groups[2].Value)));
+        Assert.All(CompileOptions.Names, pass => Assert.True(new CompileOptions().Runs(pass), pass));
+        Assert.All(CompileOptions.Names, pass => Assert.False(CompileOptions.None.Runs(pass), pass));
+        Assert.Equal(["InPlace"], CompileOptions.Names.Where(CompileOptions.None.With("InPlace").Runs));
+        Assert.Equal("without DeadCode, InPlace", new CompileOptions().Without("InPlace", "DeadCode").ToString());
+        Assert.Contains("there are DeadCode,", Assert.Throws<ArgumentException>(() => new CompileOptions().Without("deadcode")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -188,34 +197,22 @@ public class RuntimeTests
     }
 
     [Fact]
-    public void Dynamic_rows_compute_the_rows_that_are_set_and_nothing_may_mix_them()
+    public void A_program_of_fewer_rows_computes_the_same_rows()
     {
         using var device = new CpuDevice();
         using var state = new State(device);
         var w = state.Add("w", [3, 5], Sample.Normals(15, "w"));
         var b = state.Add("b", [5], Sample.Normals(5, "b"));
-        using var program = Program.Trace(state, g =>
-        {
-            var x = g.Input("x", new TensorType(DType.F32, [16, 3], Rows: true));
-            g.Output("y", (x.Linear(g.Read(w), g.Read(b), Activation.Relu).Tanh() + 1).Softmax());
-        });
         var full = Sample.Normals(48, "x");
-        program.Write("x", full);
-        program.Run();
-        var expected = program.Read("y");
-        foreach (int rows in new[] { 1, 7, 16, 3, 7 })
+        float[] Run(int rows)
         {
-            program.Rows = rows;
+            using var program = Program.Trace(state, g => g.Output("y", (g.Input("x", TensorType.Float([rows, 3])).Linear(g.Read(w), g.Read(b), Activation.Relu).Tanh() + 1).Softmax()));
             program.Write("x", full.AsSpan(0, rows * 3));
             program.Run();
-            Assert.Equal(expected[..(rows * 5)], program.Read("y"));
+            return program.Read("y");
         }
-        Assert.Throws<ArgumentOutOfRangeException>(() => program.Rows = 17);
-        var graph = new Graph();
-        var dynamic = graph.Input("x", new TensorType(DType.F32, [16, 3], Rows: true));
-        Assert.Throws<ShapeException>(() => dynamic.Sum(0));
-        Assert.Throws<ShapeException>(() => dynamic.Transpose());
-        Assert.Throws<ShapeException>(() => dynamic.Reshape(48));
+        var expected = Run(16);
+        foreach (int rows in new[] { 1, 3, 7 }) Assert.Equal(expected[..(rows * 5)], Run(rows));
     }
 
     [Fact]

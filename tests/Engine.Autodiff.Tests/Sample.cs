@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Reflection;
 using Engine.Kernels;
 
 namespace Engine.Autodiff.Tests;
@@ -14,20 +13,10 @@ internal static class Sample
     }
 
     /// <summary>All passes on, then each of them off by itself.</summary>
-    public static IEnumerable<CompileOptions> EachPassOff() => [new CompileOptions(), .. Switches.Select(s => Switched(new CompileOptions(), s, false))];
+    public static IEnumerable<CompileOptions> EachPassOff() => [new CompileOptions(), .. CompileOptions.Names.Select(pass => new CompileOptions().Without(pass))];
 
     /// <summary>All passes off, then each of them on by itself.</summary>
-    public static IEnumerable<CompileOptions> EachPassAlone() => [CompileOptions.None, .. Switches.Select(s => Switched(CompileOptions.None, s, true))];
-
-    /// <summary>The switches of the passes.</summary>
-    public static PropertyInfo[] Switches => typeof(CompileOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.PropertyType == typeof(bool)).ToArray();
-
-    private static CompileOptions Switched(CompileOptions options, PropertyInfo pass, bool on)
-    {
-        var copy = options with { };
-        pass.SetValue(copy, on);
-        return copy;
-    }
+    public static IEnumerable<CompileOptions> EachPassAlone() => [CompileOptions.None, .. CompileOptions.Names.Select(pass => CompileOptions.None.With(pass))];
 
     /// <summary>Runs a graph in the interpreter with float inputs by name.</summary>
     public static Interpreter<T> Interpret<T>(Graph graph, IReadOnlyDictionary<string, float[]> inputs, State? state = null) where T : unmanaged, IBinaryFloatingPointIeee754<T>

@@ -26,7 +26,7 @@ public class WinningMemberTests
         var values = graph.Inputs.ToDictionary(i => i.Key, i => Sample.Normals(i.Value.Type.Elements, i.Key, 0.3));
         foreach (var (name, v) in values) edit?.Invoke(name, v);
         var on = Sample.Run(graph, state, values);
-        foreach (var options in new[] { new CompileOptions { WinningMember = false }, CompileOptions.None, CompileOptions.None with { WinningMember = true } })
+        foreach (var options in new[] { new CompileOptions().Without("WinningMember"), CompileOptions.None, CompileOptions.None.With("WinningMember") })
         {
             var off = Sample.Run(graph, state, values, options);
             Sample.SameBits(on, off, $"{options}");

@@ -248,8 +248,8 @@ public sealed class ChainTests(ITestOutputHelper output)
             var q = h.Linear(Input("w2", 5, hidden, 1), Input("b2", 5, 1)).Squeeze(-1);
             graph.Output("dx", Autodiff.Gradients.Of(q.Min(0).Mean(), x)[0]);
             using (var program = new Program(graph, state)) winners += program.Compiled.Nodes.Any(n => n.Op is MemberMatMul or MatMulChain { OfMembers: true }) ? 1 : 0;
-            var whole = Sample.Run(graph, state, values, new CompileOptions { WinningMember = false });
-            foreach (bool chains in new[] { true, false }) Sample.SameBits(whole, Sample.Run(graph, state, values, new CompileOptions { ChainFusion = chains }), $"batch {batch}, {inputs} inputs, chains {chains}");
+            var whole = Sample.Run(graph, state, values, new CompileOptions().Without("WinningMember"));
+            foreach (var options in new[] { new CompileOptions(), new CompileOptions().Without("ChainFusion") }) Sample.SameBits(whole, Sample.Run(graph, state, values, options), $"batch {batch}, {inputs} inputs, {options}");
         }
         Assert.True(winners >= 3, $"only {winners}");
     }
@@ -286,7 +286,7 @@ public sealed class ChainTests(ITestOutputHelper output)
         {
             using (var program = new Program(graph, state)) Assert.Equal(2, program.Compiled.Nodes.Count(n => n.Op is MatMulChain));
             var on = Sample.Run(graph, state, values);
-            var off = Sample.Run(graph, state, values, new CompileOptions { ChainFusion = false });
+            var off = Sample.Run(graph, state, values, new CompileOptions().Without("ChainFusion"));
             foreach (string name in on.Keys) Assert.Equal(off[name], on[name]);
         }
         finally

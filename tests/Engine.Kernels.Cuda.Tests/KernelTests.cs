@@ -379,7 +379,7 @@ public sealed class KernelTests
                     for (int o = 0; o < outputs.Length; o++) graph.Output($"y{o}", outputs[o]);
                     var inputs = operands.Select((s, i) => Numbers(s.Elements, $"{i}", special)).ToArray();
                     var fused = Run(device, graph, inputs, new CompileOptions());
-                    var defined = Run(device, graph, inputs, new CompileOptions { FusedKernels = false, ElementwiseFusion = false, ReductionFusion = false });
+                    var defined = Run(device, graph, inputs, new CompileOptions().Without("FusedKernels", "ElementwiseFusion", "ReductionFusion"));
                     for (int o = 0; o < outputs.Length; o++) Single.SameBits(outputs[o].Type, defined[o], fused[o], $"{name} {shape}, special numbers: {special}, output {o}");
                 }
         }

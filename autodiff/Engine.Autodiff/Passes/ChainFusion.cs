@@ -29,7 +29,7 @@ internal static class ChainFusion
         }
     }
 
-    private static bool IsLink(Node node) => MatMulChain.IsLink(node.Op) && !node.Outputs[0].Type.Rows;
+    private static bool IsLink(Node node) => MatMulChain.IsLink(node.Op);
 
     /// <summary>Whose matrix every row takes, where rows have matrices of their own.</summary>
     private static Tensor? Members(Node node) => node.Op is MemberMatMul ? node.Inputs[2] : null;

@@ -2,7 +2,7 @@ using Engine.Kernels;
 
 namespace Engine.Autodiff.Passes;
 
-/// <summary>Leaves out what neither an output nor a variable's new value needs. A loop's carried values and captures all stay.</summary>
+/// <summary>Removes nodes from which no output and no variable's new value is reachable. A loop's carried values and captures all stay.</summary>
 internal static class DeadCode
 {
     public static Graph Run(Graph graph)

@@ -45,18 +45,13 @@ internal sealed class ElementwiseFusion
     }
 
     /// <summary>Whether the node can be a step of the expression that ends in a root: the same number of elements, in the same order.</summary>
-    private static bool Joins(Node node, Node root)
-    {
-        TensorType type = node.Outputs[0].Type, whole = root.Outputs[0].Type;
-        if (type.Rows != whole.Rows || type.Elements != whole.Elements) return false;
-        // Shapes written into an op hold the maximum of dynamic rows.
-        return node.Op.IsElementwise || ((node.Op is Broadcast || node.Op.IsAlias) && !type.Rows);
-    }
+    private static bool Joins(Node node, Node root) =>
+        node.Outputs[0].Type.Elements == root.Outputs[0].Type.Elements && (node.Op.IsElementwise || node.Op is Broadcast || node.Op.IsAlias);
 
     private void Build(Node root, List<Node> nodes)
     {
         nodes.Reverse();
-        // A view of what lies outside costs nothing outside either, but a broadcast would fill memory.
+        // An alias of an outside value costs nothing outside either; a broadcast would be materialised.
         var inside = new HashSet<Node>();
         foreach (var node in nodes)
             if (!node.Op.IsAlias || inside.Contains(node.Inputs[0].Node)) inside.Add(node);

@@ -2,10 +2,14 @@ using Engine.Kernels;
 
 namespace Engine.Autodiff.Passes;
 
-/// <summary>Puts the definition in the place of every composite for which the device has no kernel (or of all, when fused kernels are off).</summary>
+/// <summary>Lowers composites without a kernel on the device (or all, when fused kernels are off) to their definitions.</summary>
 internal static class ExpandComposites
 {
-    public static Graph Run(Graph graph, Device device, bool keepFused)
+    public static Graph WithoutKernel(Graph graph, Device device) => Run(graph, node => !device.Implements(node.Op, node.InputTypes, node.OutputTypes));
+
+    public static Graph All(Graph graph, Device device) => Run(graph, _ => true);
+
+    private static Graph Run(Graph graph, Predicate<Node> expand)
     {
         // A definition may itself hold composites; each round removes one level.
         for (int round = 0; round < 8; round++)
@@ -13,7 +17,7 @@ internal static class ExpandComposites
             bool changed = false;
             graph = GraphCopy.Run(graph, _ => true, (node, target, map) =>
             {
-                if (node.Op is not Composite composite || (keepFused && device.Implements(composite, node.InputTypes, node.OutputTypes))) return null;
+                if (node.Op is not Composite composite || !expand(node)) return null;
                 changed = true;
                 // The definition belongs where the composite was, even if all its inputs come from an outer graph.
                 using (target.Scope(node.Scope.Length > 0 ? $"{node.Scope}/{composite.Name}" : composite.Name))

@@ -17,12 +17,12 @@ internal static class MatMulFusion
 
     private static void Find(Graph graph, Readers readers, Device device, Rewrites rewrites)
     {
-        var taken = new HashSet<Node>(); // products and sums that a later node has taken in
+        var taken = new HashSet<Node>(); // products and sums fused into a later node
         for (int id = graph.Nodes.Count - 1; id >= 0; id--)
         {
             var node = graph.Nodes[id];
             if (node.Body is { } body) Find(body, readers, device, rewrites);
-            if (taken.Contains(node) || node.Outputs.Length == 0 || node.Outputs[0].Type.Rows) continue;
+            if (taken.Contains(node) || node.Outputs.Length == 0) continue;
             Tensor value = node.Outputs[0];
             Tensor? mask = null;
             if (Patterns.Mask(node) is { } found)

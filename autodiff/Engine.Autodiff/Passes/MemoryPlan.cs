@@ -14,10 +14,10 @@ internal sealed class MemoryPlan
     private const long Alignment = 64;
 
     private readonly Device _device;
-    private readonly CompileOptions _options;
+    private readonly bool _inPlace, _reuse;
     private readonly Dictionary<string, (int Slot, TensorType Type)> _variables = [];
 
-    private MemoryPlan(Device device, CompileOptions options) => (_device, _options) = (device, options);
+    private MemoryPlan(Device device, CompileOptions options) => (_device, _inPlace, _reuse) = (device, options.Runs(Pass.InPlace.Name), options.Runs(Pass.ReuseMemory.Name));
 
     /// <summary>The finished plan.</summary>
     public Plan Plan { get; private set; } = null!;
@@ -50,10 +50,10 @@ internal sealed class MemoryPlan
         return plan;
     }
 
-    /// <summary>Where a slice that can be read where it lies begins in its source's memory, in bytes; null if the node is none.</summary>
+    /// <summary>The offset in bytes of a slice that is a view of its source (contiguous and aligned); null if the node is none.</summary>
     public static long? RunStart(Node node)
     {
-        if (node.Op is not Slice slice || node.Inputs[0].Type.Rows) return null;
+        if (node.Op is not Slice slice) return null;
         return slice.RunStart(node.Inputs[0].Shape) is { } first && first * node.Inputs[0].Type.DType.Bytes() is var start && start % Alignment == 0 ? start : null;
     }
 
@@ -116,9 +116,9 @@ internal sealed class MemoryPlan
 
         private readonly Dictionary<Tensor, Operand> _storage = [];
         private readonly Dictionary<Tensor, Tensor> _root = [];
-        private readonly Dictionary<Tensor, long> _start = []; // bytes into the root, of values that are a part of it
+        private readonly Dictionary<Tensor, long> _start = []; // offset in bytes of a view in its root
         private readonly Dictionary<Tensor, int> _lastUse = [];
-        private readonly Dictionary<Tensor, Operand> _wanted = []; // root -> where its user would like it
+        private readonly Dictionary<Tensor, Operand> _wanted = []; // root -> the storage that it should be computed in
         private readonly HashSet<Tensor> _inArena = [];
         private readonly Allocator _allocator = new();
         private readonly Dictionary<Tensor, Tensor> _old = []; // root of a cell's new content -> root of the old
@@ -152,11 +152,11 @@ internal sealed class MemoryPlan
             if (start > 0) _start[output] = start;
         }
 
-        /// <summary>Where the node's output begins in its input's memory, in bytes; null if it has memory of its own.</summary>
+        /// <summary>The offset in bytes of an output that is a view of its input; null if it has storage of its own.</summary>
         private long? StartInInput(Node node)
         {
             if (node.Op.IsAlias) return 0;
-            return owner._options.InPlace ? RunStart(node) : null;
+            return owner._inPlace ? RunStart(node) : null;
         }
 
         private bool IsWhole(Tensor tensor) => _root[tensor].Type.Bytes == tensor.Type.Bytes;
@@ -167,20 +167,20 @@ internal sealed class MemoryPlan
             return storage with { Offset = storage.Offset + _start.GetValueOrDefault(tensor), Type = tensor.Type };
         }
 
-        /// <summary>Decides which values are computed where they are wanted, instead of being moved there at the end.</summary>
+        /// <summary>Decides which values are computed in their final storage (a variable, an output) instead of being copied there at the end.</summary>
         private void ChoosePlaces(Cell[] cells, (Tensor Value, Operand Storage)[] outputs, bool stacked)
         {
-            var kept = new HashSet<Tensor>(); // roots that something at the end still reads
+            var kept = new HashSet<Tensor>(); // roots that are live at the end
             foreach (var (value, _) in outputs) kept.Add(_root[value]);
             foreach (var cell in cells) kept.Add(_root[cell.After]);
 
             foreach (var cell in cells)
             {
                 var root = _root[cell.After];
-                if (!owner._options.InPlace || !IsWhole(cell.After) || !Computed(root) || _wanted.ContainsKey(root)) continue;
+                if (!owner._inPlace || !IsWhole(cell.After) || !Computed(root) || _wanted.ContainsKey(root)) continue;
                 if (cell.Before is { } before)
                 {
-                    // The old content must be dead when the new one is written, or be read by the writer element by element.
+                    // The old version must be dead when the new one is written, or its last reader be the writer, working in place.
                     if (kept.Contains(before)) continue;
                     int last = _lastUse.GetValueOrDefault(before, -1), written = root.Node.Id;
                     if (last > written || (last == written && !MayOverwrite(root.Node, root.Index, before))) continue;
@@ -217,7 +217,7 @@ internal sealed class MemoryPlan
 
         private static bool Computed(Tensor root) => root.Node.Op is not Leaf and not Repeat;
 
-        /// <summary>Whether output <paramref name="output"/> of the node may be written over every input that lies in <paramref name="root"/>.</summary>
+        /// <summary>Whether the node may compute output <paramref name="output"/> in place in <paramref name="root"/>, whichever of its inputs are views of that.</summary>
         private bool MayOverwrite(Node node, int output, Tensor root)
         {
             bool any = false;
@@ -262,7 +262,7 @@ internal sealed class MemoryPlan
                     Instructions.Add(new KernelCall(node.Op, inputs, outputs));
                     break;
             }
-            if (!owner._options.ReuseMemory) return;
+            if (!owner._reuse) return;
             foreach (var input in node.Inputs) ReleaseIfDead(_root[input], node.Id);
             foreach (var output in node.Outputs) ReleaseIfDead(_root[output], node.Id);
         }
@@ -275,7 +275,7 @@ internal sealed class MemoryPlan
                 Place(output, wanted with { Type = output.Type });
                 return;
             }
-            if (owner._options.InPlace)
+            if (owner._inPlace)
                 foreach (var input in node.Inputs)
                 {
                     var root = _root[input];
@@ -339,7 +339,7 @@ internal sealed class MemoryPlan
             long place = _allocator.Allocate(Align(block.Bytes));
             var moved = block.Instructions.Select(i => Relocate(i, inner, place)).ToArray();
             Instructions.Add(new Loop(repeat.Max, repeat.Counted ? At(node.Inputs[0]) : null, Relocate(index, inner, place), moved));
-            if (owner._options.ReuseMemory) _allocator.Free(place, Align(block.Bytes), _waits?.Only(node));
+            if (owner._reuse) _allocator.Free(place, Align(block.Bytes), _waits?.Only(node));
         }
 
         private Instruction Relocate(Instruction instruction, int from, long place) => instruction switch
@@ -357,7 +357,7 @@ internal sealed class MemoryPlan
         private Operand Relocate(Operand operand, int from, long place) =>
             operand.Slot == from ? operand with { Slot = arena, Offset = operand.Offset + place } : operand;
 
-        /// <summary>Moves what is not yet where it is wanted: outputs first, then variables, by way of the arena if they read each other.</summary>
+        /// <summary>Copies what was not computed in its final storage: outputs first, then variables as a parallel copy, staged in the arena where one reads another.</summary>
         private void Finish(Cell[] cells, (Tensor Value, Operand Storage)[] outputs, Operand? stackIndex)
         {
             foreach (var (value, storage) in outputs)
@@ -380,7 +380,7 @@ internal sealed class MemoryPlan
         private void Move(Operand from, Operand to) => Instructions.Add(new KernelCall(new Copy(), [from], [to with { Type = from.Type }]));
     }
 
-    /// <summary>Offsets in an arena: the smallest free gap that fits, else the end.</summary>
+    /// <summary>A best-fit allocator of an arena: the smallest free gap that fits, else the end.</summary>
     private sealed class Allocator
     {
         private readonly List<Gap> _gaps = []; // by offset; neighbours differ in their users
@@ -388,7 +388,7 @@ internal sealed class MemoryPlan
 
         /// <param name="Offset">Where it begins.</param>
         /// <param name="Size">How long it is.</param>
-        /// <param name="Users">Who used the memory last; null: it does not matter.</param>
+        /// <param name="Users">The nodes that used the memory last; null: irrelevant, as kernels run in order.</param>
         private readonly record struct Gap(long Offset, long Size, ulong[]? Users)
         {
             public long End => Offset + Size;

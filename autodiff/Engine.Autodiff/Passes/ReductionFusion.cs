@@ -17,11 +17,11 @@ internal static class ReductionFusion
 
     private static void Find(Graph graph, Readers readers, Device device, Rewrites rewrites)
     {
-        var taken = new HashSet<Node>(); // expressions that a reduction has joined
+        var taken = new HashSet<Node>(); // expressions fused into a reduction
         foreach (var node in graph.Nodes)
         {
             if (node.Body is { } body) Find(body, readers, device, rewrites);
-            if (node.Op is not Reduce reduction || node.Outputs[0].Type.Rows) continue;
+            if (node.Op is not Reduce reduction) continue;
             // Aliases between the two become steps of the expression.
             var aliases = new Stack<Op>();
             var value = node.Inputs[0];

@@ -14,7 +14,7 @@ internal sealed class RegionFusion
 
     private sealed class Region
     {
-        public required int Level;
+        public required int Depth;
         public required List<Node> Members; // in order
         public required int Steps;
     }
@@ -23,7 +23,7 @@ internal sealed class RegionFusion
     private readonly Readers _readers;
     private readonly Rewrites _rewrites = new();
     private readonly Dictionary<Node, Region> _regions = [];
-    private readonly Dictionary<Node, int> _levels = []; // of all other kernels
+    private readonly Dictionary<Node, int> _depths = []; // of the nodes in no region
     private readonly Dictionary<Node, List<Node>> _seen = []; // candidates that read a node, in order
 
     private RegionFusion(Graph graph, Device device) => (_device, _readers) = (device, new Readers(graph));
@@ -48,16 +48,16 @@ internal sealed class RegionFusion
             if (node.Body is { } body) Find(body);
             if (node.Op.IsAlias) continue;
             var sources = Array.ConvertAll(node.Inputs, t => Source(t).Node);
-            int before = sources.Length == 0 ? 0 : sources.Max(LevelOf);
+            int before = sources.Length == 0 ? 0 : sources.Max(DepthOf);
             bool isView = MemoryPlan.RunStart(node) is not null; // no kernel, unless it became a part of one
-            _levels[node] = node.Op is Leaf ? 0 : isView ? before : before + 1;
+            _depths[node] = node.Op is Leaf ? 0 : isView ? before : before + 1;
             if (isView || !IsCandidate(node)) continue;
-            _regions[node] = new Region { Level = before + 1, Members = [node], Steps = StepsOf(node) };
-            bool joined = before > 0 && TryJoin(node, [.. sources.Where(s => LevelOf(s) == before)], before);
+            _regions[node] = new Region { Depth = before + 1, Members = [node], Steps = StepsOf(node) };
+            bool joined = before > 0 && TryJoin(node, [.. sources.Where(s => DepthOf(s) == before)], before);
             foreach (var source in sources)
-                if (_regions.TryGetValue(source, out var region) && region != _regions[node] && region.Members.All(m => m.Outputs.All(t => OnlyReads(_regions[node], region, t)))) TryJoin(node, [source], LevelOf(node));
+                if (_regions.TryGetValue(source, out var region) && region != _regions[node] && region.Members.All(m => m.Outputs.All(t => OnlyReads(_regions[node], region, t)))) TryJoin(node, [source], DepthOf(node));
             foreach (var source in sources.Distinct())
-                if (before > 0 && LevelOf(source) == before)
+                if (before > 0 && DepthOf(source) == before)
                 {
                     if (!_seen.TryGetValue(source, out var seen)) _seen[source] = seen = [];
                     if (!joined) foreach (var region in Recent(seen, before + 1)) TryJoin(node, [region.Members[0]], before + 1);
@@ -66,21 +66,20 @@ internal sealed class RegionFusion
         }
     }
 
-    /// <summary>The regions of a level that some nodes belong to, the latest alone.</summary>
-    private Region[] Recent(List<Node> nodes, int level)
+    /// <summary>The latest regions of a depth among those of the nodes.</summary>
+    private Region[] Recent(List<Node> nodes, int depth)
     {
         var regions = new List<Region>();
         for (int i = nodes.Count - 1; i >= Math.Max(0, nodes.Count - MostTried * MaxSteps) && regions.Count < MostTried; i--)
-            if (_regions[nodes[i]] is var region && region.Level == level && !regions.Contains(region)) regions.Add(region);
+            if (_regions[nodes[i]] is var region && region.Depth == depth && !regions.Contains(region)) regions.Add(region);
         return regions.ToArray();
     }
 
-    private static bool IsCandidate(Node node) =>
-        (node.Op.IsElementwise || node.Op is Fused or Reduce or Broadcast or Slice) && !Array.Exists(node.InputTypes, t => t.Rows) && !Array.Exists(node.OutputTypes, t => t.Rows);
+    private static bool IsCandidate(Node node) => node.Op.IsElementwise || node.Op is Fused or Reduce or Broadcast or Slice;
 
     private static int StepsOf(Node node) => node.Op is Fused fused ? fused.Steps.Count : 1;
 
-    private int LevelOf(Node node) => _regions.TryGetValue(node, out var region) ? region.Level : _levels.GetValueOrDefault(node);
+    private int DepthOf(Node node) => _regions.TryGetValue(node, out var region) ? region.Depth : _depths.GetValueOrDefault(node);
 
     /// <summary>The tensor that is not an alias.</summary>
     private static Tensor Source(Tensor tensor)
@@ -89,13 +88,13 @@ internal sealed class RegionFusion
         return tensor;
     }
 
-    /// <summary>Who reads a tensor, under this or another name.</summary>
+    /// <summary>The readers of a tensor and of its aliases.</summary>
     private IEnumerable<Node> ReadersOf(Tensor tensor) => _readers.Of(tensor).SelectMany(n => n.Op.IsAlias ? ReadersOf(n.Outputs[0]) : [n]);
 
     private bool OnlyReads(Region by, Region of, Tensor tensor) => ReadersOf(tensor).All(n => _regions.TryGetValue(n, out var region) && (region == by || region == of));
 
-    /// <summary>Puts the regions of nodes together with a node's, if that is one kernel.</summary>
-    private bool TryJoin(Node node, Node[] others, int level)
+    /// <summary>Fuses a node's region with those of others, if the device has one kernel for the result.</summary>
+    private bool TryJoin(Node node, Node[] others, int depth)
     {
         var regions = new HashSet<Region> { _regions[node] };
         foreach (var other in others)
@@ -104,8 +103,8 @@ internal sealed class RegionFusion
             regions.Add(region);
         }
         if (regions.Sum(r => r.Steps) > MaxSteps) return false;
-        var joined = new Region { Level = level, Members = [.. regions.SelectMany(r => r.Members).OrderBy(n => n.Id)], Steps = regions.Sum(r => r.Steps) };
-        // A part is read of what lies in memory alone.
+        var joined = new Region { Depth = depth, Members = [.. regions.SelectMany(r => r.Members).OrderBy(n => n.Id)], Steps = regions.Sum(r => r.Steps) };
+        // A slice is a load: its source must be an input.
         if (joined.Members.Exists(m => m.Op is Slice && joined.Members.Contains(Source(m.Inputs[0]).Node))) return false;
         var (op, inputs, results) = Join(joined.Members);
         if (!_device.Prefers(op, Array.ConvertAll(inputs, t => t.Type), Array.ConvertAll(results, t => t.Type))) return false;
@@ -143,7 +142,7 @@ internal sealed class RegionFusion
         return (new Fused(inputs.Count, steps, Array.ConvertAll(results, t => numbers[t])), inputs.ToArray(), results);
     }
 
-    // What nobody reads stays too: to leave it out is another pass' work.
+    // Dead values stay: they are DeadCode's work.
     private bool IsNeeded(Tensor tensor, HashSet<Node> inside) =>
         _readers.IsKept(tensor) || !_readers.IsRead(tensor) || _readers.Of(tensor).Any(n => n.Op.IsAlias ? IsNeeded(n.Outputs[0], inside) : !inside.Contains(n));
 

@@ -6,7 +6,7 @@ namespace Engine.Autodiff.Passes;
 /// </summary>
 internal sealed class Waits(int nodes)
 {
-    /// <summary>From here on a value is large: some microseconds of a GPU's memory.</summary>
+    /// <summary>A value of this size is large: some microseconds of a GPU's memory bandwidth.</summary>
     public const long LargeBytes = 8 << 20;
 
     private readonly int _words = (nodes + 63) / 64;
@@ -43,7 +43,7 @@ internal sealed class Waits(int nodes)
             if (id != node.Id && Has(users, id)) Include(before, id);
     }
 
-    /// <summary>The node waits for all earlier ones: a loop, whose body touches many values.</summary>
+    /// <summary>A barrier: the node follows all earlier ones. For a loop, whose body touches many values.</summary>
     public void WaitForAll(Node node)
     {
         var before = Before(node);

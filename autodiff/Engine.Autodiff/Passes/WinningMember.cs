@@ -34,7 +34,7 @@ internal static class WinningMember
     {
         if (node.Op is not Select || !Patterns.IsZero(node.Inputs[2]) || node.Inputs[0].Node is not { Op: Compare { Kind: CompareKind.Equal } } compare) return null;
         var shape = node.Outputs[0].Shape;
-        if (shape.Rank < 2 || shape[0] < 2 || node.Outputs[0].Type.DType != DType.F32 || node.Outputs[0].Type.Rows) return null;
+        if (shape.Rank < 2 || shape[0] < 2 || node.Outputs[0].Type.DType != DType.F32) return null;
         var positions = compare.Inputs[0];
         if (positions.Node.Op is not Iota { Axis: 0 } || positions.Shape.Rank != shape.Rank || positions.Shape[0] != shape[0] || positions.Shape.Elements != shape[0]) return null;
         var winner = Patterns.Unaliased(compare.Inputs[1]);

@@ -9,12 +9,11 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
     private readonly WorkerPool _pool;
     private readonly Step[] _steps;
     private readonly nint[] _slots;
-    private readonly Dictionary<int, int> _rowVariants = [];
     private readonly int _threads;
     private readonly long _compileFrom;
     private byte* _scratch;
     private long _scratchPerWorker;
-    private void** _addresses; // of all operands of all steps, one after another: what a run touches besides the data stays small
+    private void** _addresses; // of all operands of all steps, contiguous: the working set of a run besides its data
     private int _addressCount;
     private CpuKernel _current = null!;
     private void** _currentOperands;
@@ -28,7 +27,7 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
         _steps = Array.ConvertAll(plan.Instructions, i => Prepare(i, 0));
         _addresses = (void**)NativeMemory.AlignedAlloc((nuint)Math.Max(1, _addressCount) * (nuint)sizeof(void*), 64);
         Bind(_steps);
-        GrowScratch();
+        _scratch = CpuMemory.Allocate(_scratchPerWorker * _threads);
     }
 
     ~CpuExecutable() => Free();
@@ -63,25 +62,6 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
             for (int i = 0; i < step.Operands.Length; i++) _addresses[step.FirstAddress + i] = (void*)(_slots[step.Operands[i].Slot] + step.Operands[i].Offset);
             if (step.Body is { } body) Bind(body);
         }
-    }
-
-    public override void SetRows(int rows)
-    {
-        if (!_rowVariants.TryGetValue(rows, out int variant))
-        {
-            variant = _rowVariants.Count + 1;
-            AddRows(_steps, rows);
-            _rowVariants.Add(rows, variant);
-            GrowScratch();
-        }
-        Choose(_steps, variant);
-    }
-
-    private static void Choose(Step[] steps, int variant)
-    {
-        foreach (var step in steps)
-            if (step.Body is { } body) Choose(body, variant);
-            else step.Kernel = step.Variants[variant < step.Variants.Count ? variant : 0];
     }
 
     public void RunChunk(int chunk, int worker) => _current.RunChunk(chunk, _currentOperands, _scratch + worker * _scratchPerWorker);
@@ -124,8 +104,7 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
             case Loop loop:
                 return new Step { Operands = loop.Count is { } count ? [loop.Index, count] : [loop.Index], FirstAddress = TakeAddresses(loop.Count is null ? 1 : 2), Counted = loop.Count is not null, Max = loop.Max, Body = Array.ConvertAll(loop.Body, i => Prepare(i, depth + 1)) };
             case KernelCall call:
-                var kernel = Create(call.Op, call.InputTypes, call.OutputTypes);
-                return new Step { Call = call, Operands = [.. call.Inputs, .. call.Outputs], FirstAddress = TakeAddresses(call.Inputs.Length + call.Outputs.Length), Kernel = kernel, Variants = [kernel], Depth = depth };
+                return new Step { Call = call, Operands = [.. call.Inputs, .. call.Outputs], FirstAddress = TakeAddresses(call.Inputs.Length + call.Outputs.Length), Kernel = Create(call.Op, call.InputTypes, call.OutputTypes), Depth = depth };
             default:
                 throw new InvalidOperationException(instruction.ToString());
         }
@@ -133,31 +112,12 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
 
     private int TakeAddresses(int count) => (_addressCount += count) - count;
 
-    private void AddRows(Step[] steps, int rows)
-    {
-        foreach (var step in steps)
-        {
-            if (step.Body is { } body) AddRows(body, rows);
-            else if (Array.Exists(step.Operands, o => o.Type.Rows))
-            {
-                step.Variants.Add(Create(step.Call.Op, Array.ConvertAll(step.Call.InputTypes, t => t.AtRows(rows)), Array.ConvertAll(step.Call.OutputTypes, t => t.AtRows(rows))));
-            }
-        }
-    }
-
     private CpuKernel Create(Op op, TensorType[] inputs, TensorType[] outputs)
     {
         var kernel = CpuKernels.Create(op, inputs, outputs);
         if (kernel.CompilableElements is > 0 and var elements && elements >= _compileFrom) kernel.Compile();
         _scratchPerWorker = Math.Max(_scratchPerWorker, (kernel.ScratchBytes + 63) / 64 * 64);
         return kernel;
-    }
-
-    private void GrowScratch()
-    {
-        CpuMemory.Free(_scratch);
-        _scratch = null; // were there no memory, it must not be freed again
-        _scratch = CpuMemory.Allocate(_scratchPerWorker * _threads);
     }
 
     private static void Reset(Step[] steps)
@@ -173,7 +133,7 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
     {
         foreach (var step in steps)
             if (step.Body is { } body) Collect(body, into);
-            else into.Add(new KernelTime(step.Call, step.Variants[0].Variant, (int)step.Calls, step.Ticks / (double)Stopwatch.Frequency, step.Depth));
+            else into.Add(new KernelTime(step.Call, step.Kernel.Variant, (int)step.Calls, step.Ticks / (double)Stopwatch.Frequency, step.Depth));
     }
 
     public override void Dispose()
@@ -192,13 +152,12 @@ internal sealed unsafe class CpuExecutable : Executable, IChunkedWork
 
     private sealed class Step
     {
-        public CpuKernel Kernel = null!; // the one of Variants for the rows set
+        public CpuKernel Kernel = null!;
         public int FirstAddress, Max, Depth;
         public bool Counted; // a loop whose number of steps is its second operand; the first is its index
         public Step[]? Body;
         public KernelCall Call = null!;
         public Operand[] Operands = [];
-        public List<CpuKernel> Variants = []; // 0: the maximum of rows; then one per number of rows seen
         public long Ticks, Calls;
     }
 }

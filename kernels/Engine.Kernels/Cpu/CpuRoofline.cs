@@ -13,12 +13,14 @@ public static unsafe class CpuRoofline
 
     /// <summary>The limits of so many threads that work at the same time, each the best of a few short runs (about a second in all, and 256 MB).</summary>
     /// <param name="threads">How many; the rates are those of all together.</param>
-    public static Roofline Measure(int threads = 1) => Simd.Best switch
+    public static Roofline Measure(int threads = 1) => Simd.Dispatch(Simd.Best, new Measurement(threads)).Result!;
+
+    private struct Measurement(int threads) : ILaneWork
     {
-        SimdWidth.V512 => Measure<Lanes512>(threads),
-        SimdWidth.V256 => Measure<Lanes256>(threads),
-        _ => Measure<Lanes128>(threads),
-    };
+        public Roofline? Result;
+
+        public void Run<T>() where T : unmanaged, ILanes<T> => Result = Measure<T>(threads);
+    }
 
     private static Roofline Measure<L>(int threads) where L : unmanaged, ILanes<L>
     {

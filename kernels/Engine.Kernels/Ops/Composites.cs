@@ -35,10 +35,6 @@ public sealed record Linear([property: JsonConverter(typeof(JsonStringEnumConver
 
     /// <inheritdoc/>
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => Product.Flops(inputs[..2], outputs);
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) =>
-        inputs[0].Rows && !inputs[1].Rows && inputs[0].Shape.Rank == 2 && inputs[1].Shape.Rank == 2;
 }
 
 /// <summary>(x - mean) / sqrt(variance + epsilon) * weight + bias over the last axis (Ba et al. 2016), the variance with divisor H.
@@ -60,9 +56,6 @@ public sealed record LayerNorm(double Epsilon) : Composite
 
     /// <inheritdoc/>
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => 8.0 * outputs[0].Elements;
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Rows && inputs[0].Shape.Rank > 1;
 }
 
 /// <summary>
@@ -86,9 +79,6 @@ public sealed record LayerNormGradient(double Epsilon) : Composite
 
     /// <inheritdoc/>
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => 14.0 * outputs[0].Elements;
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Rows && inputs[2].Rows && inputs[0].Shape.Rank > 1;
 }
 
 /// <summary>e^(x - max) / sum over the last axis.</summary>
@@ -105,9 +95,6 @@ public sealed record Softmax : Composite
         if (inputs[0].Shape.Rank < 1) throw Error(inputs, "expected at least one axis");
         return [TensorType.Float(inputs[0].Shape)];
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Shape.Rank > 1;
 }
 
 /// <summary>log of the sum of e^x over the last axis, which disappears; computed around the maximum.</summary>
@@ -124,9 +111,6 @@ public sealed record LogSumExp : Composite
         if (inputs[0].Shape.Rank < 1) throw Error(inputs, "expected at least one axis");
         return [TensorType.Float(inputs[0].Shape.Without(-1))];
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Shape.Rank > 1;
 }
 
 /// <summary>

@@ -69,9 +69,6 @@ public sealed record Unfold(Window Window) : Op
         for (long b = 0; b < s[0]; b++)
             Window.Visit(s[1], s[2], s[3], (column, pixel) => outputs[0].Floats[b * columns + column] = inputs[0].Floats[b * image + pixel]);
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => true;
 }
 
 /// <summary>Columns [B, outH*outW, C*kh*kw] added up into images [B, C, H, W]: the derivative of <see cref="Unfold"/>, and the heart
@@ -107,7 +104,4 @@ public sealed record Fold(Window Window, int Channels, int Height, int Width) : 
 
     /// <inheritdoc/>
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Elements;
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => true;
 }

@@ -66,9 +66,6 @@ public sealed record Unary([property: JsonConverter(typeof(JsonStringEnumConvert
 
     /// <inheritdoc/>
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => outputs[0].Elements;
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => true;
 }
 
 /// <summary>Two inputs of one type, broadcast as numpy does.</summary>
@@ -136,9 +133,6 @@ public sealed record Binary([property: JsonConverter(typeof(JsonStringEnumConver
 
     /// <inheritdoc/>
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => outputs[0].Elements;
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => ElementwiseRows(inputs, outputs);
 }
 
 /// <summary>Two floats or two ints, broadcast, to a boolean.</summary>
@@ -178,9 +172,6 @@ public sealed record Compare([property: JsonConverter(typeof(JsonStringEnumConve
         CompareKind.Greater => x > y,
         _ => x >= y,
     };
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => ElementwiseRows(inputs, outputs);
 }
 
 /// <summary>Functions of booleans.</summary>
@@ -226,9 +217,6 @@ public sealed record Logical([property: JsonConverter(typeof(JsonStringEnumConve
 
     /// <inheritdoc/>
     public override bool CanOverwrite(int input, int output, ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[input].Shape == outputs[0].Shape;
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => ElementwiseRows(inputs, outputs);
 }
 
 /// <summary>Inputs condition (bool), a, b: a where the condition holds, else b; all broadcast.</summary>
@@ -265,9 +253,6 @@ public sealed record Select : Op
 
     /// <inheritdoc/>
     public override bool CanOverwrite(int input, int output, ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => input > 0 && inputs[input].Shape == outputs[0].Shape;
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => ElementwiseRows(inputs, outputs);
 }
 
 /// <summary>x*y + z with one rounding, inputs of equal shape. The only op in which a multiply and an add are contracted.</summary>
@@ -285,7 +270,7 @@ public sealed record Fma : Op
         Arity(inputs, 3);
         for (int i = 0; i < 3; i++) Expect(inputs, i, DType.F32);
         if (inputs[0].Shape != inputs[1].Shape || inputs[0].Shape != inputs[2].Shape) throw Error(inputs, "expected three equal shapes");
-        return [inputs[0] with { Rows = false }];
+        return [inputs[0]];
     }
 
     /// <inheritdoc/>
@@ -300,9 +285,6 @@ public sealed record Fma : Op
 
     /// <inheritdoc/>
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => 2.0 * outputs[0].Elements;
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => ElementwiseRows(inputs, outputs);
 }
 
 /// <summary>Another element type. Float to int truncates towards zero, saturates, and turns NaN into 0; to U8 is the nearest of 0..255, halves to even, and 0 of NaN; to bool is x != 0.</summary>
@@ -336,9 +318,6 @@ public sealed record Cast(DType To) : Op
     }
 
     private static int Truncate(double x) => double.IsNaN(x) ? 0 : x >= int.MaxValue ? int.MaxValue : x <= int.MinValue ? int.MinValue : (int)x;
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => true;
 }
 
 /// <summary>Scalar functions that the base library lacks or computes without care near zero.</summary>

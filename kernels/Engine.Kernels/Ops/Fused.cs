@@ -70,7 +70,7 @@ public sealed record Fused(int InputCount, IReadOnlyList<FusedStep> Steps, Dims 
             if (op is Slice && arguments[0] >= InputCount) throw Error(inputs, $"step {i} takes a slice of another step's result");
             foreach (int argument in arguments.Span)
                 if ((uint)argument >= (uint)(InputCount + i)) throw Error(inputs, $"step {i} takes value {argument}, which does not exist yet");
-            types[InputCount + i] = op.Infer(Array.ConvertAll(arguments.ToArray(), a => types[a] with { Rows = false }))[0];
+            types[InputCount + i] = op.Infer(Array.ConvertAll(arguments.ToArray(), a => types[a]))[0];
         }
         return types;
     }
@@ -129,9 +129,6 @@ public sealed record Fused(int InputCount, IReadOnlyList<FusedStep> Steps, Dims 
         for (int s = 0; s < Steps.Count; s++) flops += Steps[s].Op.Flops(Array.ConvertAll(Steps[s].Arguments.ToArray(), a => types[a]), [types[InputCount + s]]);
         return flops;
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => outputs.Length == 1 && Steps.All(s => s.Op is not Reduce) && ElementwiseRows(inputs, outputs);
 
     /// <inheritdoc/>
     public bool Equals(Fused? other) => other is not null && InputCount == other.InputCount && Results == other.Results && Steps.SequenceEqual(other.Steps);

@@ -13,7 +13,6 @@ public sealed record Gather : Op
         Arity(inputs, 2);
         Expect(inputs, 1, DType.I32);
         if (inputs[0].Shape.Rank < 1) throw Error(inputs, "the table needs a leading axis");
-        if (inputs[0].Rows) throw Error(inputs, "the table cannot have dynamic rows");
         return [new(inputs[0].DType, (int[])[.. inputs[1].Shape, .. inputs[0].Shape.Without(0)])];
     }
 
@@ -31,9 +30,6 @@ public sealed record Gather : Op
     {
         if ((uint)index >= (uint)rows) throw new ArgumentOutOfRangeException(nameof(index), $"gather: index {index} is outside 0..{rows - 1}");
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => true;
 }
 
 /// <summary>Inputs indices (I32) [I...] and updates [I..., ...]: zeros [Rows, ...] to which every update is added at its row, in
@@ -149,9 +145,6 @@ public sealed record Sort(bool Descending) : Op
             }
         }
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Shape.Rank > 1;
 }
 
 /// <summary>Inputs sorted (ascending) [..., K] and values [..., V] with equal leading axes: for each value the first position at
@@ -189,7 +182,4 @@ public sealed record SearchSorted(bool Right) : Op
             outputs[0].Ints[i] = position;
         }
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Rows && inputs[1].Rows && inputs[0].Shape.Rank > 1;
 }

@@ -55,13 +55,4 @@ public sealed record MatMul(bool TransposeA, bool TransposeB) : Op
     /// <inheritdoc/>
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) =>
         2.0 * outputs[0].Elements * (TransposeA ? inputs[0].Shape[^2] : inputs[0].Shape[^1]);
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs)
-    {
-        Shape a = inputs[0].Shape, b = inputs[1].Shape;
-        if (!inputs[0].Rows) return false;
-        if (a.Rank == 2) return !TransposeA && b.Rank == 2 && !inputs[1].Rows;
-        return inputs[1].Rows ? a.Rank == b.Rank : b.Rank < a.Rank;
-    }
 }

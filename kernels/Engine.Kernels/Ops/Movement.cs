@@ -20,9 +20,6 @@ public sealed record Reshape(Shape To) : Op
 
     /// <inheritdoc/>
     public override void Reference<T>(ReferenceTensor<T>[] inputs, ReferenceTensor<T>[] outputs) => outputs[0].CopyFrom(inputs[0]);
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => To.Rank > 0 && To[0] == inputs[0].Shape[0];
 }
 
 /// <summary>Axes in another order: output axis i is input axis Order[i].</summary>
@@ -56,9 +53,6 @@ public sealed record Permute(Dims Order) : Op
         for (int i = 0; i < inverse.Length; i++) inverse[Order[i]] = i;
         return inverse;
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => Order[0] == 0;
 }
 
 /// <summary>Repeats axes of size 1, and adds leading axes, as numpy's broadcasting.</summary>
@@ -82,9 +76,6 @@ public sealed record Broadcast(Shape To) : Op
         var offsets = Indexing.Offsets(inputs[0].Shape, To);
         outputs[0].MoveFrom(inputs[0], d => offsets[d]);
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => To.Rank == inputs[0].Shape.Rank && To[0] == inputs[0].Shape[0];
 }
 
 /// <summary>A rectangular part: along each axis Sizes[i] elements from Starts[i], every Steps[i]-th.</summary>
@@ -140,9 +131,6 @@ public sealed record Slice(Dims Starts, Dims Sizes, Dims Steps) : Op
         }
         return (strides, start);
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => Sizes[0] == inputs[0].Shape[0];
 }
 
 /// <summary>Inputs one after another along an axis; other sizes equal.</summary>
@@ -182,13 +170,6 @@ public sealed record Concat(int Axis) : Op
             at += width;
         }
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs)
-    {
-        foreach (var input in inputs) if (!input.Rows) return false;
-        return Axis != 0;
-    }
 }
 
 /// <summary>Adds a border of one value.</summary>
@@ -227,9 +208,6 @@ public sealed record Pad(Dims Before, Dims After, double Value) : Op
             if (inputs[0].Type.DType.IsFloat()) outputs[0].Floats[offsets[i]] = inputs[0].Floats[i];
             else outputs[0].Set(offsets[i], inputs[0][i]);
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => Before[0] == 0 && After[0] == 0;
 }
 
 /// <summary>Integers to vectors: [...] becomes [..., Depth], 1 at the index, else 0; all 0 for an index outside 0..Depth-1.</summary>
@@ -253,9 +231,6 @@ public sealed record OneHot(int Depth) : Op
         for (long i = 0; i < inputs[0].Ints.Length; i++)
             if (inputs[0].Ints[i] is var k && k >= 0 && k < Depth) outputs[0].Floats[i * Depth + k] = T.One;
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => true;
 }
 
 /// <summary>The index along an axis: element (i0, i1, ...) is i_Axis.</summary>
@@ -295,14 +270,11 @@ public sealed record StopGradient : Op
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
     {
         Arity(inputs, 1);
-        return [inputs[0] with { Rows = false }];
+        return [inputs[0]];
     }
 
     /// <inheritdoc/>
     public override void Reference<T>(ReferenceTensor<T>[] inputs, ReferenceTensor<T>[] outputs) => outputs[0].CopyFrom(inputs[0]);
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => true;
 }
 
 /// <summary>The input; the interpreter prints it under a label when it runs. Compiled programs pass it through.</summary>
@@ -319,7 +291,7 @@ public sealed record Print(string Label) : Op
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
     {
         Arity(inputs, 1);
-        return [inputs[0] with { Rows = false }];
+        return [inputs[0]];
     }
 
     /// <inheritdoc/>
@@ -330,9 +302,6 @@ public sealed record Print(string Label) : Op
         var values = Enumerable.Range(0, shown).Select(i => inputs[0][i].ToString("G9"));
         Console.Error.WriteLine($"{Label} {inputs[0].Type}: {string.Join(" ", values)}{(shown < inputs[0].Type.Elements ? " ..." : "")}");
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => true;
 }
 
 /// <summary>The input in storage of its own: how a plan moves a value into a variable or an output.</summary>
@@ -345,14 +314,11 @@ public sealed record Copy : Op
     public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
     {
         Arity(inputs, 1);
-        return [inputs[0] with { Rows = false }];
+        return [inputs[0]];
     }
 
     /// <inheritdoc/>
     public override void Reference<T>(ReferenceTensor<T>[] inputs, ReferenceTensor<T>[] outputs) => outputs[0].CopyFrom(inputs[0]);
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => true;
 }
 
 /// <summary>Inputs value [...] and index (I32 scalar): writes the value into row index of the output [Rows, ...] and leaves

@@ -86,36 +86,6 @@ public abstract record Op
     /// <summary>Whether every element of the output depends on the elements at its place in the inputs, broadcast to the output's shape: such ops fuse.</summary>
     [JsonIgnore] public virtual bool IsElementwise => false;
 
-    /// <summary>Infers and adds the rule of dynamic rows: an op that does not keep the leading axis refuses them.</summary>
-    public TensorType[] InferWithRows(ReadOnlySpan<TensorType> inputs)
-    {
-        var outputs = Infer(inputs);
-        int rows = -1;
-        foreach (var input in inputs)
-        {
-            if (!input.Rows) continue;
-            if (rows >= 0 && rows != input.Shape[0]) throw new ShapeException($"{Name}: inputs have different maxima of dynamic rows, {rows} and {input.Shape[0]}");
-            rows = input.Shape[0];
-        }
-        if (rows < 0) return outputs;
-        if (!KeepsRows(inputs, outputs))
-            throw new ShapeException($"{Name}{Describe(inputs)}: the leading axis is dynamic rows; this op would mix or move rows");
-        for (int i = 0; i < outputs.Length; i++) outputs[i] = outputs[i] with { Rows = true };
-        return outputs;
-    }
-
-    /// <summary>Whether row i of every output depends on row i of the inputs only, with the rows still leading.</summary>
-    protected virtual bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => false;
-
-    /// <summary>Elementwise ops keep rows if every dynamic input is as long in rank as the output.</summary>
-    protected static bool ElementwiseRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs)
-    {
-        foreach (var input in inputs)
-            if (input.Rows && input.Shape.Rank != outputs[0].Shape.Rank) return false;
-            else if (!input.Rows && input.Shape.Rank == outputs[0].Shape.Rank && input.Shape[0] != 1) return false;
-        return true;
-    }
-
     /// <summary>Throws unless the number of inputs is as stated.</summary>
     protected void Arity(ReadOnlySpan<TensorType> inputs, int count)
     {

@@ -58,9 +58,6 @@ public sealed record Reduce([property: JsonConverter(typeof(JsonStringEnumConver
 
     /// <inheritdoc/>
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Elements;
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => Axes.Count == 0 || Axes[0] != 0;
 }
 
 /// <summary>The position (I32) of the largest or smallest element along an axis, which disappears. The first of equals; the first NaN if there is one.</summary>
@@ -98,9 +95,6 @@ public sealed record ArgReduce(int Axis, bool Largest) : Op
                 outputs[0].Ints[o * inner + i] = best;
             }
     }
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => Axis != 0;
 }
 
 /// <summary>Running sums along an axis, of F32 or I32; sums of ints wrap.</summary>
@@ -147,7 +141,4 @@ public sealed record CumulativeSum(int Axis, bool Exclusive, bool Reverse) : Op
 
     /// <inheritdoc/>
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Elements;
-
-    /// <inheritdoc/>
-    protected override bool KeepsRows(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => Axis != 0;
 }

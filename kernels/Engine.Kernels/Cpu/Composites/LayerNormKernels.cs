@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Engine.Kernels.Cpu;
 
 /// <summary>Rows in cache, in the order of the definition so that both agree to the bit.</summary>
@@ -13,11 +15,12 @@ internal sealed unsafe class LayerNormKernel : LastAxisKernel
 
     public override string Variant => "vector";
 
-    protected override void Rows(void** operands, long first, long last, byte* scratch)
+    protected override void Rows(void** operands, long first, long last, byte* scratch) => Simd.Dispatch(Simd.Best, new Work(this, operands, first, last, (float*)scratch));
+
+    private readonly struct Work(LayerNormKernel kernel, void** operands, long first, long last, float* scratch) : ILaneWork
     {
-        if (Simd.Best == SimdWidth.V512) Run<Lanes512>(operands, first, last, (float*)scratch);
-        else if (Simd.Best == SimdWidth.V256) Run<Lanes256>(operands, first, last, (float*)scratch);
-        else Run<Lanes128>(operands, first, last, (float*)scratch);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => kernel.Run<T>(operands, first, last, scratch);
     }
 
     private void Run<T>(void** operands, long first, long last, float* centred) where T : unmanaged, ILanes<T>
@@ -48,11 +51,12 @@ internal sealed unsafe class LayerNormGradientKernel : LastAxisKernel
 
     public override string Variant => "vector";
 
-    protected override void Rows(void** operands, long first, long last, byte* scratch)
+    protected override void Rows(void** operands, long first, long last, byte* scratch) => Simd.Dispatch(Simd.Best, new Work(this, operands, first, last, (float*)scratch));
+
+    private readonly struct Work(LayerNormGradientKernel kernel, void** operands, long first, long last, float* scratch) : ILaneWork
     {
-        if (Simd.Best == SimdWidth.V512) Run<Lanes512>(operands, first, last, (float*)scratch);
-        else if (Simd.Best == SimdWidth.V256) Run<Lanes256>(operands, first, last, (float*)scratch);
-        else Run<Lanes128>(operands, first, last, (float*)scratch);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => kernel.Run<T>(operands, first, last, scratch);
     }
 
     private void Run<T>(void** operands, long first, long last, float* normalised) where T : unmanaged, ILanes<T>

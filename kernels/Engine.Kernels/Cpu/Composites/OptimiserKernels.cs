@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Engine.Kernels.Cpu;
 
 /// <summary>Adam's three buffers, and the slow copy if there is one, in one pass over all parameters, in the order of the definition. Operands: for each parameter (parameter, first
@@ -40,14 +42,16 @@ internal sealed unsafe class AdamKernel : CpuKernel
         float* p = (float*)inputs[0] + at, m = (float*)inputs[1] + at, v = (float*)inputs[2] + at, g = (float*)inputs[3] + at;
         float* p2 = (float*)outputs[0] + at, m2 = (float*)outputs[1] + at, v2 = (float*)outputs[2] + at;
         float* t = _target ? (float*)inputs[4] + at : null, t2 = _target ? (float*)outputs[3] + at : null;
-        switch (Simd.Best, _target)
+        Simd.Dispatch(Simd.Best, new Work(this, n, p, m, v, g, t, p2, m2, v2, t2, scalars));
+    }
+
+    private readonly struct Work(AdamKernel kernel, int n, float* p, float* m, float* v, float* g, float* t, float* p2, float* m2, float* v2, float* t2, void** scalars) : ILaneWork
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T>
         {
-            case (SimdWidth.V512, true): Run<Lanes512, Yes>(n, p, m, v, g, t, p2, m2, v2, t2, scalars); break;
-            case (SimdWidth.V512, false): Run<Lanes512, No>(n, p, m, v, g, t, p2, m2, v2, t2, scalars); break;
-            case (SimdWidth.V256, true): Run<Lanes256, Yes>(n, p, m, v, g, t, p2, m2, v2, t2, scalars); break;
-            case (SimdWidth.V256, false): Run<Lanes256, No>(n, p, m, v, g, t, p2, m2, v2, t2, scalars); break;
-            case (_, true): Run<Lanes128, Yes>(n, p, m, v, g, t, p2, m2, v2, t2, scalars); break;
-            default: Run<Lanes128, No>(n, p, m, v, g, t, p2, m2, v2, t2, scalars); break;
+            if (kernel._target) kernel.Run<T, Yes>(n, p, m, v, g, t, p2, m2, v2, t2, scalars);
+            else kernel.Run<T, No>(n, p, m, v, g, t, p2, m2, v2, t2, scalars);
         }
     }
 
@@ -116,9 +120,13 @@ internal sealed unsafe class PolyakKernel : CpuKernel
         long at = (long)chunk * ElementsPerChunk;
         int n = (int)Math.Min(ElementsPerChunk, _total - at);
         float* t = (float*)operands[0] + at, o = (float*)operands[1] + at, y = (float*)operands[2] + at;
-        if (Simd.Best == SimdWidth.V512) Run<Lanes512>(n, t, o, y);
-        else if (Simd.Best == SimdWidth.V256) Run<Lanes256>(n, t, o, y);
-        else Run<Lanes128>(n, t, o, y);
+        Simd.Dispatch(Simd.Best, new Work(this, n, t, o, y));
+    }
+
+    private readonly struct Work(PolyakKernel kernel, int n, float* target, float* online, float* output) : ILaneWork
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => kernel.Run<T>(n, target, online, output);
     }
 
     private void Run<T>(int n, float* target, float* online, float* output) where T : unmanaged, ILanes<T>

@@ -147,13 +147,13 @@ public static unsafe class BinaryLoops
     {
         private readonly float* _x = x, _y = y, _z = z;
 
-        public void Use<F>() where F : IBinaryFunction
-        {
-            nint count = (int)width / 32, xStep = xMoves ? count : 0, yStep = yMoves ? count : 0;
-            if (width == SimdWidth.V512) Loops<Lanes512>.Binary<F>(_x, xStep, _y, yStep, _z, n);
-            else if (width == SimdWidth.V256) Loops<Lanes256>.Binary<F>(_x, xStep, _y, yStep, _z, n);
-            else Loops<Lanes128>.Binary<F>(_x, xStep, _y, yStep, _z, n);
-        }
+        public void Use<F>() where F : IBinaryFunction => Simd.Dispatch(width, new Work<F>(_x, xMoves, _y, yMoves, _z, n));
+    }
+
+    private readonly struct Work<F>(float* x, bool xMoves, float* y, bool yMoves, float* z, nint n) : ILaneWork where F : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => Loops<T>.Binary<F>(x, xMoves ? T.Count : 0, y, yMoves ? T.Count : 0, z, n);
     }
 
     private readonly struct Add : IBinaryFunction

@@ -174,11 +174,12 @@ public static unsafe class CastLoops
             Map<ByteToBoolFunction>(px, py, x.Length, width);
     }
 
-    private static void Map<F>(byte* x, byte* y, nint n, SimdWidth width) where F : IConversion
+    private static void Map<F>(byte* x, byte* y, nint n, SimdWidth width) where F : IConversion => Simd.Dispatch(width, new Work<F>(x, y, n));
+
+    private readonly struct Work<F>(byte* x, byte* y, nint n) : ILaneWork where F : IConversion
     {
-        if (width == SimdWidth.V512) Loops<Lanes512>.Convert<F>(x, y, n);
-        else if (width == SimdWidth.V256) Loops<Lanes256>.Convert<F>(x, y, n);
-        else Loops<Lanes128>.Convert<F>(x, y, n);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => Loops<T>.Convert<F>(x, y, n);
     }
 
     /// <summary>Finds the conversion between two different types.</summary>

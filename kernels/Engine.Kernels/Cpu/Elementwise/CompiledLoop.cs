@@ -52,13 +52,18 @@ internal sealed unsafe class CompiledLoop
         if (!RuntimeFeature.IsDynamicCodeCompiled) return null;
         string key = string.Join(", ", operands) + "; " + string.Join("; ", steps.Select(s => $"{s.Op} {s.From} {s.Arguments}"));
         if (Loops.TryGetValue(key, out var loop)) return loop;
-        var body = Simd.Best switch
-        {
-            SimdWidth.V512 => Emitter<Lanes512>.Compile(operands, steps),
-            SimdWidth.V256 => Emitter<Lanes256>.Compile(operands, steps),
-            _ => Emitter<Lanes128>.Compile(operands, steps),
-        };
+        var body = Simd.Dispatch(Simd.Best, new Compilation(operands, steps)).Result;
         return Loops.GetOrAdd(key, body is null ? null : new CompiledLoop(body, operands, steps[^1].To));
+    }
+
+    private struct Compilation(LoopOperand[] operands, LoopStep[] steps) : ILaneWork
+    {
+        public Body? Result;
+
+        public void Run<T>() where T : unmanaged, ILanes<T>
+        {
+            if (RuntimeFeature.IsDynamicCodeCompiled) Result = Emitter<T>.Compile(operands, steps);
+        }
     }
 
     /// <summary>Runs it.</summary>

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Engine.Kernels.Cpu;
 
 /// <summary>z = x*y + w with one rounding (the Fma operation; nothing else is ever contracted to it). y, w or both may be scalars;
@@ -52,11 +54,12 @@ public static unsafe class MultiplyAddLoops
         fixed (float* px = x, pz = z) Map(px, Splat.Pointer(&second), false, Splat.Pointer(&third), false, pz, z.Length, width);
     }
 
-    private static void Map(float* x, float* y, bool yMoves, float* w, bool wMoves, float* z, nint n, SimdWidth width)
+    private static void Map(float* x, float* y, bool yMoves, float* w, bool wMoves, float* z, nint n, SimdWidth width) =>
+        Simd.Dispatch(width, new Work(x, y, yMoves, w, wMoves, z, n));
+
+    private readonly struct Work(float* x, float* y, bool yMoves, float* w, bool wMoves, float* z, nint n) : ILaneWork
     {
-        nint count = (int)width / 32, yStep = yMoves ? count : 0, wStep = wMoves ? count : 0;
-        if (width == SimdWidth.V512) Loops<Lanes512>.MultiplyAdd(x, count, y, yStep, w, wStep, z, n);
-        else if (width == SimdWidth.V256) Loops<Lanes256>.MultiplyAdd(x, count, y, yStep, w, wStep, z, n);
-        else Loops<Lanes128>.MultiplyAdd(x, count, y, yStep, w, wStep, z, n);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => Loops<T>.MultiplyAdd(x, T.Count, y, yMoves ? T.Count : 0, w, wMoves ? T.Count : 0, z, n);
     }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Engine.Kernels.Cpu;
 
 /// <summary>z = condition != 0 ? x : y, element by element, bits untouched; x, y or both may be scalars. z may be x or y itself.</summary>
@@ -113,11 +115,12 @@ public static unsafe class SelectLoops
             Map(pc, Splat.Pointer(&first), false, Splat.Pointer(&second), false, (float*)pz, z.Length, width);
     }
 
-    private static void Map(byte* condition, float* x, bool xMoves, float* y, bool yMoves, float* z, nint n, SimdWidth width)
+    private static void Map(byte* condition, float* x, bool xMoves, float* y, bool yMoves, float* z, nint n, SimdWidth width) =>
+        Simd.Dispatch(width, new Work(condition, x, xMoves, y, yMoves, z, n));
+
+    private readonly struct Work(byte* condition, float* x, bool xMoves, float* y, bool yMoves, float* z, nint n) : ILaneWork
     {
-        nint count = (int)width / 32, xStep = xMoves ? count : 0, yStep = yMoves ? count : 0;
-        if (width == SimdWidth.V512) Loops<Lanes512>.Select(condition, x, xStep, y, yStep, z, n);
-        else if (width == SimdWidth.V256) Loops<Lanes256>.Select(condition, x, xStep, y, yStep, z, n);
-        else Loops<Lanes128>.Select(condition, x, xStep, y, yStep, z, n);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => Loops<T>.Select(condition, x, xMoves ? T.Count : 0, y, yMoves ? T.Count : 0, z, n);
     }
 }

@@ -16,9 +16,7 @@ public static unsafe class UnaryLoops
         {
             if (kind == UnaryKind.Softplus)
             {
-                if (width == SimdWidth.V512) SoftplusInTwo<Lanes512>(px, py, x.Length);
-                else if (width == SimdWidth.V256) SoftplusInTwo<Lanes256>(px, py, x.Length);
-                else SoftplusInTwo<Lanes128>(px, py, x.Length);
+                Simd.Dispatch(width, new SoftplusWork(px, py, x.Length));
                 return;
             }
             Loop loop = new(px, py, x.Length, width);
@@ -72,12 +70,19 @@ public static unsafe class UnaryLoops
     {
         private readonly float* _x = x, _y = y;
 
-        public void Use<F>() where F : IUnaryFunction
-        {
-            if (width == SimdWidth.V512) Loops<Lanes512>.Unary<F>(_x, _y, n);
-            else if (width == SimdWidth.V256) Loops<Lanes256>.Unary<F>(_x, _y, n);
-            else Loops<Lanes128>.Unary<F>(_x, _y, n);
-        }
+        public void Use<F>() where F : IUnaryFunction => Simd.Dispatch(width, new Work<F>(_x, _y, n));
+    }
+
+    private readonly struct Work<F>(float* x, float* y, nint n) : ILaneWork where F : IUnaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => Loops<T>.Unary<F>(x, y, n);
+    }
+
+    private readonly struct SoftplusWork(float* x, float* y, nint n) : ILaneWork
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => SoftplusInTwo<T>(x, y, n);
     }
 
     private readonly struct Negate : IUnaryFunction

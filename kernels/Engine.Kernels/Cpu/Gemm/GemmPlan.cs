@@ -192,16 +192,16 @@ public sealed unsafe class GemmPlan
         }
     }
 
-    private void Product(int row, int rows, int column, int columns, float* a, float* b, float* c, int ldc, float* bias, float* scratch)
+    private void Product(int row, int rows, int column, int columns, float* a, float* b, float* c, int ldc, float* bias, float* scratch) =>
+        Simd.Dispatch(width, new ProductWork(this, row, rows, column, columns, a, b, c, ldc, bias, scratch));
+
+    private readonly struct ProductWork(GemmPlan plan, int row, int rows, int column, int columns, float* a, float* b, float* c, int ldc, float* bias, float* scratch) : ILaneWork
     {
-        switch (path, width)
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T>
         {
-            case (Path.Outer, SimdWidth.V512): Outer<Lanes512>(row, rows, a, b, c, ldc, bias, scratch); break;
-            case (Path.Outer, SimdWidth.V256): Outer<Lanes256>(row, rows, a, b, c, ldc, bias, scratch); break;
-            case (Path.Outer, _): Outer<Lanes128>(row, rows, a, b, c, ldc, bias, scratch); break;
-            case (_, SimdWidth.V512): Vectors<Lanes512>(row + column, rows * columns, a, b, c, ldc, bias, scratch); break;
-            case (_, SimdWidth.V256): Vectors<Lanes256>(row + column, rows * columns, a, b, c, ldc, bias, scratch); break;
-            default: Vectors<Lanes128>(row + column, rows * columns, a, b, c, ldc, bias, scratch); break;
+            if (plan.path == Path.Outer) plan.Outer<T>(row, rows, a, b, c, ldc, bias, scratch);
+            else plan.Vectors<T>(row + column, rows * columns, a, b, c, ldc, bias, scratch);
         }
     }
 
@@ -213,10 +213,14 @@ public sealed unsafe class GemmPlan
         {
             nint at = (nint)(row + i) * ldc + column;
             float* add = residual is null ? null : residual + at, keep = mask is null ? null : mask + at;
-            if (width == SimdWidth.V512) GemmBeside<Lanes512>.Apply(block, c + at, add, keep, columns);
-            else if (width == SimdWidth.V256) GemmBeside<Lanes256>.Apply(block, c + at, add, keep, columns);
-            else GemmBeside<Lanes128>.Apply(block, c + at, add, keep, columns);
+            Simd.Dispatch(width, new BesideWork(block, c + at, add, keep, columns));
         }
+    }
+
+    private readonly struct BesideWork(float* product, float* c, float* residual, float* mask, int n) : ILaneWork
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => GemmBeside<T>.Apply(product, c, residual, mask, n);
     }
 
     private static int Parts(int size, int part) => (size + part - 1) / part;

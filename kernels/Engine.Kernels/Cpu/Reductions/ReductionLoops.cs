@@ -50,35 +50,33 @@ public static unsafe class ReductionLoops
 
     internal static float Sum(ReadOnlySpan<float> x, SimdWidth width)
     {
-        fixed (float* p = x)
-            return width switch
-            {
-                SimdWidth.V512 => Rows<Lanes512>.Sum(p, x.Length),
-                SimdWidth.V256 => Rows<Lanes256>.Sum(p, x.Length),
-                _ => Rows<Lanes128>.Sum(p, x.Length),
-            };
+        fixed (float* p = x) return Simd.Dispatch(width, new SumWork(p, x.Length)).Result;
     }
 
     internal static float Max(ReadOnlySpan<float> x, SimdWidth width)
     {
-        fixed (float* p = x)
-            return width switch
-            {
-                SimdWidth.V512 => Rows<Lanes512>.Extreme<Largest>(p, x.Length, float.NegativeInfinity),
-                SimdWidth.V256 => Rows<Lanes256>.Extreme<Largest>(p, x.Length, float.NegativeInfinity),
-                _ => Rows<Lanes128>.Extreme<Largest>(p, x.Length, float.NegativeInfinity),
-            };
+        fixed (float* p = x) return Simd.Dispatch(width, new ExtremeWork<Largest>(p, x.Length, float.NegativeInfinity)).Result;
     }
 
     internal static float Min(ReadOnlySpan<float> x, SimdWidth width)
     {
-        fixed (float* p = x)
-            return width switch
-            {
-                SimdWidth.V512 => Rows<Lanes512>.Extreme<Smallest>(p, x.Length, float.PositiveInfinity),
-                SimdWidth.V256 => Rows<Lanes256>.Extreme<Smallest>(p, x.Length, float.PositiveInfinity),
-                _ => Rows<Lanes128>.Extreme<Smallest>(p, x.Length, float.PositiveInfinity),
-            };
+        fixed (float* p = x) return Simd.Dispatch(width, new ExtremeWork<Smallest>(p, x.Length, float.PositiveInfinity)).Result;
+    }
+
+    private struct SumWork(float* x, nint n) : ILaneWork
+    {
+        public float Result;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => Result = Rows<T>.Sum(x, n);
+    }
+
+    private struct ExtremeWork<F>(float* x, nint n, float start) : ILaneWork where F : IBinaryFunction
+    {
+        public float Result;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => Result = Rows<T>.Extreme<F>(x, n, start);
     }
 
     internal static int ArgMax(ReadOnlySpan<float> x, SimdWidth width) => First(x, Max(x, width));
