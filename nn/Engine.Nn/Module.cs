@@ -16,3 +16,11 @@ public sealed class Modules(params Module[] parts) : Module
     /// <inheritdoc/>
     public override IEnumerable<Variable> Parameters => parts.SelectMany(p => p.Parameters);
 }
+
+/// <summary>Parameters that belong to no layer, as a module.</summary>
+/// <param name="parameters">In order.</param>
+public sealed class ParameterList(params Variable[] parameters) : Module
+{
+    /// <inheritdoc/>
+    public override IEnumerable<Variable> Parameters => parameters;
+}

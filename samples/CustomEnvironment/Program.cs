@@ -1,4 +1,5 @@
 // A task of one's own: write it as an environment, record data, train on them, act.
+using Engine.Algorithms;
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Environments;
 using Engine.Algorithms.Training;

@@ -79,7 +79,7 @@ public sealed class HotPathTests(ITestOutputHelper output)
                     Variable[] online = [.. Enumerable.Range(0, 10).Select(i => state.AddZeros($"w{i}", TensorType.Float([30, 10 + i])))], slow = [.. online.Select(v => state.AddZeros("slow." + v.Name, v.Type))];
                     var optimiser = new AdamOptimiser(state, "adam", online, new AdamSettings());
                     optimiser.Minimise(online.Select(v => (g.Read(v) * Input("x" + v.Name, v.Type.Shape.ToArray())).Sum(0, 1)).Aggregate((a, b) => a + b));
-                    Targets.Polyak(g, online, slow, 0.005);
+                    Targets.Polyak(g, new ParameterList(online), new ParameterList(slow), 0.005);
                     break;
                 case "layer norm": g.Output("y", Graph.Apply(new LayerNorm(1e-5), Input("x", 256, 256), Input("w", 256), Input("b", 256))); break;
                 case "softmax": g.Output("y", Input("x", 256, 256).Softmax()); break;

@@ -74,10 +74,13 @@ public class OptimiserTests
         using var state = new State(device);
         var online = state.Add("online", [2], new float[] { 1, 3 });
         var target = state.Add("target", [2], new float[] { 0, 1 });
-        using var program = Program.Trace(state, g => Targets.Polyak(g, [online], [target], 0.25));
+        using var program = Program.Trace(state, g => Targets.Polyak(g, new ParameterList(online), new ParameterList(target), 0.25));
         program.Run();
         Assert.Equal([0.25f, 1.5f], state.Read("target"));
-        Targets.Copy(state, [online], [target]);
+        Targets.Copy(state, new ParameterList(online), new ParameterList(target));
         Assert.Equal([1f, 3f], state.Read("target"));
+        var other = state.Add("other", [3], new float[3]);
+        Assert.Contains("other", Assert.Throws<ShapeException>(() => Targets.Copy(state, new ParameterList(online), new ParameterList(other))).Message, StringComparison.Ordinal);
+        Assert.Throws<ShapeException>(() => Targets.Copy(state, new ParameterList(online), new ParameterList(target, other)));
     }
 }

@@ -301,7 +301,6 @@ public sealed class Trainer : IDisposable
         Checkpoint.Read(path, State);
         Step = step;
         MakeResident(step);
-        if (_collectors.Count == 0 && _hostMetrics.Count == 0) return;
         foreach (var collector in _collectors.Values) collector.Buffer.LoadRows(_folder!.Path);
         Checkpoint.ReadHost(path, from =>
         {
