@@ -4,7 +4,7 @@ using Engine.Nn;
 
 namespace Engine.Algorithms;
 
-/// <summary>How errors of several critics, averaged over the batch, become one loss.</summary>
+/// <summary>How losses of several critics, averaged over the batch, become one.</summary>
 public enum Reduction
 {
     /// <summary>Their sum.</summary>
@@ -82,8 +82,7 @@ public abstract class ActorCritic : Algorithm
     protected virtual Tensor TemporalDifferenceLoss(Tensor q, Tensor target)
     {
         Report("q_mean", q.Mean());
-        var perCritic = (q - target).Square().Mean(1);
-        return _settings.CriticLossReduction == Reduction.Sum ? perCritic.Sum() : perCritic.Mean();
+        return _settings.CriticLossReduction.Over((q - target).Square().Mean(1));
     }
 
     /// <summary>Reports what the critics minimise, and returns it.</summary>

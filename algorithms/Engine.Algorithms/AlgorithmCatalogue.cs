@@ -51,6 +51,8 @@ public static class AlgorithmCatalogue
     [
         AlgorithmEntry.Of<BcSettings>("bc", "behaviour cloning with a deterministic policy", "CORL any_percent_bc.py", (c, s) => new Bc(c, s)),
         AlgorithmEntry.Of<Td3BcSettings>("td3-bc", "TD3 with a behaviour-cloning term in the policy's loss", "Fujimoto and Gu 2021, arXiv 2106.06860", (c, s) => new Td3Bc(c, s)),
+        AlgorithmEntry.Of<RebracSettings>("rebrac", "TD3 with imitation penalties of their own for policy and critics", "Tarasov et al. 2023, arXiv 2305.09836", (c, s) => new Rebrac(c, s)),
+        AlgorithmEntry.Of<CqlSettings>("cql", "conservative Q-learning: values of sampled actions pushed down, the data's up", "Kumar et al. 2020, arXiv 2006.04779", (c, s) => new Cql(c, s)),
         AlgorithmEntry.Of<IqlSettings>("iql", "implicit Q-learning: expectile values, advantage-weighted policy", "Kostrikov et al. 2021, arXiv 2110.06169", (c, s) => new Iql(c, s)),
         AlgorithmEntry.Of<AwacSettings>("awac", "advantage-weighted actor-critic", "Nair et al. 2020, arXiv 2006.09359", (c, s) => new Awac(c, s)),
         AlgorithmEntry.Of<SacNSettings>("sac-n", "SAC with the minimum over N critics", "An et al. 2021, arXiv 2110.01548", (c, s) => new SacN(c, s)),
@@ -61,6 +63,8 @@ public static class AlgorithmCatalogue
         AlgorithmEntry.Of<RedqSettings>("redq", "SAC online with an ensemble and many critic steps an update", "Chen et al. 2021, arXiv 2101.05982", (c, s) => new Rlpd(c, s)),
         AlgorithmEntry.Of<DiscreteBcSettings>("discrete-bc", "behaviour cloning of discrete actions", "cross-entropy; d3rlpy DiscreteBC", (c, s) => new DiscreteBc(c, s), discrete: true),
         AlgorithmEntry.Of<DqnSettings>("dqn", "deep Q-learning, double by default, no constraint to the data", "Mnih et al. 2015; van Hasselt et al. 2016, arXiv 1509.06461", (c, s) => new Dqn(c, s), discrete: true),
+        AlgorithmEntry.Of<DiscreteCqlSettings>("discrete-cql", "conservative Q-learning of discrete actions", "Kumar et al. 2020, arXiv 2006.04779; d3rlpy DiscreteCQL", (c, s) => new DiscreteCql(c, s), discrete: true),
+        AlgorithmEntry.Of<IqlDiscreteSettings>("iql-discrete", "implicit Q-learning of discrete actions", "Kostrikov et al. 2021, arXiv 2110.06169", (c, s) => new IqlDiscrete(c, s), discrete: true),
         AlgorithmEntry.Of<GcbcSettings>("gcbc", "behaviour cloning on the way to goals that the trajectory reaches later", "Ghosh et al. 2019, arXiv 1912.06088; OGBench, arXiv 2410.20092", (c, s) => new Gcbc(c, s)),
         AlgorithmEntry.Of<GcIqlSettings>("gc-iql", "implicit Q-learning of steps to goals, without critics: two value networks and an advantage-weighted policy", "Kostrikov et al. 2021; Park et al. 2023, arXiv 2307.11949", (c, s) => new GcIql(c, s)),
         AlgorithmEntry.Of<FlowBcSettings>("flow-bc", "behaviour cloning by flow matching, of single actions or chunks of them", "the flow policy of Park et al. 2025, arXiv 2502.02538; chunks: Li et al. 2025, arXiv 2507.07969", (c, s) => new FlowBc(c, s)),

@@ -40,8 +40,9 @@ internal static class TrainCommand
             if (from is not null)
             {
                 string[] mayChange = ["steps", "restart_episodes"];
-                if (parse.GetValue(algorithm) is not null || parse.GetValue(dataset)!.Length > 0 || parse.GetValue(set)!.Length > 0 || options.Given(parse).FirstOrDefault(o => !mayChange.Contains(o.Key)) is { Key: not null })
-                    throw new SettingsException("--resume continues a run as it was configured: give nothing but --steps and --restart-episodes beside it");
+                string other = options.Given(parse).FirstOrDefault(o => !mayChange.Contains(o.Key)).Key is { } key ? $" or {RunConfig.Options.First(o => o.Key == key).Name}" : "";
+                if (parse.GetValue(algorithm) is not null || parse.GetValue(dataset)!.Length > 0 || parse.GetValue(set)!.Length > 0 || other.Length > 0)
+                    throw new SettingsException($"--resume continues a run as it was configured: give no algorithm, --dataset, --set{other}");
                 (config, folder) = (RunInfo.Read(from).Config.With(options.Given(parse)), from);
             }
             else

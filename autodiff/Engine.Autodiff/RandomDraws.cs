@@ -50,6 +50,9 @@ public sealed class RandomDraws
     /// <summary>Uniform in [0, 1).</summary>
     public Tensor Uniform(string name, Shape shape) => Uniform(_root, name, shape);
 
+    /// <summary>Uniform in [low, high), recorded draws too.</summary>
+    public Tensor Uniform(string name, Shape shape, double low, double high) => _fed ? Uniform(name, shape) : Uniform(name, shape) * (high - low) + low;
+
     /// <summary>Uniform in [0, 1), drawn anew in every step of the loop whose body the graph is.</summary>
     public Tensor Uniform(Graph graph, string name, Shape shape) => Draw(graph, name, TensorType.Float(shape), new RandomUniform(name, shape));
 

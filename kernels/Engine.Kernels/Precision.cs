@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Engine.Kernels;
 
 /// <summary>
@@ -10,6 +12,7 @@ public enum Precision
     /// <summary>Factors rounded to 11 bits, halves away from zero: tensor cores, compute capability 8.0.</summary>
     TF32,
     /// <summary>Factors rounded to 8 bits, halves to even: tensor cores, compute capability 8.0.</summary>
+    [JsonStringEnumMemberName("bfloat16")]
     BFloat16,
 }
 

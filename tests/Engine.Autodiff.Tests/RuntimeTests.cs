@@ -233,10 +233,8 @@ public class RuntimeTests
             foreach (var variable in state.Variables) File.WriteAllBytes(Path.Combine(folder, variable.Name), state.ReadBytes(variable.Name));
             // This assembly started as a program (see GraphFileProcess) knows the file only, not the code that traced it.
             var start = new System.Diagnostics.ProcessStartInfo("dotnet", [typeof(RuntimeTests).Assembly.Location, folder]) { RedirectStandardError = true };
-            using var process = System.Diagnostics.Process.Start(start)!;
-            string error = process.StandardError.ReadToEnd();
-            process.WaitForExit();
-            Assert.True(process.ExitCode == 0, error);
+            var (code, _, error) = Engine.Tests.Child.Run(start);
+            Assert.True(code == 0, error);
             using var program = new Program(graph, state);
             program.Run(3);
             foreach (var variable in state.Variables) Assert.Equal(state.ReadBytes(variable.Name), File.ReadAllBytes(Path.Combine(folder, variable.Name)));

@@ -89,10 +89,8 @@ internal static class Ptxas
         {
             string file = System.IO.Path.Combine(folder, "module.ptx");
             File.WriteAllText(file, text);
-            using var process = Process.Start(new ProcessStartInfo(Path!, ["-arch", architecture, "--warn-on-spills", "-Werror", file, "-o", file + ".cubin"]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
-            string output = process.StandardOutput.ReadToEnd() + process.StandardError.ReadToEnd();
-            process.WaitForExit();
-            return process.ExitCode == 0 ? null : output;
+            var (code, output, error) = Child.Run(new ProcessStartInfo(Path!, ["-arch", architecture, "--warn-on-spills", "-Werror", file, "-o", file + ".cubin"]) { RedirectStandardError = true, RedirectStandardOutput = true });
+            return code == 0 ? null : output + error;
         }
         finally
         {

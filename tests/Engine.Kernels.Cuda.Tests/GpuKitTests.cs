@@ -97,11 +97,8 @@ public sealed class GpuKitTests : IDisposable
     private (int Code, string Text) Check(string program, params string[] arguments)
     {
         var start = new ProcessStartInfo("python3", [KitFactAttribute.Script!, .. arguments, "--quick", "--engine", program, "--out", Path.Combine(_folder, "out")]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        using var process = Process.Start(start)!;
-        var error = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output + error.Result);
+        var (code, output, error) = Child.Run(start);
+        return (code, output + error);
     }
 }
 

@@ -12,46 +12,55 @@ public static class DatasetWriter
     /// <summary>Extensions that can be written.</summary>
     public static IReadOnlyList<string> Extensions { get; } = [".hdf5", ".h5", ".npz"];
 
+    // A column: its elements are a float[], int[] or bool[]; or one text.
+    private sealed record Column(string Name, long[] Shape, object Elements);
+
+    private static List<Column> Columns(Dataset data)
+    {
+        long n = data.Count, s = data.ObservationSize, a = data.ActionSize;
+        var columns = new List<Column>
+        {
+            new("observations", [n, s], data.Observations),
+            data.ActionSpace is DiscreteActions ? new("actions", [n], Array.ConvertAll(data.Actions, v => (int)v)) : new("actions", [n, a], data.Actions),
+            new("rewards", [n], data.Rewards),
+            new("terminals", [n], data.Terminals),
+            new("timeouts", [n], data.Timeouts.Select((cut, i) => cut || (data.Ends[i] && !data.Terminals[i] && i + 1 < n)).ToArray()),
+        };
+        if (data.NextObservations is { } next) columns.Add(new("next_observations", [n, s], next));
+        if (data.ActionSpace is ActionBounds bounds) columns.AddRange([new(MetadataLow, [a], bounds.Low), new(MetadataHigh, [a], bounds.High)]);
+        if (data.ActionSpace is DiscreteActions discrete) columns.Add(new(MetadataCount, [], new[] { discrete.Count }));
+        if (data.Environment is { } environment) columns.Add(new(MetadataEnvironment, [], environment));
+        return columns;
+    }
+
+    private static Hdf5Column ToHdf5(Column column) => column.Elements switch
+    {
+        float[] floats => Hdf5Column.From(column.Name, column.Shape, floats),
+        int[] integers => Hdf5Column.From(column.Name, column.Shape, integers),
+        bool[] flags => Hdf5Column.From(column.Name, column.Shape, flags),
+        string text => Hdf5Column.From(column.Name, text),
+        var other => throw new NotSupportedException($"{column.Name}: elements of {other.GetType().Name}"),
+    };
+
+    private static NpyArray ToNumpy(Column column) => column.Elements switch
+    {
+        float[] floats => NpyArray.From(column.Name, column.Shape, floats),
+        int[] integers => NpyArray.From(column.Name, column.Shape, integers),
+        bool[] flags => NpyArray.From(column.Name, column.Shape, flags),
+        var other => throw new NotSupportedException($"{column.Name}: elements of {other.GetType().Name}"),
+    };
+
     /// <summary>Writes a dataset in the format of the file's extension.</summary>
     /// <exception cref="SettingsException">The extension is another.</exception>
     public static void Write(Dataset data, string path)
     {
-        long n = data.Count, s = data.ObservationSize, a = data.ActionSize;
-        bool discrete = data.ActionSpace is DiscreteActions;
-        var indices = discrete ? Array.ConvertAll(data.Actions, v => (int)v) : [];
-        var bounds = data.ActionSpace as ActionBounds;
-        var count = data.ActionSpace as DiscreteActions;
-        var timeouts = data.Timeouts.Select((cut, i) => cut || (data.Ends[i] && !data.Terminals[i] && i + 1 < n)).ToArray();
         switch (Path.GetExtension(path).ToLowerInvariant())
         {
             case ".hdf5" or ".h5":
-                var columns = new List<Hdf5Column>
-                {
-                    Hdf5Column.From("observations", [n, s], data.Observations),
-                    discrete ? Hdf5Column.From("actions", [n], indices) : Hdf5Column.From("actions", [n, a], data.Actions),
-                    Hdf5Column.From("rewards", [n], data.Rewards),
-                    Hdf5Column.From("terminals", [n], data.Terminals),
-                    Hdf5Column.From("timeouts", [n], timeouts),
-                };
-                if (data.NextObservations is { } next) columns.Add(Hdf5Column.From("next_observations", [n, s], next));
-                if (bounds is not null) columns.AddRange([Hdf5Column.From(MetadataLow, [a], bounds.Low), Hdf5Column.From(MetadataHigh, [a], bounds.High)]);
-                if (count is not null) columns.Add(Hdf5Column.From(MetadataCount, [], [count.Count]));
-                if (data.Environment is { } environment) columns.Add(Hdf5Column.From(MetadataEnvironment, environment));
-                Hdf5Writer.Write(path, columns);
+                Hdf5Writer.Write(path, Columns(data).Select(ToHdf5));
                 break;
-            case ".npz":
-                var arrays = new List<NpyArray>
-                {
-                    NpyArray.From("observations", [n, s], data.Observations),
-                    discrete ? NpyArray.From("actions", [n], indices) : NpyArray.From("actions", [n, a], data.Actions),
-                    NpyArray.From("rewards", [n], data.Rewards),
-                    NpyArray.From("terminals", [n], data.Terminals),
-                    NpyArray.From("timeouts", [n], timeouts),
-                };
-                if (data.NextObservations is { } successors) arrays.Add(NpyArray.From("next_observations", [n, s], successors));
-                if (bounds is not null) arrays.AddRange([NpyArray.From(MetadataLow, [a], bounds.Low), NpyArray.From(MetadataHigh, [a], bounds.High)]);
-                if (count is not null) arrays.Add(NpyArray.From(MetadataCount, [], [count.Count]));
-                NpzFile.Write(path, arrays);
+            case ".npz": // arrays of numbers only: the environment's name is left out
+                NpzFile.Write(path, Columns(data).Where(c => c.Elements is not string).Select(ToNumpy));
                 break;
             case var other:
                 throw new SettingsException($"{path}: cannot write {(other.Length == 0 ? "a file without extension" : other)}; expected {string.Join(", ", Extensions)} or a folder .shards");

@@ -42,6 +42,22 @@ public sealed class TransitionDataset : TrainingData
     /// <inheritdoc/>
     public override DataTable Shard(int index) => Table;
 
+    /// <summary>A table of one's own making, with whatever columns: <c>observations</c> at least.</summary>
+    /// <param name="source">A name for messages.</param>
+    /// <param name="spaces">What is seen and done; actions as the table has them.</param>
+    /// <param name="table">The rows.</param>
+    public static TransitionDataset Of(string source, Spaces spaces, DataTable table) => new()
+    {
+        Source = source,
+        Spaces = spaces,
+        Count = table.Transitions.Length,
+        Table = table,
+        EpisodeReturns = [],
+        Returns = new ReturnSummary(0, 0, 0, 0),
+        Notes = [],
+        Fingerprint = Hash(table),
+    };
+
     /// <summary>
     /// The view that Q-learning uses: (o, a, r, o', terminal) within trajectories. A row whose trajectory is cut off without a recorded successor is dropped;
     /// a terminal row is kept.
@@ -155,7 +171,7 @@ public sealed class TransitionDataset : TrainingData
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         string[] usual = ["observations", "actions", "rewards", "+", "terminals"];
-        foreach (string name in usual.Concat(table.Columns.Select(c => c.Name).Except(usual)))
+        foreach (string name in usual.Where(n => n == "+" || table.Columns.Any(c => c.Name == n)).Concat(table.Columns.Select(c => c.Name).Except(usual)))
         {
             var column = table.Columns.First(c => c.Name == (name == "+" ? "observations" : name));
             int width = column.Width * column.Type.Bytes();

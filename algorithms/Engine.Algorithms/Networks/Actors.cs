@@ -10,8 +10,11 @@ public sealed class DeterministicActor : Module
     private readonly double _maxAction;
 
     /// <summary>Creates <c>layer0...</c>.</summary>
-    public DeterministicActor(Builder at, int observationSize, int actionSize, ContinuousSettings settings) =>
-        (_mlp, _maxAction) = (new Mlp(at, observationSize, actionSize, settings.Network()), settings.MaxAction);
+    public DeterministicActor(Builder at, int observationSize, int actionSize, ContinuousSettings settings) : this(at, observationSize, actionSize, settings.Network(), settings.MaxAction) { }
+
+    /// <summary>Creates <c>layer0...</c> (and <c>norm0...</c>) of other layers than the settings'.</summary>
+    public DeterministicActor(Builder at, int observationSize, int actionSize, MlpSettings network, double maxAction) =>
+        (_mlp, _maxAction) = (new Mlp(at, observationSize, actionSize, network), maxAction);
 
     /// <inheritdoc/>
     public override IEnumerable<Variable> Parameters => _mlp.Parameters;

@@ -9,8 +9,11 @@ public sealed record TanhGaussianSettings
     /// <summary>The hidden layers.</summary>
     public required MlpSettings Trunk { get; init; }
 
-    /// <summary>How the output layers begin, weights and biases.</summary>
+    /// <summary>How the weights of the output layers begin.</summary>
     public Initialiser Head { get; init; } = Initialiser.UniformFanIn;
+
+    /// <summary>How their biases begin; null: as the weights.</summary>
+    public Initialiser? HeadBias { get; init; }
 
     /// <summary>The log standard deviation is clipped to this.</summary>
     public (double Low, double High) LogStd { get; init; } = (-20, 2);
@@ -46,8 +49,9 @@ public sealed class TanhGaussianActor : Module
     {
         (_settings, _actionSize) = (settings, actionSize);
         _trunk = new Mlp(at, inputs, null, settings.Trunk);
-        _mean = new LinearLayer(at["mean"], _trunk.Outputs, actionSize, settings.Head, settings.Head);
-        _logStd = new LinearLayer(at["log_std"], _trunk.Outputs, actionSize, settings.Head, settings.Head);
+        var bias = settings.HeadBias ?? settings.Head;
+        _mean = new LinearLayer(at["mean"], _trunk.Outputs, actionSize, settings.Head, bias);
+        _logStd = new LinearLayer(at["log_std"], _trunk.Outputs, actionSize, settings.Head, bias);
         if (settings.LogStdScale is not { } scale) return;
         _multiplier = at.Parameter("log_std_multiplier", [1], Initialiser.Constant(scale.Multiplier), 1, 1);
         _offset = at.Parameter("log_std_offset", [1], Initialiser.Constant(scale.Offset), 1, 1);

@@ -50,7 +50,7 @@ public static class FixtureVerifier
         var variants = due.Distinct().Order().ToList();
         var graphs = variants.Select(v => Trace(fixture, algorithm, stage, v)).ToArray();
         var replay = new Replay(fixture, graphs, Array.ConvertAll(due, d => variants.IndexOf(d)));
-        var exact = RunInterpreter(replay);
+        var exact = RunInterpreter(replay, state);
         var single = RunDevice(replay, state);
 
         var comparisons = new List<TensorComparison>();
@@ -80,7 +80,9 @@ public static class FixtureVerifier
         foreach (var variable in wanted)
         {
             var tensor = fixture.Initial[variable.Name];
-            CheckShape(fixture, "initial.safetensors", tensor, variable.Type.Shape.Span.ToArray());
+            var shape = variable.Type.Shape.Span.ToArray();
+            // An ensemble of one may be a network without an axis of members here.
+            CheckShape(fixture, "initial.safetensors", tensor, tensor.Shape.Length == shape.Length + 1 && tensor.Shape[0] == 1 ? [1, .. shape] : shape);
             state.Write(variable.Name, tensor.ToSingles());
         }
         var unknown = fixture.Initial.Tensors.Select(t => t.Name).Except(wanted.Select(v => v.Name)).ToArray();
@@ -168,13 +170,13 @@ public static class FixtureVerifier
         }
     }
 
-    private static Func<string, double[]?> RunInterpreter(Replay replay)
+    private static Func<string, double[]?> RunInterpreter(Replay replay, State state)
     {
         // One set of variables for all phases.
         var interpreters = new List<Interpreter<double>>();
         foreach (var graph in replay.Graphs) interpreters.Add(new Interpreter<double>(graph, interpreters.FirstOrDefault()));
         foreach (var tensor in replay.Fixture.Initial.Tensors)
-            tensor.ToDoubles().CopyTo(interpreters[0].Variable(tensor.Name, TensorType.Float(tensor.Shape.Select(s => (int)s).ToArray())).Floats, 0);
+            tensor.ToDoubles().CopyTo(interpreters[0].Variable(tensor.Name, state[tensor.Name].Type).Floats, 0);
         var rows = replay.Run((phase, name, values) =>
         {
             var input = interpreters[phase].Input(name);

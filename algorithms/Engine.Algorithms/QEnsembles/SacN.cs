@@ -117,19 +117,16 @@ public record SacNSettings : ActorCriticSettings
 public class SacN : ActorCritic
 {
     private readonly SacNSettings _settings;
-    private readonly AdamOptimiser _actorOptimiser, _temperatureOptimiser;
-    private readonly Variable _logTemperature;
-    private readonly double _targetEntropy;
+    private readonly AdamOptimiser _actorOptimiser;
+    private readonly Temperature _temperature;
 
     /// <summary>Creates the networks.</summary>
     public SacN(AlgorithmContext context, SacNSettings settings) : base(context, settings)
     {
         _settings = settings;
-        _targetEntropy = settings.TargetEntropy ?? -context.ActionSize;
         Actor = new TanhGaussianActor(Parameters["actor"], context.ObservationSize, context.ActionSize, settings.Actor());
-        _logTemperature = Parameters.Parameter("log_temperature", [1], Initialiser.Constant(0), 1, 1);
         _actorOptimiser = new AdamOptimiser(context.State, "actor", Actor, settings.Adam(settings.ActorLearningRate));
-        _temperatureOptimiser = new AdamOptimiser(context.State, "log_temperature", [_logTemperature], settings.Adam(settings.TemperatureLearningRate));
+        _temperature = new Temperature(Parameters, settings.TargetEntropy ?? -context.ActionSize, settings.Adam(settings.TemperatureLearningRate));
     }
 
     /// <summary>The policy.</summary>
@@ -145,31 +142,29 @@ public class SacN : ActorCritic
         if (_settings.UpdateOrder == UpdateOrder.Corl)
         {
             var (_, logProb) = Actor.Sample(b.Observations, "temperature");
-            _temperatureOptimiser.Minimise(TemperatureLoss(logProb));
-            var temperature = Temperature(graph);
+            _temperature.Minimise(TemperatureLoss(logProb));
+            var temperature = _temperature.Value(graph);
             _actorOptimiser.Minimise(ActorLoss(b, Actor.Sample(b.Observations, "actor"), temperature));
             CriticOptimiser.Minimise(CriticLoss(b, SoftTarget(b, temperature)));
         }
         else
         {
             var sample = Actor.Sample(b.Observations, "actor");
-            var temperature = Temperature(graph);
+            var temperature = _temperature.Value(graph);
             var temperatureLoss = TemperatureLoss(sample.LogProb);
             var actorLoss = ActorLoss(b, sample, temperature);
             var criticLoss = CriticLoss(b, SoftTarget(b, temperature));
-            _temperatureOptimiser.Minimise(temperatureLoss);
+            _temperature.Minimise(temperatureLoss);
             _actorOptimiser.Minimise(actorLoss);
             CriticOptimiser.Minimise(criticLoss);
         }
-        Report("temperature", Temperature(graph));
+        Report("temperature", _temperature.Value(graph));
         UpdateTargetCritics(graph);
     }
 
-    private Tensor Temperature(Graph graph) => graph.Read(_logTemperature).Exp().StopGradient();
-
     private Tensor TemperatureLoss(Tensor logProb)
     {
-        var loss = (-logProb.Graph.Read(_logTemperature) * (logProb + _targetEntropy).StopGradient()).Mean();
+        var loss = _temperature.Loss(logProb);
         Report("temperature_loss", loss);
         return loss;
     }

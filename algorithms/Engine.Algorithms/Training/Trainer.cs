@@ -300,6 +300,7 @@ public sealed class Trainer : IDisposable
     {
         Checkpoint.Read(path, State);
         Step = step;
+        MakeResident(step);
         if (_collectors.Count == 0 && _hostMetrics.Count == 0) return;
         foreach (var collector in _collectors.Values) collector.Buffer.LoadRows(_folder!.Path);
         Checkpoint.ReadHost(path, from =>
@@ -308,6 +309,11 @@ public sealed class Trainer : IDisposable
             foreach (var collector in _collectors.Values) collector.Load(from);
             foreach (var duty in _stages.SelectMany(s => s.Stage.Duties)) duty.Load(from);
         });
+    }
+
+    private void MakeResident(int step)
+    {
+        foreach (var rows in _sources.Values.OfType<ResidentRows>()) rows.MakeResident(step);
     }
 
     // ---- for the guard ----
@@ -325,13 +331,12 @@ public sealed class Trainer : IDisposable
     internal (int Step, Program Program) Replay(int from, int update)
     {
         foreach (var collector in _collectors.Values) collector.Buffer.Rewind();
+        MakeResident(from);
         for (int step = from; ; step++)
         {
             int i = StageAt(step);
             foreach (var collector in _collectors.Values) collector.Buffer.Replay(step);
-            foreach (var duty in _before)
-                if (duty.Next(step - 1) == step && duty is SwapShards)
-                    foreach (var rows in _sources.Values.OfType<ResidentRows>()) rows.MakeResident(step);
+            MakeResident(step);
             if (_stages[i].Stage.Update is null) continue;
             if (UpdatesBefore(step) == update) return (step, _stages[i].At(step - _begins[i]));
             _stages[i].Run(step - _begins[i], step - _begins[i] + 1);

@@ -1,3 +1,4 @@
+using Engine.Algorithms.Networks;
 using Engine.Algorithms.Policies;
 using Engine.Autodiff;
 using Engine.Kernels;
@@ -6,74 +7,61 @@ using Engine.Nn;
 namespace Engine.Algorithms.ValueBased;
 
 /// <summary>Hyper-parameters of DQN.</summary>
-public sealed record DqnSettings : VectorSettings
+public record DqnSettings : DiscreteQSettings
 {
-    /// <summary>Two hidden layers, normalised observations.</summary>
-    public DqnSettings() => (HiddenSizes, NormalizeObservations) = ([256, 256], true);
+    /// <summary>Normalised observations.</summary>
+    public DqnSettings() => NormalizeObservations = true;
 
-    /// <summary>Discount.</summary>
-    [Source("Mnih et al. 2015: 0.99"), Within(0, 1)]
-    public double Discount { get; init; } = 0.99;
-
-    /// <summary>Learning rate.</summary>
-    [Source("as the other methods here"), Above(0)]
-    public double CriticLearningRate { get; init; } = 3e-4;
-
-    /// <summary>How far the target network moves per update.</summary>
-    [Source("Lillicrap et al. 2016: soft targets"), Within(0, 1)]
-    public double TargetUpdateRate { get; init; } = 0.005;
-
-    /// <summary>The online network chooses the next action, the target network evaluates it; else the target network does both.</summary>
+    /// <summary>The online critics choose the next action, the target critics evaluate it; else the target critics do both.</summary>
     [Source("van Hasselt et al. 2016")]
     public bool DoubleQ { get; init; } = true;
 
     /// <summary>Errors beyond this count linearly (Huber's loss).</summary>
     [Source("Mnih et al. 2015: 1"), Above(0)]
     public double HuberDelta { get; init; } = 1;
+
+    /// <summary>The target critics become copies of the critics every so many updates, from the first on; null: they move by target_update_rate at every update.</summary>
+    [Source("Mnih et al. 2015: copies; d3rlpy: 8000"), AtLeast(1)]
+    public int? TargetUpdatePeriod { get; init; }
 }
 
 /// <summary>
-/// DQN on fixed data (Mnih et al. 2015, "Human-level control through deep reinforcement learning"), double by default (van Hasselt et al. 2016). Nothing
+/// DQN on fixed data (Mnih et al. 2015, "Human-level control through deep reinforcement learning"), double by default (van Hasselt et al. 2016; reference: d3rlpy). Nothing
 /// keeps it near the data: it is the baseline that shows what the constraints of the offline methods are for.
 /// </summary>
-public sealed class Dqn : Algorithm
+public class Dqn(AlgorithmContext context, DqnSettings settings) : DiscreteQ(context, settings)
 {
-    private readonly DqnSettings _settings;
-    private readonly int _actions;
-    private readonly Mlp _critic, _targetCritic;
-    private readonly AdamOptimiser _optimiser;
+    /// <summary>With a period, target critics are copied on some updates only.</summary>
+    public override IReadOnlyList<Stage> Stages => [new Stage("train", null, Update) { Periods = Copies is { } copies ? [copies] : [] }];
 
-    /// <summary>Creates the networks.</summary>
-    public Dqn(AlgorithmContext context, DqnSettings settings) : base(context, settings)
-    {
-        _settings = settings;
-        _actions = context.ActionCount;
-        _critic = new Mlp(Parameters["critics"], context.ObservationSize, _actions, settings.Network());
-        _targetCritic = new Mlp(Parameters["target_critics"], context.ObservationSize, _actions, settings.Network());
-        Targets.Copy(context.State, _critic, _targetCritic);
-        _optimiser = new AdamOptimiser(context.State, "critics", _critic, settings.Adam(settings.CriticLearningRate));
-    }
+    private Period? Copies => settings.TargetUpdatePeriod is { } every ? new Period(every, 0) : null;
 
     /// <inheritdoc/>
-    protected override Tensor Act(Acting a) => _critic.Apply(a.Observations).ArgMax(-1).Cast(DType.F32).Expand(-1);
+    protected override Tensor Act(Acting a) => Best(Critics.Values(a.Observations)).Cast(DType.F32).Expand(-1);
 
     /// <inheritdoc/>
     protected override void Update(Batch b)
     {
-        var next = _targetCritic.Apply(b.NextObservations);
-        var nextValue = _settings.DoubleQ ? Of(next, _critic.Apply(b.NextObservations).ArgMax(-1)) : next.Max(-1);
-        var target = (b.Rewards + _settings.Discount * (1 - b.Terminals) * nextValue).StopGradient();
+        var next = TargetCritics.Values(b.NextObservations);
+        var best = Best(settings.DoubleQ ? Critics.Values(b.NextObservations) : next);
+        var target = Target(b, DiscreteCritics.Of(next, best).Min(0));
 
-        var q = Of(_critic.Apply(b.Observations), b.Actions.Squeeze(-1).Cast(DType.I32));
-        var error = (q - target).Abs();
-        double delta = _settings.HuberDelta;
-        var loss = Tensor.Select(error < delta, error.Square() * 0.5, (error - 0.5 * delta) * delta).Mean();
+        var values = Critics.Values(b.Observations);
+        var q = DiscreteCritics.Of(values, Chosen(b));
+        var loss = CriticLoss(values, q, settings.CriticLossReduction.Over(Losses.Huber(q - target, settings.HuberDelta).Mean(1)));
         Report("critic_loss", loss);
         Report("q_mean", q.Mean());
-        _optimiser.Minimise(loss);
-        Targets.Polyak(b.Graph, _critic, _targetCritic, _settings.TargetUpdateRate);
+        CriticOptimiser.Minimise(loss);
+        if (Copies is not { } copies) UpdateTargetCritics(b.Graph);
+        else if (Due(copies)) Targets.Replace(b.Graph, Critics, TargetCritics);
     }
 
-    /// <summary>The values [B] of one action a row, out of values [B, actions].</summary>
-    private static Tensor Of(Tensor values, Tensor actions) => values.TakeAlongLast(actions.Expand(-1)).Squeeze(-1);
+    /// <summary>What the critics minimise: the temporal-difference loss itself.</summary>
+    /// <param name="values">Of all actions, [N, B, K].</param>
+    /// <param name="q">Of the batch's actions, [N, B].</param>
+    /// <param name="tdLoss">The temporal-difference loss.</param>
+    protected virtual Tensor CriticLoss(Tensor values, Tensor q, Tensor tdLoss) => tdLoss;
+
+    /// <summary>The actions I32 [B] of the largest values [N, B, K], averaged over critics.</summary>
+    private static Tensor Best(Tensor values) => values.Mean(0).ArgMax(-1);
 }

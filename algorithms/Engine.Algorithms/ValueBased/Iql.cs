@@ -99,8 +99,7 @@ public sealed class Iql : ActorCritic
     {
         var nextValue = Value(b.NextObservations);
         var advantage = TargetCritics.Q(b.Observations, b.Actions).Min(0).StopGradient() - Value(b.Observations);
-        var weight = (advantage < 0).Cast(Kernels.DType.F32) * (1 - 2 * _settings.Expectile) + _settings.Expectile;
-        var valueLoss = (weight * advantage.Square()).Mean();
+        var valueLoss = Losses.Expectile(advantage, _settings.Expectile).Mean();
         Report("value_loss", valueLoss);
         Report("advantage_mean", advantage.Mean());
         _valueOptimiser.Minimise(valueLoss);

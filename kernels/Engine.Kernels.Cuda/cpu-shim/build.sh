@@ -3,16 +3,18 @@
 # of its source, of the headers, of the compiler and of the options.
 #   build.sh OUT [KERNELS]            OUT/libcuda_standin.so
 #   build.sh --replay OUT [KERNELS]   OUT/replay, which runs recorded launches under sanitizers
-# KERNELS is another folder of .cu files than ../src. CXXFLAGS is added to the options.
+# KERNELS is another folder of .cu files than ../src. CXXFLAGS is added to the options. OBJECTS is a folder for the objects besides OUT,
+# which several OUTs may share.
 set -euo pipefail
 replay=
 if [ "${1:-}" = --replay ]; then replay=1; shift; fi
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:?build.sh [--replay] OUT [KERNELS]} kernels=${2:-$here/../src}
-objects_folder=obj${replay:+-replay}
-mkdir -p "$out/$objects_folder"
+objects_folder=${OBJECTS:-$out}/obj${replay:+-replay}
+mkdir -p "$out" "$objects_folder"
 out=$(cd "$out" && pwd)
-exec 9>"$out/$objects_folder/.lock"
+objects_folder=$(cd "$objects_folder" && pwd)
+exec 9>"$objects_folder/.lock"
 if command -v flock >/dev/null; then flock 9; fi
 
 flags=(-std=c++17 -g1 -fPIC -pthread -ffp-contract=off -fno-strict-aliasing -fno-math-errno -fno-trapping-math -fvisibility=hidden -Wall -Wextra)
@@ -39,10 +41,10 @@ objects=() todo=()
 for file in "${sources[@]}"; do
   name=$(basename "$file")
   case $name in *.cu) common=$of_kernels ;; *) common=$of_machine ;; esac
-  object=$out/$objects_folder/$name-$({ echo "$common"; cat "$file"; } | sha256sum | cut -c1-16).o
+  object=$objects_folder/$name-$({ echo "$common"; cat "$file"; } | sha256sum | cut -c1-16).o
   objects+=("$object")
   if [ ! -e "$object" ]; then
-    rm -f "$out/$objects_folder/$name"-*.o
+    rm -f "$objects_folder/$name"-*.o
     todo+=("$file" "$object")
   fi
 done
@@ -57,9 +59,9 @@ if [ ${#todo[@]} -gt 0 ]; then printf '%s\0' "${todo[@]}" | xargs -0 -n 2 -P "$(
 
 if [ -n "$replay" ]; then product=$out/replay; else product=$out/libcuda_standin.so; fi
 linked=$(printf '%s\n' "$FLAGS" "${objects[@]##*/}" | sha256sum)
-if [ ! -e "$product" ] || [ "$linked" != "$(cat "$out/$objects_folder/linked" 2>/dev/null)" ]; then
+if [ ! -e "$product" ] || [ "$linked" != "$(cat "$product.linked" 2>/dev/null)" ]; then
   if [ -n "$replay" ]; then g++ $FLAGS -o "$product.part" "${objects[@]}"
   else g++ $FLAGS -shared -Wl,-z,nodelete -Wl,-z,defs -o "$product.part" "${objects[@]}"; fi
   mv "$product.part" "$product"
-  echo "$linked" >"$out/$objects_folder/linked"
+  echo "$linked" >"$product.linked"
 fi

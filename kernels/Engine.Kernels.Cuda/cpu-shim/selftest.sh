@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Builds and runs the self-test of the shim, of the stand-in driver, of the interpreter and of the replay. selftest.sh OUT
+# Builds and runs the self-test of the shim, of the stand-in driver, of the interpreter and of the replay.
+#   selftest.sh OUT [OBJECTS]   OBJECTS: where build.sh put the objects of the shim, to take them from there
 # What the library says about the mistakes that the tests make on purpose is in OUT/selftest.log.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-out=${1:?selftest.sh OUT}
+out=${1:?selftest.sh OUT [OBJECTS]}
+export OBJECTS=${2:-$out}
 "$here/build.sh" "$out" "$here/selftest"
 "$here/build.sh" --replay "$out" "$here/selftest"
 library=$out/libcuda_standin.so

@@ -15,7 +15,7 @@
     engine_type_##name& name = *static_cast<engine_type_##name*>(engine_shim::shared_variable(&engine_slot_##name, sizeof(engine_type_##name)))
 #define DYNAMIC_SHARED(type, name) type* name = static_cast<type*>(engine_shim::shared_dynamic())
 #define CONSTANT(type, name, dimensions) static const type name dimensions
-#define UNROLL _Pragma("GCC unroll 4") // by more is slower to compile and to run
+#define UNROLL _Pragma("GCC unroll 1") // not at all: unrolled loops are slower to compile and to run here
 
 #define threadIdx (engine_shim::self->index)
 #define blockIdx (engine_shim::self->block->index)

@@ -56,7 +56,7 @@ public sealed class EndToEndTests : EngineProcess
         { "evaluate nowhere", "no such folder" },
         { "verify nowhere", "no such folder" },
         { "study nowhere.json", "no such file" },
-        { "algorithms sac", "sac-n" },
+        { "algorithms sac-m", "sac-n" },
         { "train dqn --dataset builtin:pendulum", "discrete actions, here are" },
         { "train bc --dataset builtin:cartpole", "for them there are" },
         { "train bc --dataset builtin:pendulum --rewards scael=2", "near it: scale" },
@@ -67,7 +67,7 @@ public sealed class EndToEndTests : EngineProcess
         { "datasets convert builtin:pendulum x.parquet", ".hdf5" },
         { "report nowhere", "no such folder" },
         { "export nowhere --output policy.onnx", ".safetensors" },
-        { "bench sacn", "near it: sac-n" },
+        { "bench sacn", "near it: sac" },
         { "bench sac-n 3x4x5", "--set" },
         { "bench gemm 3x4", "MxKxN" },
         { "bench gemm --policy", "no algorithm" },
@@ -84,15 +84,37 @@ public sealed class EndToEndTests : EngineProcess
         Refused(expected, arguments.Split(' '));
     }
 
+    private static readonly string[] Endless = ["train", "bc", "--dataset", "builtin:pendulum", "--steps", "100000000", "--out", "endless", .. Small];
+
     [Fact]
     public void Ctrl_c_saves_and_exits_with_130()
     {
         if (OperatingSystem.IsWindows()) return; // there is no kill -INT to send
-        using var process = Start(["train", "bc", "--dataset", "builtin:pendulum", "--steps", "100000000", "--out", "endless", .. Small]);
-        while (process.StandardOutput.ReadLine() is { } line && !line.StartsWith("step", StringComparison.Ordinal)) { }
-        using (var kill = Process.Start("kill", ["-INT", process.Id.ToString()])) kill.WaitForExit();
-        process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
+        using var process = Start(Endless);
+        Child.WaitForLine(process, "step", "a run");
+        Child.Signal(process, "INT");
+        Stopped(process, "a run that was sent SIGINT");
+    }
+
+    /// <summary>What ignores Ctrl+C from its start (<c>nohup engine train ... &amp;</c> in a script) goes on, and heeds a polite kill.</summary>
+    [Fact]
+    public void A_run_in_the_background_goes_on_at_ctrl_c_and_saves_when_it_is_killed_politely()
+    {
+        if (OperatingSystem.IsWindows()) return; // there is no kill -INT to send
+        using var process = StartInBackground(Endless);
+        Child.WaitForLine(process, "step", "a run");
+        Child.Signal(process, "INT");
+        var clock = Stopwatch.StartNew(); // one that stops does so in less
+        while (clock.ElapsedMilliseconds < 1000) Child.WaitForLine(process, "step", "a run that ignores SIGINT");
+        Child.Signal(process, "TERM");
+        Stopped(process, "a run that was sent SIGTERM");
+    }
+
+    private void Stopped(Process process, string what)
+    {
+        var rest = process.StandardOutput.ReadToEndAsync(); // else it waits for a reader
+        Child.WaitForEnd(process, what);
+        rest.Wait(Child.Patience);
         Assert.Equal(130, process.ExitCode);
         Assert.Equal(0, Run("evaluate", "endless", "--episodes", "2").Code);
     }
@@ -135,8 +157,8 @@ public sealed class EndToEndTests : EngineProcess
         if (!File.Exists("/bin/bash")) return;
         File.WriteAllText(In("completion.sh"), Run("completion", "bash").Output);
         string engine = Path.Combine(AppContext.BaseDirectory, "engine.dll");
-        using var bash = Process.Start(new ProcessStartInfo("/bin/bash", ["-c", $"engine() {{ dotnet '{engine}' \"$@\"; }}; source completion.sh; COMP_LINE='engine st'; COMP_POINT=9; _engine_complete; echo \"${{COMPREPLY[@]}}\""]) { RedirectStandardOutput = true, WorkingDirectory = Folder })!;
-        Assert.Contains("study", bash.StandardOutput.ReadToEnd(), StringComparison.Ordinal);
+        string completed = Child.Run(new ProcessStartInfo("/bin/bash", ["-c", $"engine() {{ dotnet '{engine}' \"$@\"; }}; source completion.sh; COMP_LINE='engine st'; COMP_POINT=9; _engine_complete; echo \"${{COMPREPLY[@]}}\""]) { RedirectStandardOutput = true, WorkingDirectory = Folder }).Output;
+        Assert.Contains("study", completed, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -27,22 +27,20 @@ public abstract class EngineProcess : IDisposable
     protected Dictionary<string, string> Variables { get; } = [];
 
     /// <summary>Starts a process.</summary>
-    protected Process Start(params string[] arguments)
+    protected Process Start(params string[] arguments) => Child.Start(Of(arguments));
+
+    /// <summary>Starts one that ignores SIGINT, as in the background of a script.</summary>
+    protected Process StartInBackground(params string[] arguments) => Child.Start(Of(arguments), ignoreInterrupt: true);
+
+    private ProcessStartInfo Of(string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet", [Engine, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Folder };
         foreach (var (name, value) in Variables) start.Environment[name] = value;
-        return Process.Start(start)!;
+        return start;
     }
 
     /// <summary>Runs one to its end.</summary>
-    protected (int Code, string Output, string Error) Run(params string[] arguments)
-    {
-        using var process = Start(arguments);
-        var error = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output, error.Result);
-    }
+    protected (int Code, string Output, string Error) Run(params string[] arguments) => Child.Run(Of(arguments));
 
     /// <summary>Runs one that must be refused with exit code 2 and one line.</summary>
     protected void Refused(string expected, params string[] arguments)

@@ -34,9 +34,7 @@ public sealed class SmallDiskFactAttribute : FactAttribute
     {
         try
         {
-            using var process = Process.Start(new ProcessStartInfo(command, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
-            process.WaitForExit();
-            return process.ExitCode == 0;
+            return Child.Run(new ProcessStartInfo(command, arguments) { RedirectStandardError = true, RedirectStandardOutput = true }).Code == 0;
         }
         catch (System.ComponentModel.Win32Exception) { return false; }
     }
@@ -64,7 +62,7 @@ public sealed class RobustnessTests : EngineProcess
                 while (Newest() <= step && waited.ElapsedMilliseconds < 30_000) Thread.Sleep(2);
                 Thread.Sleep(random.Next(120));
                 process.Kill();
-                process.WaitForExit();
+                Child.WaitForEnd(process, "a run that was killed");
             }
             if (Directory.GetFiles(In("run", "checkpoints")).Any(f => !f.EndsWith(".safetensors", StringComparison.Ordinal))) during++;
             var (newest, path) = Checkpoint.List(In("run"))[0];
@@ -117,10 +115,10 @@ public sealed class RobustnessTests : EngineProcess
 
         using (var endless = Start("train", "--resume", "run", "--steps", "100000000"))
         {
-            while (endless.StandardOutput.ReadLine() is { } line && !line.StartsWith("step", StringComparison.Ordinal)) { }
+            Child.WaitForLine(endless, "step", "a run");
             Refused("another process is training in this folder", "train", "--resume", "run", "--steps", "200000000");
             endless.Kill();
-            endless.WaitForExit();
+            Child.WaitForEnd(endless, "a run that was killed");
         }
 
         File.WriteAllText(data, Rows(51));

@@ -70,7 +70,7 @@ public class TransitionDatasetTests
         Assert.Equal([2f, 1], [((float[])table["rewards"])[6], ((float[])table["actions"])[6]]); // of the row that was cut off, its own (clipped)
         // Stated successors that are the next rows cost one row a trajectory; others two a transition.
         Assert.Equal(7, TransitionDataset.From(Flat(None, None, [1, 2, 3, 4, 5, 6]), Bounds).Table.Rows);
-        Assert.Equal(12, TransitionDataset.From(Flat(None, None, [9, 8, 7, 6, 5, 4]), Bounds).Table.Rows);
+        Assert.Equal(12, TransitionDataset.From(Flat(None, None, [9, 8, 7, 6, 9, 4]), Bounds).Table.Rows);
         Assert.Equal([0..3, 3..6], Flat([false, false, true, false, false, false], [false, false, true, false, false, true]).Episodes());
     }
 

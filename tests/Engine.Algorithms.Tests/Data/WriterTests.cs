@@ -1,4 +1,5 @@
 using System.Globalization;
+using Engine.Algorithms.Batches;
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Environments;
 using Engine.Algorithms.Training;
@@ -69,9 +70,9 @@ public sealed class WriterTests : IDisposable
         var data = TransitionDataset.From(Dataset.Load("builtin:pendulum,rows=1000"), null);
         ShardedDataset.Write([data], In("p.shards"), 300);
         var shards = (ShardedDataset)TrainingData.Load(In("p.shards"));
-        Assert.Equal((4, data.Count, 300, data.ActionSpace), (shards.Shards, shards.Count, shards.LargestShard, shards.ActionSpace));
-        Assert.Equal(data.Observations, Enumerable.Range(0, 4).SelectMany(i => shards.Shard(i).Observations));
-        Assert.Equal(data.Terminals, Enumerable.Range(0, 4).SelectMany(i => shards.Shard(i).Terminals));
+        Assert.Equal((4, data.Count, 300, data.ActionSpace), (shards.Shards, shards.Count, shards.Shard(0).Transitions.Length, shards.ActionSpace));
+        Assert.Equal(data.Observations, Enumerable.Range(0, 4).SelectMany(i => shards.Shard(i).AtTransitions("observations")));
+        Assert.Equal(data.Terminals, Enumerable.Range(0, 4).SelectMany(i => shards.Shard(i).AtTransitions("terminals")));
         Assert.Equal(data.ObservationStatistics().Std, shards.ObservationStatistics().Std);
         Assert.Equal(data.Returns, shards.Returns);
         Assert.NotEqual(data.Fingerprint, shards.Fingerprint);

@@ -1,3 +1,4 @@
+using Engine.Algorithms.Policies;
 using Engine.Algorithms.Environments;
 using Engine.Algorithms.Evaluation;
 using Engine.Kernels;

@@ -1,0 +1,22 @@
+using Engine.Autodiff;
+using Engine.Kernels;
+
+namespace Engine.Algorithms.Networks;
+
+/// <summary>Losses that several methods have, element by element.</summary>
+public static class Losses
+{
+    /// <summary>Half the square up to delta, linear beyond (Huber 1964): of errors [...], [...].</summary>
+    public static Tensor Huber(Tensor error, double delta)
+    {
+        var size = error.Abs();
+        return Tensor.Select(size < delta, size.Square() * 0.5, (size - 0.5 * delta) * delta);
+    }
+
+    /// <summary>|expectile - [d &lt; 0]| d² (Newey and Powell 1987): of differences [...], [...]. Its minimum is the expectile of what the difference is taken from.</summary>
+    public static Tensor Expectile(Tensor difference, double expectile) =>
+        ((difference < 0).Cast(DType.F32) * (1 - 2 * expectile) + expectile) * difference.Square();
+
+    /// <summary>The losses of several critics [N] as one.</summary>
+    public static Tensor Over(this Reduction reduction, Tensor perCritic) => reduction == Reduction.Sum ? perCritic.Sum() : perCritic.Mean();
+}

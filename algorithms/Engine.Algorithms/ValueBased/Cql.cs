@@ -1,0 +1,231 @@
+using Engine.Algorithms.Networks;
+using Engine.Algorithms.Policies;
+using Engine.Autodiff;
+using Engine.Nn;
+
+namespace Engine.Algorithms.ValueBased;
+
+/// <summary>Hyper-parameters of CQL; the defaults are CORL's for locomotion.</summary>
+public record CqlSettings : ActorCriticSettings
+{
+    /// <summary>CORL's: a slow policy, three hidden layers.</summary>
+    public CqlSettings() => ActorLearningRate = 3e-5;
+
+    /// <summary>The target critics move every so many updates.</summary>
+    [Source("CORL: 1"), AtLeast(1)]
+    public int TargetUpdatePeriod { get; init; } = 1;
+
+    /// <summary>The temperature is learned; else it is temperature_multiplier.</summary>
+    [Source("CORL: true")]
+    public bool TemperatureTuning { get; init; } = true;
+
+    /// <summary>The learned temperature is multiplied by this.</summary>
+    [Source("CORL: 1"), AtLeast(0)]
+    public double TemperatureMultiplier { get; init; } = 1;
+
+    /// <summary>Learning rate of the temperature.</summary>
+    [Source("CORL: the policy's"), Above(0)]
+    public double TemperatureLearningRate { get; init; } = 3e-5;
+
+    /// <summary>Entropy the temperature aims at; null is -A.</summary>
+    [Source("Haarnoja et al. 2018")]
+    public double? TargetEntropy { get; init; }
+
+    /// <summary>Lower bound of the policy's log standard deviation.</summary>
+    [Source("CORL")]
+    public double LogStdMin { get; init; } = -20;
+
+    /// <summary>Upper bound of the policy's log standard deviation.</summary>
+    [Source("CORL")]
+    public double LogStdMax { get; init; } = 2;
+
+    /// <summary>The target subtracts temperature times the log density of the next action.</summary>
+    [Source("CORL: false")]
+    public bool BackupEntropy { get; init; }
+
+    /// <summary>The target takes the best of sampled_actions next actions.</summary>
+    [Source("CORL: false; antmaze true")]
+    public bool MaxTargetBackup { get; init; }
+
+    /// <summary>Weight of the conservative term (the paper's alpha).</summary>
+    [Source("CORL: 10; antmaze 5"), AtLeast(0)]
+    public double ConservativeWeight { get; init; } = 10;
+
+    /// <summary>Actions a row of each of three kinds in the conservative term: random, the policy's, the policy's at the next observation.</summary>
+    [Source("Kumar et al. 2020: 10"), AtLeast(1)]
+    public int SampledActions { get; init; } = 10;
+
+    /// <summary>Their values are corrected by the density they were drawn with; else the values of the data's actions join them as they are.</summary>
+    [Source("Kumar et al. 2020, appendix F")]
+    public bool ImportanceSampling { get; init; } = true;
+
+    /// <summary>Temperature of the logarithm of the sum of exponentials.</summary>
+    [Source("CORL: 1"), Above(0)]
+    public double LogsumexpTemperature { get; init; } = 1;
+
+    /// <summary>The gap of a row is cut from below here; null: not.</summary>
+    [Source("CORL: none; antmaze -200")]
+    public double? GapClipMin { get; init; }
+
+    /// <summary>The gap of a row is cut from above here; null: not.</summary>
+    [Source("CORL: none")]
+    public double? GapClipMax { get; init; }
+
+    /// <summary>A learned multiplier holds the gap near target_action_gap.</summary>
+    [Source("CORL: false; antmaze true")]
+    public bool Lagrange { get; init; }
+
+    /// <summary>The gap that the multiplier allows.</summary>
+    [Source("CORL: -1; antmaze 0.8")]
+    public double TargetActionGap { get; init; } = -1;
+
+    /// <summary>Learning rate of the multiplier.</summary>
+    [Source("CORL: the critics'"), Above(0)]
+    public double LagrangeLearningRate { get; init; } = 3e-4;
+
+    /// <summary>The critics' hidden weights begin orthogonal with gain sqrt 2, their biases at 0 and their last layer orthogonal with gain 0.01; else as PyTorch's, with a small last layer.</summary>
+    [Source("CORL: true")]
+    public bool OrthogonalInit { get; init; } = true;
+
+    /// <inheritdoc/>
+    public override void Validate()
+    {
+        base.Validate();
+        Require(LogStdMin <= LogStdMax, "log_std_min", LogStdMin, $"at most log_std_max={LogStdMax}");
+        if (GapClipMin > GapClipMax) throw new SettingsException($"gap_clip_min={GapClipMin}: expected at most gap_clip_max={GapClipMax}");
+    }
+
+    private static readonly Initialiser Zero = Initialiser.Constant(0);
+
+    /// <summary>Xavier's bound with gain 0.01.</summary>
+    private Initialiser Small(int outputs) => Initialiser.Uniform(0.01 * Math.Sqrt(6.0 / (HiddenSizes[^1] + outputs)));
+
+    /// <inheritdoc/>
+    public override MlpSettings CriticNetwork() => Network() with
+    {
+        Initialisation = OrthogonalInit
+            ? new Initialisation(Initialiser.Orthogonal(Math.Sqrt(2)), Zero, Initialiser.Orthogonal(0.01), Zero)
+            : Initialisation.PyTorch with { OutputWeight = Small(1), OutputBias = Zero },
+    };
+
+    /// <summary>The policy. In the reference mean and log standard deviation are one layer, and orthogonal_init does not reach it.</summary>
+    public TanhGaussianSettings Actor(int actionSize) => new()
+    {
+        Trunk = Network(),
+        Head = Small(2 * actionSize),
+        HeadBias = Zero,
+        LogStd = (LogStdMin, LogStdMax),
+        LogStdScale = (1, -1),
+        MaxAction = MaxAction,
+    };
+}
+
+/// <summary>
+/// CQL(H): soft actor-critic whose critics are pushed down where the policy goes and up where the data are (Kumar et al. 2020, "Conservative Q-Learning for Offline Reinforcement Learning", arXiv 2006.04779; reference: CORL cql.py).
+/// </summary>
+public class Cql : ActorCritic
+{
+    private readonly CqlSettings _settings;
+    private readonly TanhGaussianActor _actor;
+    private readonly AdamOptimiser _actorOptimiser;
+    private readonly Temperature? _temperature;
+    private readonly Variable? _logMultiplier;
+    private readonly AdamOptimiser? _multiplierOptimiser;
+
+    /// <summary>Creates the networks.</summary>
+    public Cql(AlgorithmContext context, CqlSettings settings) : base(context, settings)
+    {
+        _settings = settings;
+        _actor = new TanhGaussianActor(Parameters["actor"], context.ObservationSize, context.ActionSize, settings.Actor(context.ActionSize));
+        _actorOptimiser = new AdamOptimiser(context.State, "actor", _actor, settings.Adam(settings.ActorLearningRate));
+        if (settings.TemperatureTuning) _temperature = new Temperature(Parameters, settings.TargetEntropy ?? -context.ActionSize, settings.Adam(settings.TemperatureLearningRate));
+        if (!settings.Lagrange) return;
+        _logMultiplier = Parameters.Parameter("log_lagrange_multiplier", [1], Initialiser.Constant(1), 1, 1);
+        _multiplierOptimiser = new AdamOptimiser(context.State, "log_lagrange_multiplier", [_logMultiplier], settings.Adam(settings.LagrangeLearningRate));
+    }
+
+    /// <summary>Target critics move every <see cref="CqlSettings.TargetUpdatePeriod"/>-th update.</summary>
+    public override IReadOnlyList<Stage> Stages => [new Stage("train", null, Update) { Periods = [TargetUpdates] }];
+
+    private Period TargetUpdates => Period.Last(_settings.TargetUpdatePeriod);
+
+    /// <inheritdoc/>
+    protected override Tensor Act(Acting a) => _actor.Act(a);
+
+    /// <summary>All losses come from the parameters before the update.</summary>
+    protected override void Update(Batch b)
+    {
+        var graph = b.Graph;
+        var (policy, nextPolicy) = (_actor.At(b.Observations), _actor.At(b.NextObservations));
+        var temperature = _temperature is null ? graph.Constant(_settings.TemperatureMultiplier) : _temperature.Value(graph) * _settings.TemperatureMultiplier;
+
+        // Policy improvement, as in SAC.
+        var (action, logProb) = _actor.Sample(policy, graph.Random.Normal("actor", b.Actions.Shape));
+        var temperatureLoss = _temperature?.Loss(logProb) ?? graph.Constant(0);
+        var actorLoss = (temperature * logProb - Critics.Q(b.Observations, action).Min(0)).Mean();
+
+        // Equation 4: the squared temporal-difference errors and the conservative term.
+        var q = Critics.Q(b.Observations, b.Actions);
+        var nextValue = NextValue(b, nextPolicy, temperature);
+        var tdLoss = (q - Target(b, nextValue)).Square().Mean(1);
+        var gap = Gap(b, q, policy, nextPolicy);
+        var conservativeLoss = _settings.ConservativeWeight * gap;
+        if (_logMultiplier is not null)
+        {
+            // The critics minimise and the multiplier maximises it.
+            var multiplier = graph.Read(_logMultiplier).Exp().Clip(0, 1e6);
+            conservativeLoss = multiplier * _settings.ConservativeWeight * (gap - _settings.TargetActionGap);
+            var lagrangeLoss = conservativeLoss.Sum() * -0.5;
+            Report("lagrange_loss", lagrangeLoss);
+            Report("lagrange_multiplier", multiplier);
+            _multiplierOptimiser!.Minimise(lagrangeLoss);
+        }
+        var criticLoss = ReportCriticLoss(_settings.CriticLossReduction.Over(tdLoss + conservativeLoss));
+
+        Report("td_loss", tdLoss);
+        Report("conservative_loss", conservativeLoss);
+        Report("conservative_gap", gap);
+        Report("actor_loss", actorLoss);
+        Report("temperature_loss", temperatureLoss);
+        Report("temperature", temperature);
+        Report("log_prob_mean", logProb.Mean());
+        Report("q_mean", q.Mean(1));
+        Report("target_q_mean", nextValue.Mean());
+        _temperature?.Minimise(temperatureLoss);
+        _actorOptimiser.Minimise(actorLoss);
+        CriticOptimiser.Minimise(criticLoss);
+        if (Due(TargetUpdates)) UpdateTargetCritics(graph);
+    }
+
+    /// <summary>The smaller target critic's value [B] of the policy's action at the next observations, or of the best of several.</summary>
+    private Tensor NextValue(Batch b, TanhGaussian nextPolicy, Tensor temperature)
+    {
+        int rows = b.Rows, size = Context.ActionSize;
+        var noise = _settings.MaxTargetBackup ? b.Graph.Random.Normal("target", [rows, _settings.SampledActions, size]) : b.Graph.Random.Normal("target", [rows, size]).Expand(1);
+        var (actions, logProbs) = _actor.SampleSeveral(nextPolicy, noise);
+        var values = TargetCritics.QOfEach(b.NextObservations, actions).Min(0);
+        var best = values.ArgMax(-1).Expand(-1);
+        var value = values.TakeAlongLast(best).Squeeze(-1);
+        return _settings.BackupEntropy ? value - temperature * logProbs.TakeAlongLast(best).Squeeze(-1) : value;
+    }
+
+    /// <summary>The logarithm of the sum of exponentials of the critics' values over actions, estimated from sampled ones (appendix F), above the values q [N, B] of the data's actions: its mean over the batch [N].</summary>
+    private Tensor Gap(Batch b, Tensor q, TanhGaussian policy, TanhGaussian nextPolicy)
+    {
+        int rows = b.Rows, n = _settings.SampledActions, size = Context.ActionSize;
+        var random = b.Graph.Random;
+        var uniform = random.Uniform("random_action", [rows, n, size], -1, 1);
+        var (current, currentLogProb) = _actor.SampleSeveral(policy, random.Normal("current_action", [rows, n, size]));
+        var (next, nextLogProb) = _actor.SampleSeveral(nextPolicy, random.Normal("next_action", [rows, n, size]));
+        // Actions of the next observations' policy are valued at these observations too.
+        var values = Values(b, Tensor.Concat(1, uniform, current, next));
+        var uniformLogProb = b.Graph.Constant(size * Math.Log(0.5)).BroadcastTo([rows, n]);
+        values = _settings.ImportanceSampling ? values - Tensor.Concat(1, uniformLogProb, currentLogProb, nextLogProb) : Tensor.Concat(-1, values, q.Expand(-1));
+        double tau = _settings.LogsumexpTemperature;
+        var gap = (values / tau).LogSumExp() * tau - q;
+        return gap.Clip(_settings.GapClipMin ?? double.NegativeInfinity, _settings.GapClipMax ?? double.PositiveInfinity).Mean(1);
+    }
+
+    /// <summary>The critics' values [N, B, 3 n] of n random, n current and n next actions a row [B, 3 n, A].</summary>
+    protected virtual Tensor Values(Batch b, Tensor actions) => Critics.QOfEach(b.Observations, actions);
+}
