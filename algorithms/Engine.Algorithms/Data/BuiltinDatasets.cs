@@ -26,6 +26,8 @@ public static class BuiltinDatasets
         .. Maze.All.SelectMany(maze => new[] { false, true }.Select(dense => new BuiltinDataset($"maze2d-{maze.Name}{(dense ? "-dense" : "")}",
             $"waypoint controller on its way to random goals of the {maze.Name} maze, {(dense ? "dense" : "sparse")} reward", $"maze2d-{maze.Name}{(dense ? "-dense" : "")}-{(maze.Name == "open" ? "v0" : "v1")}",
             1_000_000, (rows, seed) => BuiltinMaze.Make(maze, dense, rows, seed)))),
+        .. Maze.All.Select(maze => new BuiltinDataset($"maze2d-{maze.Name}-navigate", $"the same with noise, in trajectories that pass several goals of the {maze.Name} maze", $"maze2d-{maze.Name}-goals-v1",
+            1_000_000, (rows, seed) => BuiltinMaze.Make(maze, false, rows, seed, navigate: true))),
     ];
 
     /// <summary>Whether a source names one.</summary>

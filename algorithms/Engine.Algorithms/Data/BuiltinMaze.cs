@@ -5,12 +5,16 @@ namespace Engine.Algorithms.Data;
 
 /// <summary>
 /// <c>builtin:maze2d-*</c>: D4RL's recipe. A waypoint controller drives the ball to one random goal after the other in a single endless trajectory; the rewards are those of the
-/// task's fixed goal. Unlike D4RL's own files a row after a change of goal shows the newest state.
+/// task's fixed goal. Unlike D4RL's own files a row after a change of goal shows the newest state. <c>builtin:maze2d-*-navigate</c> is for tasks with goals, as OGBench's sets of that name: trajectories of 1,000 rows that pass
+/// several goals one after the other, with D4RL's noise on every action, so that the way to a later state is seldom the shortest.
 /// </summary>
 public static class BuiltinMaze
 {
+    private const int NavigateRows = 1000;
+    private const double NavigateNoise = 0.5; // D4RL's generate_maze2d_datasets.py --noisy
+
     /// <summary>The dataset; equal seed and size give equal rows, and more rows begin with the same ones.</summary>
-    public static Dataset Make(Maze maze, bool dense, int rows, ulong seed)
+    public static Dataset Make(Maze maze, bool dense, int rows, ulong seed, bool navigate = false)
     {
         var random = new PhiloxStream(seed, $"builtin:maze2d-{maze.Name}");
         var controller = new WaypointController(maze, random);
@@ -24,10 +28,11 @@ public static class BuiltinMaze
         {
             var (ax, ay, solved) = controller.Act(s[0], s[1], s[2], s[3], target.X, target.Y);
             bool done = solved || time >= maze.MaxSteps;
+            if (navigate) (ax, ay) = (Math.Clamp(ax + NavigateNoise * random.NextNormal(), -1, 1), Math.Clamp(ay + NavigateNoise * random.NextNormal(), -1, 1));
             for (int j = 0; j < 4; j++) observations[4 * t + j] = (float)s[j];
             (actions[2 * t], actions[2 * t + 1]) = ((float)ax, (float)ay);
             rewards[t] = PointMaze.Reward(maze, dense, observations[4 * t], observations[4 * t + 1]);
-            timeouts[t] = done;
+            timeouts[t] = navigate ? (t + 1) % NavigateRows == 0 : done;
             // The recorded action is what the simulator gets, so that the rows can be replayed.
             ball.Step(ref s[0], ref s[1], ref s[2], ref s[3], actions[2 * t], actions[2 * t + 1]);
             time = done ? 0 : time + 1;
@@ -35,7 +40,7 @@ public static class BuiltinMaze
         }
         var ends = (bool[])timeouts.Clone();
         ends[^1] = true;
-        string name = $"maze2d-{maze.Name}{(dense ? "-dense" : "")}";
+        string name = $"maze2d-{maze.Name}{(dense ? "-dense" : navigate ? "-navigate" : "")}";
         return new Dataset
         {
             Source = "builtin:" + name,
@@ -49,7 +54,7 @@ public static class BuiltinMaze
             Terminals = new bool[rows],
             Timeouts = timeouts,
             Ends = ends,
-            Environment = name + (maze.Name == "open" ? "-v0" : "-v1"),
+            Environment = navigate ? $"maze2d-{maze.Name}-goals-v1" : name + (maze.Name == "open" ? "-v0" : "-v1"),
         };
 
         (double X, double Y) Target()
