@@ -5,7 +5,6 @@ using Engine.Algorithms.Training;
 using Engine.Autodiff;
 using Engine.Autodiff.Tests;
 using Engine.Kernels.Cpu;
-using Engine.Tests;
 using Xunit.Abstractions;
 
 namespace Engine.Kernels.Cuda.Tests;

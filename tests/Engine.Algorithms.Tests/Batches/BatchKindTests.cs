@@ -101,9 +101,17 @@ public sealed class BatchKindTests
         var next = stated ? flat.SelectMany(r => r.Journey.States[r.Step + 1]).ToArray() : null;
         var data = TransitionDataset.From(new Dataset
         {
-            Source = "test", Layout = "test", ObservationSize = 2, ActionSize = 1,
-            Observations = flat.SelectMany(r => r.Journey.States[r.Step]).ToArray(), Actions = flat.Select(r => r.Journey.Actions[r.Step]).ToArray(), Rewards = flat.Select(r => r.Journey.Rewards[r.Step]).ToArray(),
-            Terminals = flat.Select(r => r.Terminal).ToArray(), Timeouts = flat.Select(r => r.Timeout).ToArray(), Ends = flat.Select((r, i) => r.Terminal || r.Timeout || i == flat.Count - 1).ToArray(), NextObservations = next,
+            Source = "test",
+            Layout = "test",
+            ObservationSize = 2,
+            ActionSize = 1,
+            Observations = flat.SelectMany(r => r.Journey.States[r.Step]).ToArray(),
+            Actions = flat.Select(r => r.Journey.Actions[r.Step]).ToArray(),
+            Rewards = flat.Select(r => r.Journey.Rewards[r.Step]).ToArray(),
+            Terminals = flat.Select(r => r.Terminal).ToArray(),
+            Timeouts = flat.Select(r => r.Timeout).ToArray(),
+            Ends = flat.Select((r, i) => r.Terminal || r.Timeout || i == flat.Count - 1).ToArray(),
+            NextObservations = next,
         }, ActionBounds.Unit(1));
         if (!stated)
             foreach (var journey in journeys.Where(j => j.Terminals[^1] == 0))

@@ -1,5 +1,4 @@
 using Engine.Algorithms.Data;
-using Engine.Algorithms.Environments;
 using Engine.Interop.Numpy;
 
 namespace Engine.Algorithms.Tests;

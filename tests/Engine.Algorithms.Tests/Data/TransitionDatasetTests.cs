@@ -1,5 +1,4 @@
 using Engine.Algorithms.Data;
-using Engine.Algorithms.Environments;
 
 namespace Engine.Algorithms.Tests;
 
