@@ -20,6 +20,10 @@ public sealed record FlowBcSettings : ContinuousSettings
     [Source("Park et al. 2025: 10"), AtLeast(1)]
     public int FlowSteps { get; init; } = 10;
 
+    /// <summary>Of the noise it acts from: 1 draws as the data were drawn; 0 takes the middle, an action that is no draw.</summary>
+    [Source("Park et al. 2025: 1"), AtLeast(0)]
+    public double NoiseScale { get; init; } = 1;
+
     /// <summary>Actions planned at once.</summary>
     [Source("Park et al. 2025: 1; Li et al. 2025: 5"), AtLeast(1)]
     public int Chunk { get; init; } = 1;
@@ -38,7 +42,7 @@ public sealed record FlowBcSettings : ContinuousSettings
 
 /// <summary>
 /// Behaviour cloning by flow matching (the flow policy of Park et al. 2025, "Flow Q-Learning", on the action chunks of Li et al. 2025): as many ways to act as the data have, where a squared error knows their mean alone.
-/// Loss: the squared error of <see cref="FlowPolicy.Loss"/>, actions after the end of a trajectory left out. It acts by following the flow from noise, clipped to the bounds; there is no mode, so that it draws whatever it is asked.
+/// Loss: the squared error of <see cref="FlowPolicy.Loss"/>, actions after the end of a trajectory left out. It acts by following the flow from noise, clipped to the bounds; a flow has no mode, so that it draws whether asked to or not.
 /// </summary>
 public sealed class FlowBc : Algorithm
 {
@@ -61,7 +65,7 @@ public sealed class FlowBc : Algorithm
     public override (int Planned, int Executed) ActionHorizon => (_settings.Chunk, _settings.Execute ?? _settings.Chunk);
 
     /// <inheritdoc/>
-    protected override Tensor Act(Acting a) => _flow.Follow(a.Observations, a.Normal("action", _flow.Size), _settings.FlowSteps).Clip(-_settings.MaxAction, _settings.MaxAction).Reshape(a.Rows, _settings.Chunk, -1);
+    protected override Tensor Act(Acting a) => _flow.Follow(a.Observations, a.Normal("action", _flow.Size) * _settings.NoiseScale, _settings.FlowSteps).Clip(-_settings.MaxAction, _settings.MaxAction).Reshape(a.Rows, _settings.Chunk, -1);
 
     /// <inheritdoc/>
     protected override void Update(Batch b)
