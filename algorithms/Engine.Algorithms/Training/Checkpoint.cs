@@ -78,10 +78,10 @@ public static class Checkpoint
     private const string HostName = "host.state";
 
     /// <summary>Reads what the host wrote.</summary>
-    /// <exception cref="InteropFormatException">There is none, or less or more than is read.</exception>
+    /// <exception cref="InteropFormatException">Less or more than is read.</exception>
     internal static void ReadHost(string path, Action<BinaryReader> read)
     {
-        var stream = new MemoryStream(SafetensorsFile.Read(path)[HostName].Data.ToArray());
+        var stream = new MemoryStream(SafetensorsFile.Read(path).TryGet(HostName, out var host) ? host.Data.ToArray() : []);
         using var reader = new BinaryReader(stream);
         try { read(reader); }
         catch (EndOfStreamException) { throw new InteropFormatException(path, -1, $"{HostName} ends too early: the run is of another version"); }

@@ -287,6 +287,7 @@ public sealed class Trainer : IDisposable
         if (_folder is null) return;
         foreach (var collector in _collectors.Values) collector.Buffer.SaveRows(_folder.Path);
         _folder.Save(Step, State, SaveHost);
+        foreach (var collector in _collectors.Values) collector.Buffer.RemoveRows(_folder.Path);
     }
 
     private void SaveHost(BinaryWriter to)
@@ -301,7 +302,6 @@ public sealed class Trainer : IDisposable
         Checkpoint.Read(path, State);
         Step = step;
         MakeResident(step);
-        if (_collectors.Count == 0 && _hostMetrics.Count == 0) return;
         foreach (var collector in _collectors.Values) collector.Buffer.LoadRows(_folder!.Path);
         Checkpoint.ReadHost(path, from =>
         {
