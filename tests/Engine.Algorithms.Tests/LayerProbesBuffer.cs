@@ -70,6 +70,36 @@ public sealed class LayerProbesBuffer
         Assert.Equal([0, 2, 2, 2], new[] { 1, 0, capacity - 2, capacity - 1 }.Select(r => (int)state.Read("buffer.online.rewards")[r]));
     }
 
+    /// <summary>Episodes of all lengths, so that some end after the mark and make room before the way back.</summary>
+    [Theory, InlineData(1), InlineData(3)]
+    public void Going_back_and_forward_leaves_every_table_as_it_was(int copies)
+    {
+        const int capacity = 36;
+        using var device = new CpuDevice();
+        using var state = new State(device);
+        using var buffer = new ReplayBuffer("online", state, new Spaces(2, ActionBounds.Unit(1)), capacity, copies);
+        var random = new PhiloxStream(8, "rounds");
+        byte[][] Tables(int rows) => state.Variables.Where(v => v.Type.Shape[0] == capacity).Select(v => state.ReadBytes(v.Name).AsSpan(0, (int)(v.Type.Bytes / capacity * rows)).ToArray()).ToArray();
+        for (int round = 0, step = 0; round < 60; round++)
+        {
+            buffer.Mark();
+            var (before, written, from, size) = (Tables(buffer.Size), state.ReadInts("buffer.online.written"), step, buffer.Size);
+            for (int appends = random.NextInt(capacity / copies + 1); appends > 0; appends--)
+            {
+                float[] numbers = Enumerable.Range(0, copies).Select(i => step * 10f + i).ToArray();
+                buffer.Append(step++, [.. numbers, .. numbers], numbers, numbers, numbers, [.. numbers, .. numbers], numbers.Select(_ => random.NextInt(9) == 0).ToArray());
+            }
+            var after = Tables(capacity);
+            var count = buffer.Written;
+            buffer.Rewind();
+            Assert.Equal(before, Tables(size));
+            state.Write("buffer.online.written", written);
+            for (int again = from; again < step; again++) buffer.Replay(again);
+            Assert.Equal(after, Tables(capacity));
+            Assert.Equal(count, buffer.Written);
+        }
+    }
+
     /// <summary>
     /// The update that goes wrong reports the sum of what it drew, and of how far its windows reach; the guard's message, made by going back to the last line of metrics and forward again, must have the same number.
     /// </summary>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Engine.Autodiff;
 using Engine.Interop;
 using Engine.Interop.Safetensors;
@@ -56,7 +57,7 @@ public sealed class ReplayBuffer : Rows, IDisposable
             foreach (var (name, table) in _tables)
             {
                 var type = _stored.First(c => c.Name == name).Rows(copies);
-                graph.Assign(table, graph.Read(table).SetRows(at, graph.Input(name, type)));
+                graph.Assign(table, graph.Read(table).SetRows(at, graph.Input(name, TensorType.Float(type.Shape)).Cast(type.DType)));
             }
             graph.Assign(_end, graph.Read(_end).SetRows(at, graph.Constant(TensorType.Int([copies]), -1)));
             graph.Assign(_written, graph.Read(_written) + Int(graph, copies));
@@ -238,12 +239,27 @@ public sealed class ReplayBuffer : Rows, IDisposable
         while (_replay.TryPeek(out var next) && next.Step == step)
         {
             var (_, rows, ends) = _replay.Dequeue();
-            foreach (var (column, bytes) in _stored.Zip(rows)) _append.Write(column.Name, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(bytes));
+            foreach (var (column, bytes) in _stored.Zip(rows)) _append.Write(column.Name, Numbers(column.Type, bytes));
             Append(ends);
         }
     }
 
+    /// <summary>Stored values as the numbers that are appended.</summary>
+    private static float[] Numbers(DType type, byte[] bytes) => type switch
+    {
+        DType.F32 => MemoryMarshal.Cast<byte, float>(bytes).ToArray(),
+        DType.I32 => Array.ConvertAll(MemoryMarshal.Cast<byte, int>(bytes).ToArray(), v => (float)v),
+        _ => Array.ConvertAll(bytes, v => (float)v),
+    };
+
     // ---- files ----
+
+    private static SafetensorsType FileType(DType type) => type switch
+    {
+        DType.F32 => SafetensorsType.F32,
+        DType.I32 => SafetensorsType.I32,
+        _ => SafetensorsType.U8,
+    };
 
     private string Folder(string run) => Path.Combine(run, "buffers", Source);
 
@@ -266,7 +282,7 @@ public sealed class ReplayBuffer : Rows, IDisposable
             number += rows;
         }
         int total = _count - from;
-        var tensors = _stored.Select((column, i) => SafetensorsTensor.From(column.Name, [total, column.Width], System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(parts.SelectMany(p => p[i]).ToArray().AsSpan())))
+        var tensors = _stored.Select((column, i) => new SafetensorsTensor(column.Name, FileType(column.Type), [total, column.Width], parts.SelectMany(p => p[i]).ToArray()))
             .Append(SafetensorsTensor.From("ends", [total, 1], Enumerable.Range(from, total).Select(n => _ends[n % Capacity] ? 1f : 0f).ToArray())).ToArray();
         SafetensorsFile.Write(Path.Combine(Folder(run), $"rows-{from:D10}-{_count:D10}.safetensors"), tensors, new Dictionary<string, string>());
         _saved = _count;
@@ -293,13 +309,13 @@ public sealed class ReplayBuffer : Rows, IDisposable
             if (from > have) throw new InteropFormatException(path, -1, $"rows {from} to {to}, expected from {have} on");
             var file = SafetensorsFile.Read(path);
             var ends = file["ends"].ToSingles();
-            var columns = _stored.Select(c => (c, Values: file[c.Name].ToSingles())).ToArray();
-            foreach (var (column, values) in columns)
-                if (values.Length != (to - from) * column.Width) throw new InteropFormatException(path, -1, $"{column.Name} has {values.Length} numbers, expected {(to - from) * column.Width}");
+            var columns = _stored.Select(c => (Column: c, Table: _tables[c.Name], file[c.Name].Data)).ToArray();
+            foreach (var (column, table, bytes) in columns)
+                if (file[column.Name].Type != FileType(column.Type) || bytes.Length != (to - from) * RowBytes(table)) throw new InteropFormatException(path, -1, $"{column.Name} is {file[column.Name].Type} of {bytes.Length} bytes, expected {FileType(column.Type)} of {(to - from) * RowBytes(table)}");
             for (int number = Math.Max(from, oldest); number < to; number++) // a later file knows better how an episode ended
             {
                 _ends[number % Capacity] = ends[number - from] != 0;
-                foreach (var (column, values) in columns) _state.WriteAt(_tables[column.Name].Name, (long)(number % Capacity) * column.Width, values.AsSpan((number - from) * column.Width, column.Width));
+                foreach (var (_, table, bytes) in columns) _state.WriteBytesAt(table.Name, (long)(number % Capacity) * RowBytes(table), bytes.Span.Slice((number - from) * RowBytes(table), RowBytes(table)));
             }
             have = Math.Max(have, to);
         }

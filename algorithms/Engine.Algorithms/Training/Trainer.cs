@@ -353,6 +353,7 @@ public sealed class Trainer : IDisposable
     {
         Policy?.Dispose();
         foreach (var stage in _stages ?? []) stage.Dispose();
+        foreach (var duty in (_stages ?? []).SelectMany(s => s.Stage.Duties).Distinct().OfType<IDisposable>()) duty.Dispose();
         foreach (var collector in _collectors.Values) collector.Dispose();
         State.Dispose();
         _folder?.Dispose();
