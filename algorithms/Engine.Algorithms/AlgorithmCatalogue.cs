@@ -47,7 +47,8 @@ public sealed record AlgorithmEntry(string Name, string Summary, string Paper, A
 /// <summary>The algorithms, one line each.</summary>
 public static class AlgorithmCatalogue
 {
-    private static readonly List<AlgorithmEntry> Entries =
+    private static readonly Lock Writing = new();
+    private static volatile AlgorithmEntry[] _entries = // replaced as a whole, so that others may read meanwhile
     [
         AlgorithmEntry.Of<BcSettings>("bc", "behaviour cloning with a deterministic policy", "CORL any_percent_bc.py", (c, s) => new Bc(c, s)),
         AlgorithmEntry.Of<Td3BcSettings>("td3-bc", "TD3 with a behaviour-cloning term in the policy's loss", "Fujimoto and Gu 2021, arXiv 2106.06860", (c, s) => new Td3Bc(c, s)),
@@ -71,13 +72,12 @@ public static class AlgorithmCatalogue
     ];
 
     /// <summary>All, in the order they are listed.</summary>
-    public static IReadOnlyList<AlgorithmEntry> All => Entries;
+    public static IReadOnlyList<AlgorithmEntry> All => _entries;
 
     /// <summary>Adds one of another assembly; one of the same name makes room.</summary>
     public static void Register(AlgorithmEntry entry)
     {
-        Entries.RemoveAll(e => e.Name == entry.Name);
-        Entries.Add(entry);
+        lock (Writing) _entries = [.. _entries.Where(e => e.Name != entry.Name), entry];
     }
 
     /// <summary>The algorithm of that name.</summary>

@@ -32,8 +32,8 @@ public abstract record Space
     /// <summary>How a table stores it.</summary>
     public virtual DType Type => DType.F32;
 
-    /// <summary>Numbers in one value.</summary>
-    public int Size => checked((int)Shape.Elements);
+    /// <summary>Numbers in one value; asked for in every action, so that it allocates nothing.</summary>
+    public abstract int Size { get; }
 }
 
 /// <summary>Vectors of real numbers.</summary>
@@ -42,6 +42,9 @@ public sealed record VectorSpace(int Length) : Space
 {
     /// <inheritdoc/>
     public override Shape Shape => [Length];
+
+    /// <inheritdoc/>
+    public override int Size => Length;
 
     /// <inheritdoc/>
     public override string ToString() => $"{Length} observation{(Length == 1 ? "" : "s")}";
@@ -55,6 +58,9 @@ public sealed record ImageSpace(int Height, int Width, int Channels) : Space
 {
     /// <inheritdoc/>
     public override Shape Shape => [Height, Width, Channels];
+
+    /// <inheritdoc/>
+    public override int Size => checked(Height * Width * Channels);
 
     /// <inheritdoc/>
     public override DType Type => DType.U8;
@@ -72,6 +78,9 @@ public sealed record TokenSpace(int Length, int Vocabulary) : Space
     public override Shape Shape => [Length];
 
     /// <inheritdoc/>
+    public override int Size => Length;
+
+    /// <inheritdoc/>
     public override DType Type => DType.I32;
 
     /// <inheritdoc/>
@@ -84,6 +93,9 @@ public sealed record GoalSpace(params int[] Components) : Space
 {
     /// <inheritdoc/>
     public override Shape Shape => [Components.Length];
+
+    /// <inheritdoc/>
+    public override int Size => Components.Length;
 
     /// <summary>The goal that observations [..., S] have reached: [..., G].</summary>
     public Tensor Of(Tensor observations) => Components.AsSpan().SequenceEqual(Enumerable.Range(0, observations.Shape[^1]).ToArray()) ? observations
@@ -117,6 +129,9 @@ public sealed record DiscreteActions(int Count) : ActionSpace
     public override Shape Shape => [1];
 
     /// <inheritdoc/>
+    public override int Size => 1;
+
+    /// <inheritdoc/>
     public override bool Fits(ActionSpace other) => other is DiscreteActions { Count: var count } && count == Count;
 
     /// <inheritdoc/>
@@ -130,6 +145,9 @@ public sealed record ActionBounds(float[] Low, float[] High) : ActionSpace
 {
     /// <inheritdoc/>
     public override Shape Shape => [Low.Length];
+
+    /// <inheritdoc/>
+    public override int Size => Low.Length;
 
     /// <inheritdoc/>
     public override bool Fits(ActionSpace other) => other is ActionBounds bounds && bounds.Low.Length == Low.Length;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Engine.Autodiff;
 using Engine.Interop;
 using Engine.Interop.Safetensors;
@@ -23,12 +24,11 @@ public sealed class ReplayBuffer : Rows, IDisposable
     private readonly int[] _closing = new int[RowsPerClose], _lastRows = new int[RowsPerClose];
     private readonly int[] _episode; // the number of the row that each copy's episode began with
     private readonly bool[] _ends; // whether a row ends its episode
-    private int _count, _saved;
+    private int _count, _saved, _kept;
 
-    // Since the mark, for a replay: steps of the appends, rows that made room, rows whose end was set; and the copies' episodes at the mark.
+    // Since the mark, for a replay: steps of the appends; in their order rows that made room and (null) rows whose end was set; and the copies' episodes at the mark.
     private readonly List<int> _steps = [];
-    private readonly List<(int First, byte[][] Rows, bool[] Ends)> _overwritten = [];
-    private readonly List<int> _closed = [];
+    private readonly List<(int First, byte[][]? Rows, bool[] Ends)> _changes = [];
     private int[] _episodeAtMark;
     private int _marked;
     private Queue<(int Step, byte[][] Rows, bool[] Ends)> _replay = [];
@@ -57,7 +57,7 @@ public sealed class ReplayBuffer : Rows, IDisposable
             foreach (var (name, table) in _tables)
             {
                 var type = _stored.First(c => c.Name == name).Rows(copies);
-                graph.Assign(table, graph.Read(table).SetRows(at, graph.Input(name, type)));
+                graph.Assign(table, graph.Read(table).SetRows(at, graph.Input(name, TensorType.Float(type.Shape)).Cast(type.DType)));
             }
             graph.Assign(_end, graph.Read(_end).SetRows(at, graph.Constant(TensorType.Int([copies]), -1)));
             graph.Assign(_written, graph.Read(_written) + Int(graph, copies));
@@ -133,7 +133,7 @@ public sealed class ReplayBuffer : Rows, IDisposable
     {
         _steps.Add(step);
         int first = _count % Capacity;
-        if (_count >= Capacity) _overwritten.Add((first, ReadRows(first, Copies), _ends.AsSpan(first, Copies).ToArray()));
+        if (_count >= Capacity) _changes.Add((first, ReadRows(first, Copies), _ends.AsSpan(first, Copies).ToArray()));
         _append.Write("observations", observations);
         _append.Write("actions", actions);
         _append.Write("rewards", rewards);
@@ -165,7 +165,7 @@ public sealed class ReplayBuffer : Rows, IDisposable
         {
             int rows = 0;
             for (; rows < RowsPerClose && number < _count; number += Copies) _closing[rows++] = number % Capacity;
-            for (int i = 0; i < rows; i++) _closed.Add(_closing[i]);
+            for (int i = 0; i < rows; i++) _changes.Add((_closing[i], null, []));
             // What is left of a call says the last row's end again.
             _closing.AsSpan(rows).Fill(_closing[rows - 1]);
             Array.Fill(_lastRows, last);
@@ -173,6 +173,18 @@ public sealed class ReplayBuffer : Rows, IDisposable
             _close.Write("last", _lastRows);
             _close.Run();
         }
+    }
+
+    /// <summary>Ends the episode of a copy with its newest row: what is appended next belongs to another.</summary>
+    internal void Cut(int copy)
+    {
+        int newest = _count - Copies + copy;
+        if (newest < 0 || _ends[newest % Capacity]) return;
+        _ends[newest % Capacity] = true;
+        Close(copy, newest % Capacity);
+        _episode[copy] = _count + copy;
+        _saved = Math.Min(_saved, _count - Copies); // the files have it without an end
+        Mark();
     }
 
     private IEnumerable<Variable> Stored => _tables.Values.Append(_end);
@@ -195,8 +207,7 @@ public sealed class ReplayBuffer : Rows, IDisposable
     internal void Mark()
     {
         _steps.Clear();
-        _overwritten.Clear();
-        _closed.Clear();
+        _changes.Clear();
         (_marked, _episodeAtMark) = (_count, (int[])_episode.Clone());
     }
 
@@ -210,17 +221,16 @@ public sealed class ReplayBuffer : Rows, IDisposable
             return (step, ReadRows(first, Copies), _ends.AsSpan(first, Copies).ToArray());
         }));
         byte[] open = BitConverter.GetBytes(-1);
-        foreach (int row in _closed) _state.WriteBytesAt(_end.Name, row * sizeof(int), open);
-        foreach (var (first, rows, ends) in Enumerable.Reverse(_overwritten))
+        foreach (var (first, rows, ends) in Enumerable.Reverse(_changes))
         {
-            WriteRows(first, rows);
+            if (rows is null) _state.WriteBytesAt(_end.Name, first * sizeof(int), open);
+            else WriteRows(first, rows);
             ends.CopyTo(_ends, first);
         }
         _count = _marked;
         _episodeAtMark.CopyTo(_episode, 0);
         _steps.Clear();
-        _overwritten.Clear();
-        _closed.Clear();
+        _changes.Clear();
     }
 
     /// <summary>Appends what was appended at a step.</summary>
@@ -229,12 +239,27 @@ public sealed class ReplayBuffer : Rows, IDisposable
         while (_replay.TryPeek(out var next) && next.Step == step)
         {
             var (_, rows, ends) = _replay.Dequeue();
-            foreach (var (column, bytes) in _stored.Zip(rows)) _append.Write(column.Name, System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(bytes));
+            foreach (var (column, bytes) in _stored.Zip(rows)) _append.Write(column.Name, Numbers(column.Type, bytes));
             Append(ends);
         }
     }
 
+    /// <summary>Stored values as the numbers that are appended.</summary>
+    private static float[] Numbers(DType type, byte[] bytes) => type switch
+    {
+        DType.F32 => MemoryMarshal.Cast<byte, float>(bytes).ToArray(),
+        DType.I32 => Array.ConvertAll(MemoryMarshal.Cast<byte, int>(bytes).ToArray(), v => (float)v),
+        _ => Array.ConvertAll(bytes, v => (float)v),
+    };
+
     // ---- files ----
+
+    private static SafetensorsType FileType(DType type) => type switch
+    {
+        DType.F32 => SafetensorsType.F32,
+        DType.I32 => SafetensorsType.I32,
+        _ => SafetensorsType.U8,
+    };
 
     private string Folder(string run) => Path.Combine(run, "buffers", Source);
 
@@ -242,7 +267,7 @@ public sealed class ReplayBuffer : Rows, IDisposable
         .Select(path => (Parts: Path.GetFileNameWithoutExtension(path).Split('-'), path)).Where(f => f.Parts.Length == 3 && int.TryParse(f.Parts[1], out _) && int.TryParse(f.Parts[2], out _))
         .Select(f => (int.Parse(f.Parts[1]), int.Parse(f.Parts[2]), f.path)).OrderBy(f => f.Item1);
 
-    /// <summary>Writes the rows that are new since the last time to a file of their own, and removes files of rows that have all made room before the checkpoints that are kept.</summary>
+    /// <summary>Writes the rows that are new since the last time to a file of their own.</summary>
     internal void SaveRows(string run)
     {
         int from = Math.Max(_saved, _count - Capacity);
@@ -257,37 +282,42 @@ public sealed class ReplayBuffer : Rows, IDisposable
             number += rows;
         }
         int total = _count - from;
-        var tensors = _stored.Select((column, i) => SafetensorsTensor.From(column.Name, [total, column.Width], System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(parts.SelectMany(p => p[i]).ToArray().AsSpan())))
+        var tensors = _stored.Select((column, i) => new SafetensorsTensor(column.Name, FileType(column.Type), [total, column.Width], parts.SelectMany(p => p[i]).ToArray()))
             .Append(SafetensorsTensor.From("ends", [total, 1], Enumerable.Range(from, total).Select(n => _ends[n % Capacity] ? 1f : 0f).ToArray())).ToArray();
         SafetensorsFile.Write(Path.Combine(Folder(run), $"rows-{from:D10}-{_count:D10}.safetensors"), tensors, new Dictionary<string, string>());
         _saved = _count;
-        // Twice the capacity: the checkpoint before this one is kept too.
+    }
+
+    /// <summary>When a checkpoint has been written: removes files of rows that had all made room before the one before it, which is kept too.</summary>
+    internal void RemoveRows(string run)
+    {
         foreach (var segment in Segments(Folder(run)).ToArray())
-            if (segment.To <= _count - 2 * Capacity) File.Delete(segment.Path);
+            if (segment.To <= _kept - Capacity) File.Delete(segment.Path);
+        _kept = _count;
     }
 
     /// <summary>Reads the rows that were there when the state's number of rows was what it is; later ones are removed.</summary>
     /// <exception cref="InteropFormatException">Rows are missing.</exception>
     internal void LoadRows(string run)
     {
-        _count = _saved = _state.ReadInts(_written.Name)[0];
+        _count = _saved = _kept = _state.ReadInts(_written.Name)[0];
         int oldest = Math.Max(0, _count - Capacity), have = oldest;
         foreach (var (from, to, path) in Segments(Folder(run)).ToArray())
         {
-            if (from >= _count) { File.Delete(path); continue; }
+            if (to > _count) { File.Delete(path); continue; } // of a checkpoint that was never written
             if (to <= oldest) continue;
-            if (from > have || to > _count) throw new InteropFormatException(path, -1, $"rows {from} to {to}, expected from {have} on to {_count} at most");
+            if (from > have) throw new InteropFormatException(path, -1, $"rows {from} to {to}, expected from {have} on");
             var file = SafetensorsFile.Read(path);
             var ends = file["ends"].ToSingles();
-            var columns = _stored.Select(c => (c, Values: file[c.Name].ToSingles())).ToArray();
-            foreach (var (column, values) in columns)
-                if (values.Length != (to - from) * column.Width) throw new InteropFormatException(path, -1, $"{column.Name} has {values.Length} numbers, expected {(to - from) * column.Width}");
-            for (int number = Math.Max(from, have); number < to; number++)
+            var columns = _stored.Select(c => (Column: c, Table: _tables[c.Name], file[c.Name].Data)).ToArray();
+            foreach (var (column, table, bytes) in columns)
+                if (file[column.Name].Type != FileType(column.Type) || bytes.Length != (to - from) * RowBytes(table)) throw new InteropFormatException(path, -1, $"{column.Name} is {file[column.Name].Type} of {bytes.Length} bytes, expected {FileType(column.Type)} of {(to - from) * RowBytes(table)}");
+            for (int number = Math.Max(from, oldest); number < to; number++) // a later file knows better how an episode ended
             {
                 _ends[number % Capacity] = ends[number - from] != 0;
-                foreach (var (column, values) in columns) _state.WriteAt(_tables[column.Name].Name, (long)(number % Capacity) * column.Width, values.AsSpan((number - from) * column.Width, column.Width));
+                foreach (var (_, table, bytes) in columns) _state.WriteBytesAt(table.Name, (long)(number % Capacity) * RowBytes(table), bytes.Span.Slice((number - from) * RowBytes(table), RowBytes(table)));
             }
-            have = to;
+            have = Math.Max(have, to);
         }
         if (have != _count) throw new InteropFormatException(Folder(run), -1, $"rows {have} to {_count} of the buffer are missing");
 

@@ -12,7 +12,8 @@ public sealed record EnvironmentEntry(string Id, Func<int, IEnvironment> Create,
 /// <summary>The environments Engine can evaluate on.</summary>
 public static class EnvironmentCatalogue
 {
-    private static readonly List<EnvironmentEntry> Entries =
+    private static readonly Lock Writing = new();
+    private static volatile EnvironmentEntry[] _entries = // replaced as a whole, so that others may read meanwhile
     [
         new("Pendulum-v1", copies => new Pendulum(copies, clipFirst: true), -1230, -150),
         new("Pendulum-v0", copies => new Pendulum(copies, clipFirst: false), -1230, -150),
@@ -27,17 +28,16 @@ public static class EnvironmentCatalogue
     ];
 
     /// <summary>All known.</summary>
-    public static IReadOnlyList<EnvironmentEntry> All => Entries;
+    public static IReadOnlyList<EnvironmentEntry> All => _entries;
 
     /// <summary>Adds a custom one; one of the same name makes room.</summary>
     public static void Register(EnvironmentEntry entry)
     {
-        Entries.RemoveAll(e => e.Id == entry.Id);
-        Entries.Add(entry);
+        lock (Writing) _entries = [.. _entries.Where(e => e.Id != entry.Id), entry];
     }
 
     /// <summary>The environment of that name.</summary>
     /// <exception cref="SettingsException">There is none.</exception>
-    public static EnvironmentEntry Find(string id) => Entries.FirstOrDefault(e => e.Id == id)
-        ?? throw new SettingsException($"environment {id} is unknown; {NearNames.Describe(id, Entries.Select(e => e.Id))}");
+    public static EnvironmentEntry Find(string id) => All.FirstOrDefault(e => e.Id == id)
+        ?? throw new SettingsException($"environment {id} is unknown; {NearNames.Describe(id, All.Select(e => e.Id))}");
 }

@@ -29,6 +29,10 @@ public sealed class PolicySession : IDisposable
     /// <summary>Says that an episode begins with the next observation, in all rows of the calls with so many rows: memory and planned actions are forgotten.</summary>
     public void Begin(int rows = 1) => For(Check(rows)).Begin(_fresh.AsSpan(0, rows));
 
+    /// <summary>Says in which rows of the calls with so many rows an episode begins with the next observation.</summary>
+    /// <param name="fresh">[rows]</param>
+    public void Begin(ReadOnlySpan<bool> fresh) => For(Check(fresh.Length)).Begin(fresh);
+
     /// <summary>The next actions.</summary>
     /// <param name="observations">[rows, S]</param>
     /// <param name="actions">[rows, A] in the environment's units; of discrete actions [rows, 1], the index.</param>

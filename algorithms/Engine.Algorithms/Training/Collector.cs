@@ -145,7 +145,11 @@ public sealed class Collector : IDisposable
         for (int actors = from.ReadInt32(); actors > 0; actors--) Actor((Mode)from.ReadInt32()).Load(from);
         if (from.ReadBoolean()) _environment.Load(from);
         else if (!_run.Config.RestartEpisodes) throw new SettingsException($"environment {_run.Config.Environment} cannot save its state, so its episodes cannot go on where they stood: --restart-episodes begins them anew");
-        else for (int copy = 0; copy < _lengths.Length; copy++) Reset(copy);
+        else for (int copy = 0; copy < _lengths.Length; copy++)
+        {
+            Buffer.Cut(copy);
+            Reset(copy);
+        }
         _environment.Observe(_observations);
     }
 

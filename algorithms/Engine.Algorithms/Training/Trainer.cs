@@ -287,6 +287,7 @@ public sealed class Trainer : IDisposable
         if (_folder is null) return;
         foreach (var collector in _collectors.Values) collector.Buffer.SaveRows(_folder.Path);
         _folder.Save(Step, State, SaveHost);
+        foreach (var collector in _collectors.Values) collector.Buffer.RemoveRows(_folder.Path);
     }
 
     private void SaveHost(BinaryWriter to)
@@ -352,6 +353,7 @@ public sealed class Trainer : IDisposable
     {
         Policy?.Dispose();
         foreach (var stage in _stages ?? []) stage.Dispose();
+        foreach (var duty in (_stages ?? []).SelectMany(s => s.Stage.Duties).Distinct().OfType<IDisposable>()) duty.Dispose();
         foreach (var collector in _collectors.Values) collector.Dispose();
         State.Dispose();
         _folder?.Dispose();

@@ -1,7 +1,8 @@
 namespace Engine.Algorithms.Training;
 
 /// <summary>
-/// What the host does between updates. A duty of a stage is done before the update of a step: it prepares what the update draws. Those of every run (logging, evaluations, checkpoints) are done after it.
+/// What the host does between updates. A duty of a stage is done before the update of a step: it prepares what the update draws. Those of every run (logging, evaluations, checkpoints) are done after it. A duty that is <see cref="IDisposable"/> is disposed
+/// when the run is. When a loss is not finite the updates since the last line of metrics are done again to name the op: of the duties between them only <see cref="Interact"/> is.
 /// </summary>
 public interface IDuty
 {
