@@ -53,11 +53,20 @@ check() { # name, names of checks separated by |, command...
   commands+=("$(printf '%q ' "$@")")
 }
 
+# How long the check under way took, and what it and its processes had of the processors (the compiler's server is none of them).
+took() {
+  times >"$own.times"
+  spent=$(sed -n '2s/[ms]/ /gp' "$own.times" | awk -v wall=$((SECONDS - start)) '{ printf "%d s, %.0f s of CPU", wall, 60 * ($1 + $3) + $2 + $4 }')
+}
+
 # A command that passes or fails: counts as one test.
 step() {
-  if "$@" >"$own.log" 2>&1; then count=(1 0 0); echo "$name: ok ($((SECONDS - start)) s)"
+  local code=0
+  "$@" >"$own.log" 2>&1 || code=$?
+  took
+  if [ $code -eq 0 ]; then count=(1 0 0); echo "$name: ok ($spent)"
   else
-    count=(0 1 0); echo "$name: FAILED ($((SECONDS - start)) s)"
+    count=(0 1 0); echo "$name: FAILED ($spent)"
     tail -n 40 "$own.log"
   fi
 }
@@ -68,6 +77,7 @@ suite() {
   if [ -n "$filter" ]; then only="${only:+($only)&}$filter"; fi
   dotnet test "tests/$project/bin/Release/net10.0/$project.dll" ${only:+--filter "$only"} --logger "trx;LogFileName=$own.trx" >"$own.log" 2>&1
   code=$?
+  took
   counters=$(grep -o '<Counters [^>]*' "$own.trx" 2>/dev/null)
   of() { sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p" <<<"$counters"; }
   ok=$(of passed) bad=$(of failed) total=$(of total)
@@ -78,7 +88,7 @@ suite() {
   fi
   left=$((total - ok - bad))
   count=("$ok" "$bad" "$left")
-  echo "$name: $ok passed, $bad failed, $left skipped ($((SECONDS - start)) s)"
+  echo "$name: $ok passed, $bad failed, $left skipped ($spent)"
   if [ "$left" -gt 0 ]; then
     # One line for each reason, with the number of tests it skipped.
     grep -A4 'outcome="NotExecuted"' "$own.trx" | sed -n 's/.*<StdOut>\(.*\)<\/StdOut>.*/  skipped: \1/p; s/.*<Message>\(.*\)<\/Message>.*/  skipped: \1/p' | sort | uniq -c | sed 's/^ *\([0-9]*\)   skipped: /  skipped (\1): /'
@@ -87,6 +97,15 @@ suite() {
     grep -vE '^\s+at (System|Xunit)\.' "$own.log" | grep -A12 -E '\[FAIL\]|Failed ' | head -n 120
     if [ "$bad" -eq 0 ]; then count=("$ok" 1 "$left"); echo "$name: dotnet test exited with $code"; fi
   fi
+}
+
+# All projects by one compiler, which is this build's alone and ends with it.
+build() {
+  local code compiler="engine-test-$$"
+  dotnet build Engine.sln -c Release --no-restore -p:UseSharedCompilation=true -p:SharedCompilationId="$compiler"
+  code=$?
+  dotnet "$(dirname "$(readlink -f "$(command -v dotnet)")")/sdk/$(dotnet --version)/Roslyn/bincore/VBCSCompiler.dll" -shutdown -pipename:"$compiler" || true
+  return $code
 }
 
 # Every kernel of the op table and of the kernels' tests (all tiles, in all precisions) and a training step are recorded where they
@@ -102,7 +121,7 @@ recorded() { ENGINE_STANDIN_RECORD=$results/kernels.record suite "$@"; }
 
 check "restore" "" step dotnet restore Engine.sln
 check "format" "" step dotnet format whitespace . --folder --verify-no-changes
-check "build (warnings are errors)" "restore" step dotnet build Engine.sln -c Release --no-restore -p:UseSharedCompilation=false
+check "build (warnings are errors)" "restore" step build
 built="build (warnings are errors)"
 
 # Without a GPU, CUDA is tested on a library that looks like NVIDIA's driver and runs the same kernels on the processor.
@@ -140,7 +159,7 @@ fi
 
 # ---- Runs them, `lanes` at once. A check writes what it reports to N.out and, when it has ended, what it counts to N.count.
 run() { # number
-  local own=$results/$1 name=${names[$1]} start=$SECONDS count=(0 1 0)
+  local own=$results/$1 name=${names[$1]} start=$SECONDS spent='' count=(0 1 0)
   eval "${commands[$1]}" >"$own.out" 2>&1
   echo "${count[@]}" >"$own.part"
   mv "$own.part" "$own.count"

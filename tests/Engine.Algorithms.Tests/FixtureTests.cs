@@ -32,6 +32,7 @@ public class FixtureTests
     [InlineData("iql")]
     [InlineData("awac")]
     [InlineData("awac-pendulum")]
+    [Trait("Speed", "Slow")]
     public void Shared_recorded_updates_are_reproduced(string name) => Verify(SharedData.Path("fixtures/" + name));
 
     /// <summary>A wrong number anywhere must be noticed: the verifier is itself verified.</summary>

@@ -24,6 +24,7 @@ public class RandomGraphTests
     }
 
     [Fact]
+    [Trait("Speed", "Slow")]
     public void Passes_threads_and_files_do_not_change_a_byte()
     {
         using var device = new CpuDevice();

@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Engine.Kernels;
 
 /// <summary>
@@ -35,21 +37,30 @@ public sealed record MatMul(bool TransposeA, bool TransposeB) : Op
         int m = sc[^2], n = sc[^1], k = TransposeA ? sa[^2] : sa[^1];
         long[] batchA = Indexing.Offsets(Batch(sa), Batch(sc)), batchB = Indexing.Offsets(Batch(sb), Batch(sc));
         T[] a = inputs[0].Floats, b = inputs[1].Floats, c = outputs[0].Floats;
-        // Row by row with K outside N: cache-friendly, and every element is still one sum over ascending K.
+        // Row by row with K outside N, over rows of B: cache-friendly, and every element is still one sum over ascending K.
+        var rows = new T[TransposeB ? (long)k * n : 0];
         for (long batch = 0; batch < batchA.Length; batch++)
         {
-            long atA = batchA[batch] * m * k, atB = batchB[batch] * k * n, atC = batch * m * n;
+            long atA = batchA[batch] * m * k, atB = batchB[batch] * k * n;
+            if (TransposeB)
+            {
+                for (int j = 0; j < n; j++)
+                    for (int p = 0; p < k; p++) rows[(long)p * n + j] = b[atB + (long)j * k + p];
+                atB = 0;
+            }
             for (int i = 0; i < m; i++)
                 for (int p = 0; p < k; p++)
-                {
-                    T x = a[atA + (TransposeA ? (long)p * m + i : (long)i * k + p)];
-                    long row = atC + (long)i * n;
-                    if (TransposeB)
-                        for (int j = 0; j < n; j++) c[row + j] += x * b[atB + (long)j * k + p];
-                    else
-                        for (int j = 0; j < n; j++) c[row + j] += x * b[atB + (long)p * n + j];
-                }
+                    AddProduct(a[atA + (TransposeA ? (long)p * m + i : (long)i * k + p)], (TransposeB ? rows : b).AsSpan((int)(atB + (long)p * n), n), c.AsSpan((int)((batch * m + i) * n), n));
         }
+    }
+
+    // Adds x * b to c; a vector does to each element what a loop does.
+    private static void AddProduct<T>(T x, ReadOnlySpan<T> b, Span<T> c) where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        int j = 0, width = Vector<T>.Count;
+        var factor = new Vector<T>(x);
+        for (; j <= c.Length - width; j += width) (new Vector<T>(c[j..]) + factor * new Vector<T>(b[j..])).CopyTo(c[j..]);
+        for (; j < c.Length; j++) c[j] += x * b[j];
     }
 
     /// <inheritdoc/>

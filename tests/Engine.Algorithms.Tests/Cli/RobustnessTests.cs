@@ -46,6 +46,7 @@ public sealed class RobustnessTests : EngineProcess
     private static bool Soak => Environment.GetEnvironmentVariable("ENGINE_SOAK") is not null;
 
     [Fact]
+    [Trait("Speed", "Slow")]
     public void Killed_at_random_moments_the_newest_checkpoint_always_loads()
     {
         if (OperatingSystem.IsWindows()) return; // there is no kill -9 to send
