@@ -135,6 +135,7 @@ public class DiscreteAlgorithmTests
     private static double CrossEntropy(double[] logits, double[] actions, double penalty) => Enumerable.Range(0, Rows).Average(row =>
     {
         var own = logits.AsSpan(row * Actions, Actions).ToArray();
-        return Math.Log(own.Sum(Math.Exp)) - own[(int)actions[row]];
-    }) + penalty * logits.Average(v => v * v);
+        double all = Math.Log(own.Sum(Math.Exp));
+        return all - own[(int)actions[row]] + penalty * own.Average(v => (v - all) * (v - all));
+    });
 }

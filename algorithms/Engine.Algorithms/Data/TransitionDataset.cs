@@ -15,20 +15,29 @@ public sealed class TransitionDataset : TrainingData
     /// <inheritdoc/>
     public override IReadOnlyList<BatchColumn> Columns => Table.Columns;
 
-    /// <summary>[Count, S], made anew at every call, as the others below are.</summary>
-    public float[] Observations => Table.AtTransitions("observations");
+    private readonly Dictionary<string, float[]> _columns = [];
+
+    /// <summary>A column of the transitions in one array, which is made at the first call and kept.</summary>
+    private float[] Column(string name, int after = 0)
+    {
+        lock (_columns)
+            return _columns.TryGetValue($"{name}{after}", out var known) ? known : _columns[$"{name}{after}"] = Table.AtTransitions(name, after);
+    }
+
+    /// <summary>[Count, S]. These arrays are copies of the table's columns: made when first asked for, then kept.</summary>
+    public float[] Observations => Column("observations");
 
     /// <summary>[Count, A] in [-1, 1]; of discrete actions [Count, 1], the index.</summary>
-    public float[] Actions => Table.AtTransitions("actions");
+    public float[] Actions => Column("actions");
 
     /// <summary>[Count]</summary>
-    public float[] Rewards => Table.AtTransitions("rewards");
+    public float[] Rewards => Column("rewards");
 
     /// <summary>[Count, S]; of a terminal row its own observation if the data state no other: nothing uses it.</summary>
-    public float[] NextObservations => Table.AtTransitions("observations", after: 1);
+    public float[] NextObservations => Column("observations", after: 1);
 
     /// <summary>[Count], 0 or 1.</summary>
-    public float[] Terminals => Table.AtTransitions("terminals");
+    public float[] Terminals => Column("terminals");
 
     /// <summary>Undiscounted return of every recorded trajectory.</summary>
     public required double[] EpisodeReturns { get; init; }

@@ -54,7 +54,7 @@ public sealed class Fixture
 
     /// <summary>What Engine lacks to replay it, in words; null: nothing.</summary>
     public string? Waits => Kind != "updates" ? $"the {Kind} fixture {Algorithm} waits for its method"
-        : AlgorithmCatalogue.All.Any(a => a.Name == Algorithm) ? null : $"waits for the algorithm {Algorithm}";
+        : AlgorithmCatalogue.All.Any(a => a.Name == Algorithm) ? null : $"waits for its algorithm: {Algorithm} is unknown; {NearNames.Describe(Algorithm, AlgorithmCatalogue.All.Select(a => a.Name))}";
 
     /// <summary>K.</summary>
     public int Updates { get; }

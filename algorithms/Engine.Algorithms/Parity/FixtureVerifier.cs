@@ -39,7 +39,7 @@ public static class FixtureVerifier
     /// <exception cref="InteropFormatException">The fixture does not fit the algorithm: a name or a shape differs, a draw is missing.</exception>
     public static VerificationResult Run(Fixture fixture, Device device)
     {
-        if (fixture.Waits is { } missing) throw new SettingsException($"{fixture.Folder}: {missing}");
+        if (fixture.Waits is { } missing) throw new InteropFormatException(Path.Combine(fixture.Folder, "fixture.json"), -1, missing);
         using var state = new State(device);
         var settings = fixture.Settings();
         var algorithm = AlgorithmCatalogue.Find(fixture.Algorithm).Create(new AlgorithmContext(state, 0, fixture.Spaces), settings);
