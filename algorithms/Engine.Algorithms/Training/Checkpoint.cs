@@ -81,7 +81,8 @@ public static class Checkpoint
     /// <exception cref="InteropFormatException">Less or more than is read.</exception>
     internal static void ReadHost(string path, Action<BinaryReader> read)
     {
-        var stream = new MemoryStream(SafetensorsFile.Read(path).TryGet(HostName, out var host) ? host.Data.ToArray() : []);
+        // A host with nothing to say writes nothing.
+        var stream = new MemoryStream(SafetensorsFile.Read(path).TryGet(HostName, out var tensor) ? tensor.Data.ToArray() : []);
         using var reader = new BinaryReader(stream);
         try { read(reader); }
         catch (EndOfStreamException) { throw new InteropFormatException(path, -1, $"{HostName} ends too early: the run is of another version"); }
