@@ -1,6 +1,5 @@
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Training;
-using Engine.Autodiff;
 using Engine.Kernels.Cpu;
 
 namespace Engine.Algorithms.Tests;

@@ -14,14 +14,7 @@ namespace Engine.Algorithms.Tests;
 /// <summary>Policies that remember, plan, draw, choose and follow gradients: the same actions in evaluations, while interacting and in sessions.</summary>
 public sealed class LayerProbesPolicies : IDisposable
 {
-    public enum PolicyKind
-    {
-        Gru,
-        Plan,
-        Denoise,
-        BestOf8,
-        Guided,
-    }
+    public enum PolicyKind { Gru, Plan, Denoise, BestOf8, Guided }
 
     private readonly string _folder = Directory.CreateTempSubdirectory("engine-probes").FullName;
 

@@ -7,7 +7,6 @@ using Engine.Autodiff;
 using Engine.Interop.Safetensors;
 using Engine.Kernels;
 using Engine.Kernels.Cpu;
-using Engine.Nn;
 
 namespace Engine.Algorithms.Tests;
 
