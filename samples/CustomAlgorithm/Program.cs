@@ -19,8 +19,13 @@ using var device = new CpuDevice(threads: 2);
 var nothing = new Dictionary<string, TrainingData>(); // no dataset: all that it learns from it does itself
 var config = new RunConfig
 {
-    Algorithm = "reward-regression", Settings = new RegressionSettings { BatchSize = 128 }, Environment = "Cart-v0", Copies = 4,
-    Steps = 4_000, LogEvery = 500, EvaluateEvery = 1_000, EvaluationEpisodes = 20, CheckpointEvery = 1_000,
+    Algorithm = "reward-regression",
+    Settings = new RegressionSettings { BatchSize = 128 },
+    Environment = "Cart-v0",
+    Copies = 4,
+    Steps = 4_000,
+    LogEvery = 500,
+    EvaluateEvery = 1_000,
 };
 void Show(TrainingReport report) => Console.WriteLine($"step {report.Step} ({report.Stage}): value_loss {report.Metrics["value_loss"]:F3}{(report.Evaluation is { } e ? $", return {e.Mean:F1}" : "")}");
 
@@ -31,7 +36,6 @@ using (var trainer = new Trainer(config, nothing, device, run))
     catch (OperationCanceledException) { Console.WriteLine($"stopped at step {trainer.Step}; buffer, episodes and networks are in the folder"); }
 }
 using (var trainer = new Trainer(config, nothing, device, run, resume: true)) trainer.Run(Show, CancellationToken.None);
-
 var (result, _) = Evaluator.Run(run, environment: null, episodes: 50, seed: 1, device);
 var idle = Evaluator.Run(EnvironmentCatalogue.Find("Cart-v0"), (_, _, actions) => actions.Clear(), episodes: 50, seed: 1);
 Console.WriteLine($"return {result.Mean:F1}, of doing nothing {idle.Mean:F1}");
@@ -45,21 +49,17 @@ internal sealed record RegressionSettings : ContinuousSettings
 
     [Source("tried"), Above(0)]
     public double LearningRate { get; init; } = 1e-3;
-
-    [Source("tried: a quarter of what is usual between good and bad"), Above(0)]
-    public double Temperature { get; init; } = 0.25;
 }
 
 /// <summary>Reward-weighted regression: a value network learns the mean of the next rewards, the policy imitates each action with the weight exp((rewards - value) / temperature).</summary>
 internal sealed class RewardRegression : Algorithm
 {
-    private readonly RegressionSettings _settings;
+    private const double Temperature = 0.25; // a quarter of what is usual between good and bad
     private readonly Mlp _policy, _value;
     private readonly AdamOptimiser _policyOptimiser, _valueOptimiser;
 
     public RewardRegression(AlgorithmContext context, RegressionSettings settings) : base(context, settings)
     {
-        _settings = settings;
         (_policy, _value) = (new Mlp(Parameters["policy"], context.ObservationSize, context.ActionSize, settings.Network()), new Mlp(Parameters["value"], context.ObservationSize, 1, settings.Network()));
         _policyOptimiser = new AdamOptimiser(context.State, "policy", _policy, settings.Adam(settings.LearningRate));
         _valueOptimiser = new AdamOptimiser(context.State, "value", _value, settings.Adam(settings.LearningRate));
@@ -75,7 +75,7 @@ internal sealed class RewardRegression : Algorithm
     {
         var advantage = b["ahead"] - _value.Apply(b.Observations).Squeeze(-1);
         var valueLoss = advantage.Square().Mean();
-        var weight = (advantage.StopGradient() * (1 / _settings.Temperature)).Exp().Minimum(20);
+        var weight = (advantage.StopGradient() * (1 / Temperature)).Exp().Minimum(20);
         var policyLoss = ((Mean(b.Observations) - b.Actions).Square() * weight.Expand(-1)).Mean();
         Report("value_loss", valueLoss);
         Report("policy_loss", policyLoss);

@@ -1,6 +1,6 @@
 using Engine.Algorithms.Data;
+using Engine.Algorithms.Policies;
 using Engine.Algorithms.Training;
-using Engine.Autodiff;
 using Engine.Kernels.Cpu;
 
 namespace Engine.Algorithms.Tests;
@@ -68,5 +68,33 @@ internal static class Probe
     {
         var stream = new Kernels.PhiloxStream(5, name);
         return Enumerable.Range(0, count).Select(_ => (float)stream.NextUniform(-1, 1)).ToArray();
+    }
+}
+
+/// <summary>An actor whose every action is compared with those of sessions.</summary>
+internal sealed class Compared(PolicyActor actor, ActionBounds bounds, params PolicySession[] sessions) : IActor
+{
+    public int Calls { get; private set; }
+
+    public int Rows => actor.Rows;
+
+    public void Begin(ReadOnlySpan<bool> fresh)
+    {
+        actor.Begin(fresh);
+        foreach (var session in sessions) session.Begin(fresh);
+    }
+
+    public void Act(ReadOnlySpan<float> observations, ReadOnlySpan<float> goals, Span<float> actions)
+    {
+        Calls++;
+        actor.Act(observations, goals, actions);
+        var expected = new float[actions.Length];
+        for (int i = 0; i < actions.Length; i++) expected[i] = bounds.FromUnit(i % bounds.Size, actions[i]);
+        foreach (var session in sessions)
+        {
+            var own = new float[actions.Length];
+            session.Act(observations, own);
+            Assert.Equal(expected, own);
+        }
     }
 }

@@ -112,7 +112,15 @@ public sealed class LayerProbesBuffer
     {
         RunConfig Config(int update) => new()
         {
-            Algorithm = "probe-bad", Environment = "ProbeCount-v0", Steps = 200, Seed = 3, Copies = 2, EvaluationEpisodes = 1, EvaluateEvery = 0, LogEvery = logEvery, Settings = new BadSettings { BatchSize = 16, BufferCapacity = capacity, BadUpdate = update },
+            Algorithm = "probe-bad",
+            Environment = "ProbeCount-v0",
+            Steps = 200,
+            Seed = 3,
+            Copies = 2,
+            EvaluationEpisodes = 1,
+            EvaluateEvery = 0,
+            LogEvery = logEvery,
+            Settings = new BadSettings { BatchSize = 16, BufferCapacity = capacity, BadUpdate = update },
         };
         // What the update drew, of a run in which nothing goes wrong.
         float drawn = float.NaN;

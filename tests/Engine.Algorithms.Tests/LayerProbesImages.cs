@@ -32,16 +32,27 @@ public sealed class LayerProbesImages : IDisposable
     {
         var columns = new Dictionary<string, Array>
         {
-            ["observations"] = Enumerable.Range(0, Rows * Pixels).Select(i => Pixel(i / Pixels, i % Pixels)).ToArray(), ["actions"] = Probe.Numbers(Rows, "actions"),
-            ["rewards"] = Enumerable.Range(0, Rows).Select(i => (float)i).ToArray(), ["terminals"] = new float[Rows],
+            ["observations"] = Enumerable.Range(0, Rows * Pixels).Select(i => Pixel(i / Pixels, i % Pixels)).ToArray(),
+            ["actions"] = Probe.Numbers(Rows, "actions"),
+            ["rewards"] = Enumerable.Range(0, Rows).Select(i => (float)i).ToArray(),
+            ["terminals"] = new float[Rows],
         };
         return new() { ["offline"] = TransitionDataset.Of("images", Spaces, DataTable.Of(BatchColumn.Recorded(Spaces), name => columns[name], Rows, null, i => i % 10 != 9, i => i % 10 != 9)) };
     }
 
     private static RunConfig Config(bool online) => new()
     {
-        Algorithm = "probe-images", Datasets = online ? new Dictionary<string, string>() : new Dictionary<string, string> { ["offline"] = "images" }, Environment = online ? "ProbeImages-v0" : null, Steps = 30, Seed = 3, LogEvery = 1, CheckpointEvery = 8,
-        EvaluationEpisodes = 2, EvaluateEvery = 0, Copies = online ? 2 : 1, Settings = new ImageSettings { BatchSize = 12, Online = online },
+        Algorithm = "probe-images",
+        Datasets = online ? new Dictionary<string, string>() : new Dictionary<string, string> { ["offline"] = "images" },
+        Environment = online ? "ProbeImages-v0" : null,
+        Steps = 30,
+        Seed = 3,
+        LogEvery = 1,
+        CheckpointEvery = 8,
+        EvaluationEpisodes = 2,
+        EvaluateEvery = 0,
+        Copies = online ? 2 : 1,
+        Settings = new ImageSettings { BatchSize = 12, Online = online },
     };
 
     [Theory, InlineData(false), InlineData(true)]

@@ -23,7 +23,16 @@ public sealed class LayerProbesOnline : IDisposable
         var settings = new[] { ("hidden_sizes", "[16,16]"), ("batch_size", "40"), ("update_ratio", $"{ratio}"), ("start_steps", "840"), ("buffer_capacity", $"{capacity}") };
         return new()
         {
-            Algorithm = algorithm, Environment = environment, Dataset = algorithm == "rlpd" ? "builtin:pendulum,rows=2000" : null, Steps = 322, Seed = 3, Copies = 4, EvaluationEpisodes = 2, EvaluateEvery = 0, LogEvery = 7, CheckpointEvery = 50,
+            Algorithm = algorithm,
+            Environment = environment,
+            Dataset = algorithm == "rlpd" ? "builtin:pendulum,rows=2000" : null,
+            Steps = 322,
+            Seed = 3,
+            Copies = 4,
+            EvaluationEpisodes = 2,
+            EvaluateEvery = 0,
+            LogEvery = 7,
+            CheckpointEvery = 50,
             Settings = Probe.Settings(algorithm, algorithm == "rlpd" ? [.. settings, ("critics", "3"), ("utd_ratio", "2")] : settings),
         };
     }

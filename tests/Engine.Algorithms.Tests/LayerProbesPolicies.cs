@@ -14,14 +14,7 @@ namespace Engine.Algorithms.Tests;
 /// <summary>Policies that remember, plan, draw, choose and follow gradients: the same actions in evaluations, while interacting and in sessions.</summary>
 public sealed class LayerProbesPolicies : IDisposable
 {
-    public enum PolicyKind
-    {
-        Gru,
-        Plan,
-        Denoise,
-        BestOf8,
-        Guided,
-    }
+    public enum PolicyKind { Gru, Plan, Denoise, BestOf8, Guided }
 
     private readonly string _folder = Directory.CreateTempSubdirectory("engine-probes").FullName;
 
@@ -48,7 +41,14 @@ public sealed class LayerProbesPolicies : IDisposable
 
     private static RunConfig Config(PolicyKind kind, int copies) => new()
     {
-        Algorithm = "probe-policies", Environment = "ProbeShort-v0", Steps = 13, Seed = 3, Copies = copies, EvaluationEpisodes = 2, EvaluateEvery = 0, Settings = new PolicySettings { Kind = kind },
+        Algorithm = "probe-policies",
+        Environment = "ProbeShort-v0",
+        Steps = 13,
+        Seed = 3,
+        Copies = copies,
+        EvaluationEpisodes = 2,
+        EvaluateEvery = 0,
+        Settings = new PolicySettings { Kind = kind },
     };
 
     private static Trainer Make(PolicyKind kind, int copies, Device device, string? folder = null) => new(Config(kind, copies), new Dictionary<string, TrainingData>(), device, folder);
@@ -256,34 +256,6 @@ public sealed class LayerProbesPolicies : IDisposable
         }
 
         private Tensor Value(Tensor observations, Tensor actions) => _critic.Apply(Tensor.Concat(-1, observations, actions)).Squeeze(-1);
-    }
-
-    /// <summary>An actor whose every action is compared with those of sessions.</summary>
-    private sealed class Compared(PolicyActor actor, ActionBounds bounds, params PolicySession[] sessions) : IActor
-    {
-        public int Calls { get; private set; }
-
-        public int Rows => actor.Rows;
-
-        public void Begin(ReadOnlySpan<bool> fresh)
-        {
-            actor.Begin(fresh);
-            foreach (var session in sessions) session.Begin(fresh);
-        }
-
-        public void Act(ReadOnlySpan<float> observations, ReadOnlySpan<float> goals, Span<float> actions)
-        {
-            Calls++;
-            actor.Act(observations, goals, actions);
-            var expected = new float[actions.Length];
-            for (int i = 0; i < actions.Length; i++) expected[i] = bounds.FromUnit(i % bounds.Size, actions[i]);
-            foreach (var session in sessions)
-            {
-                var own = new float[actions.Length];
-                session.Act(observations, own);
-                Assert.Equal(expected, own);
-            }
-        }
     }
 
     /// <summary>Three numbers that two actions move; five steps.</summary>

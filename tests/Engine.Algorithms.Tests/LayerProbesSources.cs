@@ -7,7 +7,6 @@ using Engine.Autodiff;
 using Engine.Interop.Safetensors;
 using Engine.Kernels;
 using Engine.Kernels.Cpu;
-using Engine.Nn;
 
 namespace Engine.Algorithms.Tests;
 
@@ -32,13 +31,16 @@ public sealed class LayerProbesSources : IDisposable
         // Rows are numbered: -1, -2, ... of the data, 1000, 1001, ... of the hints, which have no rewards; every third of these has weight 0.
         var columns = new Dictionary<string, Array>
         {
-            ["observations"] = Enumerable.Range(0, OfflineRows).SelectMany(i => new[] { -1f - i, 7 }).ToArray(), ["actions"] = new float[OfflineRows],
-            ["rewards"] = Enumerable.Range(0, OfflineRows).Select(i => -1f - i).ToArray(), ["terminals"] = new float[OfflineRows],
+            ["observations"] = Enumerable.Range(0, OfflineRows).SelectMany(i => new[] { -1f - i, 7 }).ToArray(),
+            ["actions"] = new float[OfflineRows],
+            ["rewards"] = Enumerable.Range(0, OfflineRows).Select(i => -1f - i).ToArray(),
+            ["terminals"] = new float[OfflineRows],
         };
         var hints = new Dictionary<string, Array>
         {
             ["observations"] = Enumerable.Range(0, HintRows).SelectMany(i => new[] { 1000f + i, 7 }).ToArray(),
-            ["weights"] = Enumerable.Range(0, HintRows).Select(i => i % 3 == 0 ? 0f : 1 + i).ToArray(), ["labels"] = Enumerable.Range(0, HintRows).Select(i => 100 * i).ToArray(),
+            ["weights"] = Enumerable.Range(0, HintRows).Select(i => i % 3 == 0 ? 0f : 1 + i).ToArray(),
+            ["labels"] = Enumerable.Range(0, HintRows).Select(i => 100 * i).ToArray(),
         };
         return new()
         {
@@ -49,7 +51,15 @@ public sealed class LayerProbesSources : IDisposable
 
     private static RunConfig Config(bool asksRewards = false) => new()
     {
-        Algorithm = "probe-sources", Environment = "ProbeLine-v0", Datasets = new Dictionary<string, string> { ["offline"] = "recorded", ["hints"] = "hints" }, Steps = 60, Seed = 3, Copies = 2, EvaluationEpisodes = 1, EvaluateEvery = 0, LogEvery = 1,
+        Algorithm = "probe-sources",
+        Environment = "ProbeLine-v0",
+        Datasets = new Dictionary<string, string> { ["offline"] = "recorded", ["hints"] = "hints" },
+        Steps = 60,
+        Seed = 3,
+        Copies = 2,
+        EvaluationEpisodes = 1,
+        EvaluateEvery = 0,
+        LogEvery = 1,
         Settings = new SourcesSettings { BatchSize = BatchSize, AsksRewards = asksRewards },
     };
 

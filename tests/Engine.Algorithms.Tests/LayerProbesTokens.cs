@@ -37,7 +37,13 @@ public sealed class LayerProbesTokens : IDisposable
 
     private static RunConfig Config(int steps) => new()
     {
-        Algorithm = "probe-tokens", Dataset = "tokens", Steps = steps, Seed = 3, LogEvery = 10, CheckpointEvery = 50, Settings = new TokenSettings { BatchSize = 16 },
+        Algorithm = "probe-tokens",
+        Dataset = "tokens",
+        Steps = steps,
+        Seed = 3,
+        LogEvery = 10,
+        CheckpointEvery = 50,
+        Settings = new TokenSettings { BatchSize = 16 },
     };
 
     [Fact]
