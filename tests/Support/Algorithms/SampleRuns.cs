@@ -10,7 +10,7 @@ internal static class SampleRuns
 {
     private static readonly (string? Dataset, string Environment)[] Tasks =
     [
-        ("builtin:pendulum,rows=2000", "Pendulum-v1"), (null, "Pendulum-v1"), ("builtin:cartpole,rows=2000", "CartPole-v1"), (null, "CartPole-v1"), ("builtin:maze2d-umaze,rows=2000", "maze2d-umaze-goals-v1"),
+        ("builtin:pendulum", "Pendulum-v1"), (null, "Pendulum-v1"), ("builtin:cartpole", "CartPole-v1"), (null, "CartPole-v1"), ("builtin:maze2d-umaze,rows=2000", "maze2d-umaze-goals-v1"),
     ];
 
     private static readonly Dictionary<string, TrainingData> Data = [];
@@ -19,7 +19,7 @@ internal static class SampleRuns
 
     /// <summary>Configuration and data.</summary>
     /// <param name="algorithm">Name in the catalogue.</param>
-    /// <param name="steps">Steps.</param>
+    /// <param name="steps">Updates.</param>
     /// <param name="defaults">The paper's sizes, not small ones.</param>
     /// <param name="settings">Settings besides.</param>
     public static (RunConfig Config, Dictionary<string, TrainingData> Data) Of(string algorithm, int steps = 1, bool defaults = false, params (string Key, string Value)[] settings)
@@ -49,7 +49,10 @@ internal static class SampleRuns
     {
         var entry = AlgorithmCatalogue.Find(algorithm);
         var known = SettingsJson.ToJson(entry.Defaults);
-        var small = defaults ? [] : Widths.Select(w => (w, "[16,16]")).Append(("batch_size", "32")).Append(("buffer_capacity", "500")).Append(("start_steps", "5")).Where(s => known.ContainsKey(s.Item1));
+        (string, string)[] sizes = defaults ? [] : [.. Widths.Select(w => (w, "[16,16]")), ("batch_size", "32")];
+        // Whatever the sizes, an update comes soon, and is no long row of them.
+        (string, string)[] soon = [("buffer_capacity", "500"), ("start_steps", "5"), ("utd_ratio", "2"), .. defaults && known.ContainsKey("utd_ratio") ? [("batch_size", "512")] : Array.Empty<(string, string)>()];
+        var small = sizes.Concat(soon).Where(s => known.ContainsKey(s.Item1));
         var data = new Dictionary<string, TrainingData>();
         if (task.Dataset is { } source)
         {
@@ -61,7 +64,7 @@ internal static class SampleRuns
             Algorithm = algorithm,
             Dataset = task.Dataset,
             Environment = task.Environment,
-            Steps = steps,
+            Steps = steps + (known.ContainsKey("start_steps") ? 5 : 0),
             Seed = 3,
             EvaluationEpisodes = 3,
             LogEvery = 7,
