@@ -113,6 +113,12 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
                 continue;
             }
             float[] e = Floats(bytes), a = Floats(actual[name]);
+            if (algorithm == "rlpd" && expected.ContainsKey("adam.first_moment." + name.Replace("target_", "", StringComparison.Ordinal)))
+            {
+                // Of many members some gradients are rounding noise: Adam's first step of 3e-4 may then go either way. The gradients themselves, the first moments, are compared.
+                for (int i = 0; i < e.Length; i++) Assert.InRange(Math.Abs(e[i] - a[i]), 0, 6.1e-4);
+                continue;
+            }
             double difference = 0, norm = 0;
             for (int i = 0; i < e.Length; i++)
             {
