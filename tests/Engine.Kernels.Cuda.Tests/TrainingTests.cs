@@ -98,7 +98,7 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
 
     // Adam's first step divides a gradient by its own size, so where it is rounding noise the step is too. Layer norm behind rectifiers, the differences of logsumexp and several
     // critic steps an update have more such entries; their fixtures hold these methods to float64.
-    private static double Allowed(string algorithm) => algorithm is "rebrac" or "cql" or "rlpd" ? 1e-4 : 2e-5;
+    private static double Allowed(string algorithm) => algorithm == "rlpd" ? 1e-3 : algorithm is "rebrac" or "cql" ? 1e-4 : 2e-5;
 
     /// <summary>After an update every variable agrees with the processor's, as far as sums in another order can differ; integers are equal.</summary>
     private void Agree(string algorithm, Dictionary<string, byte[]> expected, Dictionary<string, byte[]> actual)
@@ -113,12 +113,6 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
                 continue;
             }
             float[] e = Floats(bytes), a = Floats(actual[name]);
-            if (algorithm == "rlpd" && expected.ContainsKey("adam.first_moment." + name.Replace("target_", "", StringComparison.Ordinal)))
-            {
-                // Of many members some gradients are rounding noise: Adam's first step of 3e-4 may then go either way. The gradients themselves, the first moments, are compared.
-                for (int i = 0; i < e.Length; i++) Assert.InRange(Math.Abs(e[i] - a[i]), 0, 6.1e-4);
-                continue;
-            }
             double difference = 0, norm = 0;
             for (int i = 0; i < e.Length; i++)
             {
