@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Engine.Algorithms;
+using Engine.Algorithms.Environments;
 using Engine.Algorithms.Parity;
 using Engine.Algorithms.Training;
 using Engine.Autodiff;
@@ -18,10 +19,10 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, true);
 
-    private static Dictionary<string, byte[]> Train(string algorithm, int steps, Device device, string? folder = null, bool resume = false, bool defaults = false, Action<Trainer>? check = null, Precision precision = Precision.Float32)
+    private static Dictionary<string, byte[]> Train(string algorithm, int steps, Device device, string? folder = null, bool resume = false, bool defaults = false, Action<Trainer>? check = null, Precision precision = Precision.Float32, ulong seed = 3)
     {
         var (config, data) = SampleRuns.Of(algorithm, steps, defaults);
-        using var trainer = new Trainer(config with { Precision = precision }, data, device, folder, resume);
+        using var trainer = new Trainer(config with { Precision = precision, Seed = seed }, data, device, folder, resume);
         check?.Invoke(trainer);
         trainer.Run(null, CancellationToken.None);
         return trainer.State.Variables.Where(v => v.Kind != VariableKind.Data).ToDictionary(v => v.Name, v => trainer.State.ReadBytes(v.Name));
@@ -42,16 +43,15 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
     }
 
     /// <summary>With the paper's sizes, and the kernels that an H200 gets for them; in another order of threads, blocks and graph nodes they give the same bytes (large batches aside).</summary>
-    // Open: with its default sizes the gradients of RLPD's critics differ by 3e-3 from the processor's; small ones and its fixture agree.
-    public static TheoryData<string> AsOnAnH200 => [.. AlgorithmCatalogue.All.Select(a => a.Name).Where(name => name != "rlpd")];
-
-    [CudaTheory, MemberData(nameof(AsOnAnH200))]
+    [CudaTheory, MemberData(nameof(Algorithms))]
     public void One_update_as_on_an_H200_agrees_with_the_processor(string algorithm)
     {
         using var hopper = Cuda.As(90, 132);
         using CpuDevice processor = new();
         using CudaDevice device = new();
         bool large = algorithm == "lb-sac"; // a batch of 10,000 is summed in another order than chains have, and takes seconds
+        // Of RLPD's 655,360 rectifiers, one has a sum of 1e-7 with seed 3, negative on one device and positive on the other: its share of the gradient, 3e-3 in the norm, is there or not.
+        ulong seed = algorithm == "rlpd" ? 4u : 3u;
         void Check(Trainer trainer)
         {
             int chains = trainer.UpdatePrograms.Sum(p => p.Compiled.Nodes.Count(n => n.Op is MatMulChain));
@@ -60,13 +60,13 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
             bool rectified = trainer.Config.Settings is not VectorSettings { Activation: not "relu" };
             if (Cuda.IsStandIn) Assert.Equal(!large && rectified, chains > 0);
         }
-        var actual = Train(algorithm, 1, device, defaults: true, check: Check);
-        Agree(algorithm, Train(algorithm, 1, processor, defaults: true), actual);
+        var actual = Train(algorithm, 1, device, defaults: true, check: Check, seed: seed);
+        Agree(algorithm, Train(algorithm, 1, processor, defaults: true, seed: seed), actual);
         if (large) return;
         Cuda.Order(2);
         try
         {
-            Same(actual, Train(algorithm, 1, device, defaults: true), "order 2");
+            Same(actual, Train(algorithm, 1, device, defaults: true, seed: seed), "order 2");
         }
         finally
         {
@@ -185,17 +185,19 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
         }
     }
 
-    /// <summary>Not a program alone, the whole of training: between reports the host waits for nothing, however many updates there are, whatever the phases.</summary>
+    /// <summary>Not a program alone, the whole of training: between reports the host waits for nothing, however many updates there are, whatever the stages. What acts in an environment waits for its actions.</summary>
     [StandInFact]
     public void Training_waits_at_reports_alone()
     {
-        foreach (string algorithm in AlgorithmCatalogue.All.Select(a => a.Name))
+        foreach (string algorithm in AlgorithmCatalogue.All.Select(a => a.Name).Where(name => !Acts(name)))
         {
             (ulong Graphs, ulong Waits) Run(int steps)
             {
                 using var device = new CudaDevice();
                 var (config, data) = SampleRuns.Of(algorithm);
-                using var trainer = new Trainer(config with { Steps = steps, LogEvery = steps, CheckpointEvery = steps, Environment = null }, data, device, null);
+                // Without the environment nothing is evaluated; its goal is then named.
+                string? goal = EnvironmentCatalogue.Find(config.Environment!).Create(1).Spaces.Goal is { } parts ? string.Join(',', parts.Components) : null;
+                using var trainer = new Trainer(config with { Steps = steps, LogEvery = steps, CheckpointEvery = steps, Environment = null, Goal = goal }, data, device, null);
                 var before = Driver.StandIn.Counts();
                 trainer.Run(null, CancellationToken.None);
                 var after = Driver.StandIn.Counts();
@@ -206,6 +208,14 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
             Assert.Equal(70ul, many.Graphs);
             Assert.Equal(few.Waits, many.Waits);
         }
+    }
+
+    private static bool Acts(string algorithm)
+    {
+        using var device = new CpuDevice();
+        var (config, data) = SampleRuns.Of(algorithm);
+        using var trainer = new Trainer(config, data, device, null);
+        return trainer.Algorithm.Stages.Any(s => s.Duties.OfType<Interact>().Any());
     }
 
     [CudaFact]
