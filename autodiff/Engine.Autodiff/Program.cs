@@ -16,6 +16,7 @@ public sealed class Program : IDisposable
     private readonly Executable _executable;
     private readonly Buffer _constants;
     private readonly Buffer _host;
+    private readonly Dictionary<string, HostTensor> _inputs, _outputs;
     private readonly nint[] _slots;
     private int _runs;
 
@@ -42,6 +43,8 @@ public sealed class Program : IDisposable
         _constants = state.Device.Allocate(_memory.ConstantBytes);
         foreach (var (offset, constant) in _memory.Constants) _constants.Write(Bytes(constant), offset);
         _host = state.Device.Allocate(_memory.HostBytes);
+        _inputs = _memory.Inputs.ToDictionary(i => i.Key, i => new HostTensor(i.Key, true, _host, i.Value));
+        _outputs = _memory.Outputs.ToDictionary(o => o.Key, o => new HostTensor(o.Key, false, _host, o.Value));
         _slots = new nint[_memory.Plan.Slots];
         _slots[MemoryPlan.ConstantSlot] = _constants.Address;
         _slots[MemoryPlan.HostSlot] = _host.Address;
@@ -118,33 +121,34 @@ public sealed class Program : IDisposable
         if (_slots[MemoryPlan.ArenaSlot] != arena) _slots[MemoryPlan.ArenaSlot] = arena;
     }
 
+    /// <summary>An input.</summary>
+    /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
+    public HostTensor Input(string name) => Find(_inputs, name, "input");
+
+    /// <summary>An output.</summary>
+    /// <exception cref="KeyNotFoundException">There is none of that name.</exception>
+    public HostTensor Output(string name) => Find(_outputs, name, "output");
+
+    private static HostTensor Find(Dictionary<string, HostTensor> tensors, string name, string kind) =>
+        tensors.TryGetValue(name, out var tensor) ? tensor : throw new KeyNotFoundException($"no {kind} {name}; there are {string.Join(", ", tensors.Keys)}");
+
     /// <summary>Writes a float input.</summary>
-    public void Write(string input, ReadOnlySpan<float> values) => WriteInput(input, DType.F32, MemoryMarshal.AsBytes(values));
+    public void Write(string input, ReadOnlySpan<float> values) => Input(input).Write(values);
 
     /// <summary>Writes an int input.</summary>
-    public void Write(string input, ReadOnlySpan<int> values) => WriteInput(input, DType.I32, MemoryMarshal.AsBytes(values));
+    public void Write(string input, ReadOnlySpan<int> values) => Input(input).Write(values);
 
     /// <summary>Writes an input of bytes, 0..255, or a boolean one, 0 or 1.</summary>
-    public void Write(string input, ReadOnlySpan<byte> values) => WriteInput(input, Input(input).Type.DType == DType.U8 ? DType.U8 : DType.Bool, values);
-
-    private Operand Input(string name) =>
-        _memory.Inputs.TryGetValue(name, out var operand) ? operand : throw new KeyNotFoundException($"no input {name}; there are {string.Join(", ", _memory.Inputs.Keys)}");
-
-    private void WriteInput(string name, DType type, ReadOnlySpan<byte> bytes)
-    {
-        var operand = Input(name);
-        if (operand.Type.DType != type || bytes.Length != operand.Type.Bytes) throw new ShapeException($"input {name} is {operand.Type} ({operand.Type.Bytes} bytes); got {bytes.Length} bytes of {type}");
-        _host.Write(bytes, operand.Offset);
-    }
+    public void Write(string input, ReadOnlySpan<byte> values) => Input(input).Write(values);
 
     /// <summary>Reads a float output of the last run.</summary>
-    public void Read(string output, Span<float> destination) => ReadOutput(output, DType.F32, MemoryMarshal.AsBytes(destination));
+    public void Read(string output, Span<float> destination) => Output(output).Read(destination);
 
     /// <summary>Reads an int output of the last run.</summary>
-    public void Read(string output, Span<int> destination) => ReadOutput(output, DType.I32, MemoryMarshal.AsBytes(destination));
+    public void Read(string output, Span<int> destination) => Output(output).Read(destination);
 
     /// <summary>Reads an output of bytes, 0..255, or a boolean one, 0 or 1, of the last run.</summary>
-    public void Read(string output, Span<byte> destination) => ReadOutput(output, OutputType(output).DType == DType.U8 ? DType.U8 : DType.Bool, destination);
+    public void Read(string output, Span<byte> destination) => Output(output).Read(destination);
 
     /// <summary>Reads a float output of the last run into a new array.</summary>
     public float[] Read(string output)
@@ -163,15 +167,7 @@ public sealed class Program : IDisposable
     }
 
     /// <summary>Type of an output.</summary>
-    public TensorType OutputType(string name) =>
-        _memory.Outputs.TryGetValue(name, out var operand) ? operand.Type : throw new KeyNotFoundException($"no output {name}; there are {string.Join(", ", _memory.Outputs.Keys)}");
-
-    private void ReadOutput(string name, DType type, Span<byte> destination)
-    {
-        var output = OutputType(name);
-        if (output.DType != type || destination.Length != output.Bytes) throw new ShapeException($"output {name} is {output} ({output.Bytes} bytes); the destination has {destination.Length} bytes of {type}");
-        _host.Read(destination, _memory.Outputs[name].Offset);
-    }
+    public TensorType OutputType(string name) => Output(name).Type;
 
     private static byte[] Bytes(Constant constant)
     {

@@ -1,3 +1,4 @@
+using Engine.Autodiff;
 using Engine.Kernels;
 
 namespace Engine.Algorithms.Policies;
@@ -6,8 +7,10 @@ namespace Engine.Algorithms.Policies;
 public sealed class PolicyActor : IActor
 {
     private readonly PolicyProgram _policy;
-    private readonly (PolicyDraw Draw, string Input, (uint K0, uint K1) Key, float[] Values)[] _draws;
-    private readonly (PolicyMemory Memory, string Name, float[] Values)[] _memories;
+    private readonly HostTensor _observations, _actions;
+    private readonly HostTensor? _goals;
+    private readonly (PolicyDraw Draw, HostTensor Input, (uint K0, uint K1) Key, float[] Values)[] _draws;
+    private readonly (PolicyMemory Memory, HostTensor Before, HostTensor After, float[] Values)[] _memories;
     private readonly int[] _turns; // programs run, by row: the place in its streams
     private readonly int[] _left; // planned actions that are still to be carried out
     private readonly float[] _planned, _latest;
@@ -19,8 +22,10 @@ public sealed class PolicyActor : IActor
     public PolicyActor(PolicyProgram policy, ulong seed)
     {
         (_policy, _actionSize, _turns, _left) = (policy, policy.Spaces.Action.Size, new int[policy.Rows], new int[policy.Rows]);
-        _draws = policy.Draws.Select(d => (d, PolicyDraw.Prefix + d.Name, Philox.Key(seed, "policy." + d.Name), new float[policy.Rows * d.Width])).ToArray();
-        _memories = policy.Memories.Select(m => (m, PolicyMemory.Prefix + m.Name, new float[policy.Rows * m.Width])).ToArray();
+        var program = policy.Program;
+        (_observations, _goals, _actions) = (program.Input("observations"), policy.Spaces.Goal is null ? null : program.Input("goals"), program.Output("actions"));
+        _draws = policy.Draws.Select(d => (d, program.Input(PolicyDraw.Prefix + d.Name), Philox.Key(seed, "policy." + d.Name), new float[policy.Rows * d.Width])).ToArray();
+        _memories = policy.Memories.Select(m => (m, program.Input(PolicyMemory.Prefix + m.Name), program.Output(PolicyMemory.Prefix + m.Name), new float[policy.Rows * m.Width])).ToArray();
         if (policy.Horizon.Planned > 1) (_planned, _latest) = (new float[policy.Rows * policy.Horizon.Planned * _actionSize], new float[policy.Rows * policy.Horizon.Planned * _actionSize]);
         else (_planned, _latest) = ([], []);
         Span<bool> all = policy.Rows <= 256 ? stackalloc bool[policy.Rows] : new bool[policy.Rows];
@@ -38,7 +43,7 @@ public sealed class PolicyActor : IActor
         {
             if (!fresh[row]) continue;
             _left[row] = 0;
-            foreach (var (memory, _, values) in _memories) values.AsSpan(row * memory.Width, memory.Width).Fill(memory.Initial);
+            foreach (var (memory, _, _, values) in _memories) values.AsSpan(row * memory.Width, memory.Width).Fill(memory.Initial);
         }
     }
 
@@ -68,22 +73,21 @@ public sealed class PolicyActor : IActor
 
     private void Run(ReadOnlySpan<float> observations, ReadOnlySpan<float> goals, Span<float> actions)
     {
-        var program = _policy.Program;
         foreach (var (draw, input, key, values) in _draws)
         {
             for (int row = 0; row < Rows; row++) Fill(values.AsSpan(row * draw.Width, draw.Width), draw.Normal, key, (uint)row, (uint)_turns[row]);
-            program.Write(input, values);
+            input.Write(values);
         }
-        foreach (var (_, name, values) in _memories) program.Write(name, values);
-        program.Write("observations", observations);
-        if (_policy.Spaces.Goal is not null) program.Write("goals", goals);
-        program.Run();
-        program.Read("actions", actions);
+        foreach (var (_, before, _, values) in _memories) before.Write(values);
+        _observations.Write(observations);
+        _goals?.Write(goals);
+        _policy.Program.Run();
+        _actions.Read(actions);
         for (int row = 0; row < Rows; row++)
             if (_left[row] == 0) _turns[row]++;
-        foreach (var (memory, name, values) in _memories)
+        foreach (var (memory, _, after, values) in _memories)
         {
-            if (_policy.Horizon.Planned == 1) program.Read(name, values);
+            if (_policy.Horizon.Planned == 1) after.Read(values);
             else throw new NotSupportedException($"memory {memory.Name}: a policy with an action horizon of {_policy.Horizon.Planned} has no memory");
         }
     }
