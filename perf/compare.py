@@ -363,6 +363,20 @@ def cold():
             figure(f"engine train {algorithm}: first update after", seconds, **at_most(1.0))
 
 
+def online():
+    """SAC on Pendulum, hidden 3 x 32, batch 64: one step of the environment and one update, on one thread"""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(options.engine or BUILT), "train", "sac", "--env", "Pendulum-v1", "--set", "hidden_sizes=32,32,32", "--set", "batch_size=64", "--threads", "1",
+                   "--steps", "30000", "--log-every", "10000", "--checkpoint-every", "30000", "--evaluate-every", "0", "--episodes", "1", "--json"]
+        commands.append(" ".join(["engine", *command[1:]]))
+        seconds = []
+        for i in range(1 if options.quick else options.rounds):
+            done = subprocess.run(["taskset", "-c", options.cpus.split(",")[0], *command, "--out", f"run-{i}"], cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
+            rates = [json.loads(line)["steps_per_second"] for line in done.stdout.splitlines() if '"steps_per_second"' in line]
+            seconds.append(1 / statistics.median(rates[1:]))  # the first line has the start in it
+        figure("an online SAC step", seconds, **at_most(60e-6))
+
+
 # ---- entries of --device cuda ----
 
 def gpu_update(algorithm, precision, limit=None, stretch=None, least=None, settings=(), peer=()):
@@ -472,7 +486,7 @@ class Clocks:
         return f"SM clock while in use, MHz: {min(clocks):.0f}, {statistics.median(clocks):.0f}, {max(clocks):.0f} (least, median, most of {len(clocks)} seconds)" if clocks else "the GPU was never seen in use"
 
 
-ENTRIES = {f.__name__.replace("_", "-"): f for f in (gemm, sac_n, edac, large_batch, members, td3_bc, iql, threads, policy, elementwise, cold, avx2)}
+ENTRIES = {f.__name__.replace("_", "-"): f for f in (gemm, sac_n, edac, large_batch, members, td3_bc, iql, threads, policy, elementwise, cold, online, avx2)}
 GPU_ENTRIES = {f.__name__.removeprefix("gpu_").replace("_", "-"): f for f in (gpu_gemm, gpu_sac_n, gpu_edac, gpu_large_batch, gpu_members)}
 
 
@@ -537,7 +551,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="one round, few samples, no table written: to see that it runs")
     parser.add_argument("--small", action="store_true", help="cuda: tiny sizes, for the stand-in driver; with --quick")
     parser.add_argument("--ours", action="store_true", help="no peers")
-    parser.add_argument("--threads", type=int, default=1, help="cpu: threads of either side (1); not of the entries threads, policy, elementwise, cold, avx2")
+    parser.add_argument("--threads", type=int, default=1, help="cpu: threads of either side (1); not of the entries threads, policy, elementwise, cold, online, avx2")
     parser.add_argument("--cpus", help="cpu: processors to pin to: the first alone, or as many as threads, the last for latency (the first two, or as many as threads)")
     parser.add_argument("--python", default=os.environ.get("PEER_PYTHON", "/usr/bin/python3"), help="the interpreter that has PyTorch")
     parser.add_argument("--compile", action="store_true", help="cpu: also PyTorch's compiled update (2.0 or newer)")

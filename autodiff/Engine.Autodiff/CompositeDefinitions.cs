@@ -56,6 +56,9 @@ public static class CompositeDefinitions
                     var (p, m, v, g, stepSize, correction, decay) = (x[0], x[1], x[2], x[3], x[4], x[5], x[6]);
                     m = m * adam.Beta1 + g * (1 - adam.Beta1);
                     v = v * adam.Beta2 + g.Square() * (1 - adam.Beta2);
+                    var zero = x[0].Graph.Constant(0);
+                    m = Tensor.Select(m.Abs() < Adam.SmallestFirstMoment, zero, m);
+                    v = Tensor.Select(v < Adam.SmallestSecondMoment, zero, v);
                     p = p * decay - stepSize * m / (v.Sqrt() * correction + adam.Epsilon);
                     return [p, m, v];
                 }

@@ -445,6 +445,9 @@ public sealed class KernelTests
             SameAsProcessor(new Adam(0.9, 0.99, 1e-6), step, step.Select((t, i) => Bytes(Numbers(t.Elements, $"{i}", special))).ToArray());
             SameAsProcessor(new Polyak(0.3), [one, one], [Bytes(Numbers(3001, "a", special)), Bytes(Numbers(3001, "b", special))]);
         }
+        // Around the moments that become 0.
+        byte[][] small = step.Select((t, i) => Bytes(Array.ConvertAll(Numbers(t.Elements, $"{i}"), x => i switch { 1 => x * Adam.SmallestFirstMoment, 2 => MathF.Abs(x) * Adam.SmallestSecondMoment, 3 => 0, _ => x }))).ToArray();
+        SameAsProcessor(new Adam(0.9, 0.99, 1e-6), step, small);
         using var device = new CudaDevice();
         byte[][] operands = step.Select((t, i) => Bytes(Numbers(t.Elements, $"{i}"))).ToArray();
         Assert.Equal(OpCheck.Run(device, new Adam(0.9, 0.99, 1e-6), step, operands), OpCheck.Run(device, new Adam(0.9, 0.99, 1e-6), step, operands, (0, 0)));

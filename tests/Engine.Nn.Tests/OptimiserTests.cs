@@ -48,6 +48,30 @@ public class OptimiserTests
         Assert.Equal(10, state.ReadInts("adam.step.test")[0]);
     }
 
+    /// <summary>What no longer gets gradients keeps no subnormal moments, with which every later update would take several times as long; small moments that may still grow stay.</summary>
+    [Fact]
+    public void Moments_without_gradients_become_zero()
+    {
+        using var device = new CpuDevice();
+        using var state = new State(device);
+        var p = state.Add("p", [37], Enumerable.Repeat(1f, 37).ToArray());
+        var optimiser = new AdamOptimiser(state, "test", [p], new AdamSettings());
+        using var program = Program.Trace(state, graph => optimiser.Minimise((graph.Read(p) * graph.Input("scale", TensorType.Float(Shape.Scalar))).Sum()));
+        program.Write("scale", [1f]);
+        program.Run();
+        program.Write("scale", [0f]);
+        program.Run(600);
+        Assert.All(state.Read("adam.first_moment.p"), m => Assert.True(m > 0 && float.IsNormal(m)));
+        program.Run(100);
+        Assert.All(state.Read("adam.first_moment.p"), m => Assert.Equal(0f, m));
+        state.Write("adam.second_moment.p", Enumerable.Repeat(1.1754944e-38f, 37).ToArray());
+        program.Run();
+        Assert.All(state.Read("adam.second_moment.p"), v => Assert.Equal(0f, v));
+        float[] last = state.Read("p");
+        program.Run();
+        Assert.Equal(last, state.Read("p"));
+    }
+
     [Fact]
     public void Schedules_have_their_values()
     {

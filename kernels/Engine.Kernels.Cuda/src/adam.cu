@@ -13,6 +13,9 @@ DEVICE void adam_element(const AdamNumbers& a, float& p, float& m, float& v, flo
 {
     m = m * a.beta1 + g * a.rest1;
     v = v * a.beta2 + g * g * a.rest2;
+    // As in the definition: what would become subnormal is 0.
+    m = fabsf(m) < 7.888609e-31f ? 0.0f : m;
+    v = v < 1.1754944e-38f ? 0.0f : v;
     p = p * a.decay - m * a.step / (sqrtf(v) * a.correction + a.epsilon);
     t = t * a.keep + p * a.rate;
 }

@@ -116,12 +116,20 @@ public sealed record LogSumExp : Composite
 /// <summary>
 /// One Adam step of one parameter (Kingma and Ba 2015; AdamW: Loshchilov and Hutter 2019). Inputs: parameter, first moment, second moment, gradient (equal shapes), then three
 /// scalars []: step size = rate / (1 - beta1^t), root correction = 1 / sqrt(1 - beta2^t), decay = 1 - rate * weight decay. Outputs: parameter, first moment, second moment.
+/// A first moment whose size is below <see cref="SmallestFirstMoment"/> becomes 0, and so does a second below <see cref="SmallestSecondMoment"/>.
 /// </summary>
 /// <param name="Beta1">Decay of the first moment.</param>
 /// <param name="Beta2">Decay of the second moment.</param>
 /// <param name="Epsilon">Added to the corrected root of the second moment.</param>
 public sealed record Adam(double Beta1, double Beta2, double Epsilon) : Composite
 {
+    /// <summary>2^-100. The moments of a unit that gets no gradients any more would shrink to subnormal numbers and stay there, where a processor takes some six times as long for an update of them; from here on a step of 1e-8 or
+    /// more makes none of it.</summary>
+    public const float SmallestFirstMoment = 7.888609e-31f;
+
+    /// <summary>2^-126, the smallest normal number; its root is far below any epsilon.</summary>
+    public const float SmallestSecondMoment = 1.1754944e-38f;
+
     /// <inheritdoc/>
     public override string Name => "adam";
 

@@ -60,13 +60,15 @@ internal sealed unsafe class AdamKernel : CpuKernel
     {
         float step = *(float*)scalars[0], correction = *(float*)scalars[1], decay = *(float*)scalars[2];
         T b1 = T.Create(_b1), c1 = T.Create(_c1), b2 = T.Create(_b2), c2 = T.Create(_c2), epsilon = T.Create(_epsilon), keep = T.Create(_keep), rate = T.Create(_rate);
-        T steps = T.Create(step), corrections = T.Create(correction), decays = T.Create(decay);
+        T smallestFirst = T.Create(Adam.SmallestFirstMoment), smallestSecond = T.Create(Adam.SmallestSecondMoment), steps = T.Create(step), corrections = T.Create(correction), decays = T.Create(decay);
         int i = 0;
         for (; i <= n - T.Count; i += T.Count)
         {
             T gradient = T.Load(g + i);
             T first = T.Load(m + i) * b1 + gradient * c1;
             T second = T.Load(v + i) * b2 + gradient * gradient * c2;
+            first = T.Clear(first, T.Less(T.Abs(first), smallestFirst));
+            second = T.Clear(second, T.Less(second, smallestSecond));
             T root = T.Sqrt(second) * corrections + epsilon;
             T parameter = T.Load(p + i) * decays - first * steps / root;
             T.Store(parameter, p2 + i);
@@ -77,6 +79,8 @@ internal sealed unsafe class AdamKernel : CpuKernel
         for (; i < n; i++)
         {
             float gradient = g[i], first = m[i] * _b1 + gradient * _c1, second = v[i] * _b2 + gradient * gradient * _c2;
+            if (MathF.Abs(first) < Adam.SmallestFirstMoment) first = 0;
+            if (second < Adam.SmallestSecondMoment) second = 0;
             float parameter = p[i] * decay - first * step / (MathF.Sqrt(second) * correction + _epsilon);
             p2[i] = parameter;
             m2[i] = first;

@@ -19,6 +19,9 @@ internal sealed unsafe class ReduceKernel : CpuKernel
     // What a producer makes before it is reduced: a third of a first-level cache.
     private const int Piece = 4096;
 
+    // 256 KB, within a second-level cache.
+    private const long CachedElements = 65536;
+
     /// <summary>A reduction of an expression.</summary>
     public ReduceKernel(Fused op, TensorType[] inputs) : this((Reduce)op.Steps[^1].Op, op.Types(inputs)[^2])
     {
@@ -106,20 +109,35 @@ internal sealed unsafe class ReduceKernel : CpuKernel
             x = copy;
         }
         long firstOuter = chunk / _innerChunks * _outerPerChunk, lastOuter = Math.Min(_outer, firstOuter + _outerPerChunk);
+        if (_inner == 1)
+        {
+            Each(x + firstOuter * _reduced, lastOuter - firstOuter, y + firstOuter);
+            return;
+        }
         long firstInner = chunk % _innerChunks * _innerPerChunk;
         int width = (int)Math.Min(_innerPerChunk, _inner - firstInner);
         for (long o = firstOuter; o < lastOuter; o++)
         {
-            if (_inner == 1)
-            {
-                y[o] = Row(new ReadOnlySpan<float>(x + o * _reduced, checked((int)_reduced)));
-                continue;
-            }
             float* into = y + o * _inner + firstInner, from = x + o * _reduced * _inner + firstInner;
             if (_reduced == 0) new Span<float>(into, width).Fill(Row([]));
-            else new ReadOnlySpan<float>(from, width).CopyTo(new Span<float>(into, width));
-            for (long r = 1; r < _reduced; r++) Into(new Span<float>(into, width), new ReadOnlySpan<float>(from + r * _inner, width));
+            else if (_reduced * _inner <= CachedElements) ReductionLoops.Columns(_kind, into, from, (nint)_reduced, (nint)_inner, width, false);
+            else
+            {
+                // Whole rows after one another: memory gives what lies together faster.
+                new ReadOnlySpan<float>(from, width).CopyTo(new Span<float>(into, width));
+                for (long r = 1; r < _reduced; r++) Into(new Span<float>(into, width), new ReadOnlySpan<float>(from + r * _inner, width));
+            }
         }
+    }
+
+    /// <summary>Rows one by one. What a row of one element comes to needs no call.</summary>
+    private void Each(float* x, long rows, float* y)
+    {
+        if (_reduced != 1)
+            for (long i = 0; i < rows; i++) y[i] = Row(new ReadOnlySpan<float>(x + i * _reduced, checked((int)_reduced)));
+        else if (_kind == ReduceKind.Sum)
+            for (long i = 0; i < rows; i++) y[i] = x[i] + 0f; // of -0 as well 0
+        else new ReadOnlySpan<float>(x, (int)rows).CopyTo(new Span<float>(y, (int)rows));
     }
 
     private void RunFused(int chunk, void** operands, byte* scratch)
@@ -138,7 +156,7 @@ internal sealed unsafe class ReduceKernel : CpuKernel
                 }
                 long rows = Math.Min(together, lastOuter - o);
                 float* piece = Produce(operands, o * _reduced, rows * _reduced, scratch);
-                for (long i = 0; i < rows; i++) y[o + i] = Row(new ReadOnlySpan<float>(piece + i * _reduced, (int)_reduced));
+                Each(piece, rows, y + o);
             }
             return;
         }
@@ -148,18 +166,13 @@ internal sealed unsafe class ReduceKernel : CpuKernel
         long step = width == _inner ? Piece / width : 1;
         for (long o = firstOuter; o < lastOuter; o++)
         {
-            var into = new Span<float>(y + o * _inner + firstInner, width);
-            if (_reduced == 0) into.Fill(Row([]));
+            float* into = y + o * _inner + firstInner;
+            if (_reduced == 0) new Span<float>(into, width).Fill(Row([]));
             for (long r = 0; r < _reduced; r += step)
             {
                 long rows = Math.Min(step, _reduced - r);
                 float* piece = Produce(operands, (o * _reduced + r) * _inner + firstInner, rows * width, scratch);
-                for (long i = 0; i < rows; i++)
-                {
-                    var row = new ReadOnlySpan<float>(piece + i * width, width);
-                    if (r + i == 0) row.CopyTo(into);
-                    else Into(into, row);
-                }
+                ReductionLoops.Columns(_kind, into, piece, (nint)rows, width, width, r > 0);
             }
         }
     }

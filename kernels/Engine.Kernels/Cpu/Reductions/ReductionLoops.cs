@@ -38,6 +38,30 @@ public static unsafe class ReductionLoops
     /// <exception cref="ArgumentException">The lengths differ.</exception>
     public static void MinInto(Span<float> smallest, ReadOnlySpan<float> row) => BinaryLoops.Run(BinaryKind.Minimum, smallest, row, smallest);
 
+    /// <summary>into[j] = the first row's j combined with those of the others, in order, as the row-by-row functions do; the partial results stay in registers, so that short rows cost no calls.</summary>
+    /// <param name="kind">How.</param>
+    /// <param name="into">[width]; with <paramref name="go"/> it holds what came before.</param>
+    /// <param name="rows">[count, stride], at least one.</param>
+    /// <param name="count">Rows.</param>
+    /// <param name="stride">Elements from row to row.</param>
+    /// <param name="width">Columns.</param>
+    /// <param name="go">Goes on from what is there.</param>
+    internal static void Columns(ReduceKind kind, float* into, float* rows, nint count, nint stride, nint width, bool go)
+    {
+        switch (kind)
+        {
+            case ReduceKind.Sum: Simd.Dispatch(Simd.Best, new ColumnWork<Total>(into, rows, count, stride, width, go)); break;
+            case ReduceKind.Max: Simd.Dispatch(Simd.Best, new ColumnWork<Largest>(into, rows, count, stride, width, go)); break;
+            default: Simd.Dispatch(Simd.Best, new ColumnWork<Smallest>(into, rows, count, stride, width, go)); break;
+        }
+    }
+
+    private readonly struct ColumnWork<F>(float* into, float* rows, nint count, nint stride, nint width, bool go) : ILaneWork where F : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => Rows<T>.Columns<F>(into, rows, count, stride, width, go);
+    }
+
     private const int Block = 1024;
 
     /// <summary>How many of more than a block of elements the left branch of their sum has: a power of two of blocks, so that the tree depends on the length alone.</summary>
@@ -94,6 +118,12 @@ public static unsafe class ReductionLoops
         return i;
     }
 
+    private readonly struct Total : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static T Invoke<T>(T x, T y) where T : unmanaged, ILanes<T> => x + y;
+    }
+
     private readonly struct Largest : IBinaryFunction
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -140,6 +170,47 @@ public static unsafe class ReductionLoops
             }
             for (; i + count <= n; i += count) s0 += T.Load(x + i);
             return T.Sum((s0 + s1) + (s2 + s3));
+        }
+
+        internal static void Columns<F>(float* into, float* rows, nint count, nint stride, nint width, bool go) where F : IBinaryFunction
+        {
+            int lanes = T.Count;
+            nint j = 0;
+            for (; j + 4 * lanes <= width; j += 4 * lanes)
+            {
+                float* row = rows + j;
+                float* from = go ? into + j : row;
+                T c0 = T.Load(from), c1 = T.Load(from + lanes), c2 = T.Load(from + 2 * lanes), c3 = T.Load(from + 3 * lanes);
+                for (nint r = go ? 0 : 1; r < count; r++)
+                {
+                    float* at = row + r * stride;
+                    c0 = F.Invoke(c0, T.Load(at));
+                    c1 = F.Invoke(c1, T.Load(at + lanes));
+                    c2 = F.Invoke(c2, T.Load(at + 2 * lanes));
+                    c3 = F.Invoke(c3, T.Load(at + 3 * lanes));
+                }
+                T.Store(c0, into + j);
+                T.Store(c1, into + j + lanes);
+                T.Store(c2, into + j + 2 * lanes);
+                T.Store(c3, into + j + 3 * lanes);
+            }
+            for (; j + lanes <= width; j += lanes)
+            {
+                float* row = rows + j;
+                T c = T.Load(go ? into + j : row);
+                for (nint r = go ? 0 : 1; r < count; r++) c = F.Invoke(c, T.Load(row + r * stride));
+                T.Store(c, into + j);
+            }
+            if (j == width) return;
+            uint rest = (uint)(width - j) * sizeof(float);
+            T all = T.Create(0f), next = all;
+            Unsafe.CopyBlockUnaligned(&all, go ? into + j : rows + j, rest);
+            for (nint r = go ? 0 : 1; r < count; r++)
+            {
+                Unsafe.CopyBlockUnaligned(&next, rows + r * stride + j, rest);
+                all = F.Invoke(all, next);
+            }
+            Unsafe.CopyBlockUnaligned(into + j, &all, rest);
         }
 
         internal static float Extreme<F>(float* x, nint n, float neutral) where F : IBinaryFunction
