@@ -4,9 +4,7 @@ using Engine.Algorithms.Training;
 using Engine.Autodiff;
 using Engine.Interop;
 using Engine.Interop.Safetensors;
-using Engine.Kernels;
 using Engine.Kernels.Cpu;
-using Engine.Nn;
 
 namespace Engine.Algorithms.Tests;
 
