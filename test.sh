@@ -12,7 +12,7 @@ quick='' filter=''
 case "${1:-}" in
   "") ;;
   --quick) quick=1 filter='Speed!=Slow' ;;
-  --soak) export ENGINE_SOAK=1 ENGINE_FUZZ_CASES=715000 ;; # of each of the 14 fuzz tests
+  --soak) export ENGINE_SOAK=1 ENGINE_FUZZ_CASES=625000 ;; # of each of the 16 fuzz tests
   --help | -h) sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; exit ;;
   *) echo "test.sh: $1 is unknown; expected nothing, --quick, --soak or --help" >&2; exit 2 ;;
 esac

@@ -9,14 +9,14 @@ internal static class EvaluateCommand
 {
     public static Command Create()
     {
-        var run = new Argument<string>("run") { Description = "a run folder made by engine train" };
+        var run = new Argument<string>("run") { Description = "a run folder made by engine train, or a policy folder made by engine export" };
         var environment = Shared.Environments("environment (default: the run's)");
         var episodes = new Option<int>("--episodes") { Description = "number of episodes", DefaultValueFactory = _ => 100 };
         var seed = new Option<ulong>("--seed") { Description = "seed of the start states" };
         var checkpoint = new Option<string>("--checkpoint") { Description = "last, best (of the evaluations while training), or a step that is kept", DefaultValueFactory = _ => "last" };
         var json = Shared.Json();
         var (device, threads) = (Shared.Device(), Shared.Threads());
-        var command = new Command("evaluate", "Evaluate a checkpoint of a run with its deterministic policy.") { run, environment, episodes, seed, checkpoint, json, device, threads };
+        var command = new Command("evaluate", "Evaluate the deterministic policy of a run's checkpoint, or of a policy folder.") { run, environment, episodes, seed, checkpoint, json, device, threads };
         command.SetAction(parse =>
         {
             int count = parse.GetValue(episodes);

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Engine.Algorithms;
+using Engine.Algorithms.Policies;
 using Engine.Algorithms.Reporting;
-using Engine.Algorithms.Training;
 
 namespace Engine.Cli;
 
@@ -11,20 +11,24 @@ internal static class ExportCommand
     public static Command Create()
     {
         var run = new Argument<string>("run") { Description = "a run folder made by engine train" };
-        var output = new Option<string>("--output") { Description = "policy.safetensors", Required = true };
+        var output = new Option<string>("--output") { HelpName = "folder", Description = "the folder to write; a policy folder of that name is replaced", Required = true };
         var checkpoint = new Option<string>("--checkpoint") { Description = "last, best, or a step that is kept", DefaultValueFactory = _ => "last" };
-        var all = new Option<bool>("--all") { Description = "every variable, also critics and optimiser moments" };
-        var command = new Command("export", "Write the weights of a run's policy as safetensors, its action bounds and observation statistics with them.") { run, output, checkpoint, all };
+        var rows = new Option<string?>("--rows") { HelpName = "1,64", Description = "numbers of observations that it acts on at once (default: any)" };
+        var command = new Command("export", "Write a run's policy as a folder that acts without the run and its algorithm: graph, weights (safetensors), spaces. Evaluate it with engine evaluate FOLDER, load it with Policy.Load.") { run, output, checkpoint, rows };
         command.SetAction(parse =>
         {
             string path = parse.GetValue(output)!;
-            if (Path.GetExtension(path) != ".safetensors") throw new SettingsException($"--output {path}: expected a name that ends with .safetensors; other formats are not written yet");
-            int count = PolicyExport.Write(parse.GetValue(run)!, parse.GetValue(checkpoint)!, path, parse.GetValue(all));
-            Console.WriteLine($"{path}: {count} tensors, {new FileInfo(path).Length / 1e3:F1} kB");
+            if (Path.GetExtension(path) is ".safetensors" or ".onnx") throw new SettingsException($"--output {path}: expected the name of a folder; the weights are its policy.safetensors");
+            int[]? numbers = parse.GetValue(rows) is { } text ? ParseRows(text) : null;
+            using var policy = Policy.Load(parse.GetValue(run)!, parse.GetValue(checkpoint)!);
+            var variables = policy.Save(path, numbers);
+            Console.WriteLine($"{path}: {policy.Algorithm} at step {policy.Step}, {variables.Count} variables, {Directory.EnumerateFiles(path).Sum(f => new FileInfo(f).Length) / 1e3:F1} kB");
             return 0;
         });
         return command;
     }
+
+    private static int[] ParseRows(string text) => Array.ConvertAll(text.Split(','), part => int.TryParse(part, out int rows) && rows >= 1 ? rows : throw new SettingsException($"--rows {text}: expected numbers of at least 1 separated by commas, such as 1,64"));
 }
 
 /// <summary>engine report.</summary>

@@ -53,7 +53,7 @@ public sealed class LayerProbesPolicies : IDisposable
 
     private static Trainer Make(PolicyKind kind, int copies, Device device, string? folder = null) => new(Config(kind, copies), new Dictionary<string, TrainingData>(), device, folder);
 
-    /// <summary>In evaluations, in a session of the policy and in one of its run folder.</summary>
+    /// <summary>In evaluations, in a session of the policy, in one of its run folder and in one of its policy folder.</summary>
     [Theory, MemberData(nameof(KindsAndRows))]
     public void Evaluator_and_sessions_act_alike(PolicyKind kind, int rows)
     {
@@ -63,7 +63,10 @@ public sealed class LayerProbesPolicies : IDisposable
         using var loaded = Policy.Load(_folder);
         using var session = trainer.Policy.CreateSession(rows, seed: 5);
         using var other = loaded.CreateSession(64, threads: 1, seed: 5);
-        var both = new Compared(trainer.Policy.Start(rows, seed: 5), (ActionBounds)trainer.Spaces.Action, session, other);
+        loaded.Save(Path.Combine(_folder, "policy"));
+        using var stored = Policy.Load(Path.Combine(_folder, "policy"));
+        using var third = stored.CreateSession(64, seed: 5);
+        var both = new Compared(trainer.Policy.Start(rows, seed: 5), (ActionBounds)trainer.Spaces.Action, session, other, third);
         Evaluator.Run(EnvironmentCatalogue.Find("ProbeShort-v0"), both, seed: 1);
         Assert.True(both.Calls >= 5);
     }

@@ -5,19 +5,12 @@ namespace Engine.Algorithms.Policies;
 /// <summary>A policy compiled for a number of rows: inputs <c>observations</c>, <c>goals</c>, <c>noise.NAME</c> and <c>memory.NAME</c>, outputs <c>actions</c> and <c>memory.NAME</c>.</summary>
 public sealed class PolicyProgram
 {
-    internal PolicyProgram(Program program, Acting acting, Spaces spaces, (int Planned, int Executed) horizon)
+    internal PolicyProgram(PolicyGraph policy, PolicySource source, State state)
     {
-        (Program, Rows, Spaces, Draws, Memories, Horizon) = (program, acting.Rows, spaces, acting.Draws, acting.Memories, horizon);
-        long expected = (long)Rows * horizon.Planned * spaces.Action.Size, actual = program.OutputType("actions").Elements;
-        if (actual != expected) throw new InvalidOperationException($"the policy gives {program.OutputType("actions")}, expected [{Rows}, {(horizon.Planned == 1 ? "" : $"{horizon.Planned}, ")}{spaces.Action.Size}]");
-    }
-
-    internal static (Graph Graph, Acting Acting) Trace(Algorithm algorithm, Spaces spaces, int rows, Mode mode)
-    {
-        var graph = new Graph();
-        var acting = new Acting(graph, rows, spaces, mode);
-        graph.Output("actions", algorithm.TracePolicy(acting));
-        return (graph, acting);
+        (Rows, Spaces, Draws, Memories, Horizon) = (policy.Rows, source.Spaces, policy.Draws, policy.Memories, source.Horizon);
+        var actions = policy.Graph.Outputs["actions"].Type;
+        if (actions.Elements != (long)Rows * Horizon.Planned * Spaces.Action.Size) throw new InvalidOperationException($"the policy gives {actions}, expected [{Rows}, {(Horizon.Planned == 1 ? "" : $"{Horizon.Planned}, ")}{Spaces.Action.Size}]");
+        Program = new Program(policy.Graph, state);
     }
 
     /// <summary>The program.</summary>

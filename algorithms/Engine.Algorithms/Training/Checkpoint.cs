@@ -71,7 +71,7 @@ public static class Checkpoint
 
     private static void Write(string path, State state, Dictionary<string, string> metadata, byte[]? host = null)
     {
-        var tensors = state.Variables.Where(v => v.Kind != VariableKind.Data).Select(v => new SafetensorsTensor(v.Name, TypeOf(v.Type.DType), v.Type.Shape.Span.ToArray().Select(s => (long)s).ToArray(), state.ReadBytes(v.Name)));
+        var tensors = state.Variables.Where(v => v.Kind != VariableKind.Data).Select(v => TensorOf(state, v));
         SafetensorsFile.Write(path, (host is { Length: > 0 } ? tensors.Append(new SafetensorsTensor(HostName, SafetensorsType.U8, [host.Length], host)) : tensors).ToArray(), metadata);
     }
 
@@ -95,14 +95,32 @@ public static class Checkpoint
     {
         var file = SafetensorsFile.Read(path);
         foreach (var variable in state.Variables)
+            if (variable.Kind != VariableKind.Data) state.WriteBytes(variable.Name, Values(file, variable));
+    }
+
+    /// <summary>Adds variables with a file's values to a state. Nothing is allocated for what the file does not have.</summary>
+    /// <exception cref="InteropFormatException">A variable is missing or has another shape.</exception>
+    internal static void Add(string path, IEnumerable<Variable> variables, State state)
+    {
+        var file = SafetensorsFile.Read(path);
+        foreach (var variable in variables)
         {
-            if (variable.Kind == VariableKind.Data) continue;
-            var tensor = file[variable.Name];
-            if (tensor.Type != TypeOf(variable.Type.DType) || !tensor.Shape.SequenceEqual(variable.Type.Shape.Select(s => (long)s)))
-                throw new InteropFormatException(path, -1, $"{variable.Name} is {tensor.Type}[{string.Join(",", tensor.Shape)}], expected {variable.Type}");
-            state.WriteBytes(variable.Name, tensor.Data.Span);
+            var values = Values(file, variable);
+            state.AddZeros(variable.Name, variable.Type, variable.Kind);
+            state.WriteBytes(variable.Name, values);
         }
     }
+
+    private static ReadOnlySpan<byte> Values(SafetensorsFile file, Variable variable)
+    {
+        var tensor = file[variable.Name];
+        if (tensor.Type != TypeOf(variable.Type.DType) || !tensor.Shape.SequenceEqual(variable.Type.Shape.Select(s => (long)s)))
+            throw new InteropFormatException(file.Path, -1, $"{variable.Name} is {tensor.Type}[{string.Join(",", tensor.Shape)}], expected {variable.Type}");
+        return tensor.Data.Span;
+    }
+
+    /// <summary>A variable and its values, for a file.</summary>
+    internal static SafetensorsTensor TensorOf(State state, Variable variable) => new(variable.Name, TypeOf(variable.Type.DType), variable.Type.Shape.Select(s => (long)s).ToArray(), state.ReadBytes(variable.Name));
 
     private static SafetensorsType TypeOf(DType type) => type switch
     {

@@ -187,17 +187,9 @@ public sealed record RunInfo(RunConfig Config, IReadOnlyDictionary<string, strin
     /// <summary>As config.json.</summary>
     public string ToJson()
     {
-        static JsonArray? Numbers(float[]? values) => values is null ? null : new JsonArray(values.Select(v => (JsonNode)v).ToArray());
-        var json = new JsonObject
-        {
-            ["format"] = Format,
-            ["observation"] = SpaceJson.Write(Spaces.Observation),
-            ["action_low"] = Numbers((Spaces.Action as ActionBounds)?.Low),
-            ["action_high"] = Numbers((Spaces.Action as ActionBounds)?.High),
-            ["action_count"] = (Spaces.Action as DiscreteActions)?.Count,
-            ["goal_components"] = Spaces.Goal is { } goal ? new JsonArray(goal.Components.Select(c => (JsonNode)c).ToArray()) : null,
-            ["fingerprints"] = new JsonObject(Fingerprints.Select(f => KeyValuePair.Create(f.Key, (JsonNode?)JsonValue.Create(f.Value)))),
-        };
+        var json = new JsonObject { ["format"] = Format };
+        SpacesJson.Write(Spaces, json);
+        json["fingerprints"] = new JsonObject(Fingerprints.Select(f => KeyValuePair.Create(f.Key, (JsonNode?)JsonValue.Create(f.Value))));
         foreach (var (key, value) in Config.ToJson()) json[key] = value?.DeepClone();
         return json.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n";
     }
@@ -213,39 +205,12 @@ public sealed record RunInfo(RunConfig Config, IReadOnlyDictionary<string, strin
         {
             var json = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
             if ((int)json["format"]! != Format) throw new InteropFormatException(path, -1, $"format {json["format"]}, expected {Format}: the run is of another version");
-            float[] Bounds(string key) => json[key]!.AsArray().Select(v => (float)v!).ToArray();
-            ActionSpace action = json["action_count"] is { } count ? new DiscreteActions((int)count) : new ActionBounds(Bounds("action_low"), Bounds("action_high"));
-            var goal = json["goal_components"] is JsonArray components ? new GoalSpace(components.Select(c => (int)c!).ToArray()) : null;
-            return new RunInfo(RunConfig.FromJson(json), json["fingerprints"]!.AsObject().ToDictionary(f => f.Key, f => (string)f.Value!), new Spaces(SpaceJson.Read(json["observation"]!), action, goal));
+            return new RunInfo(RunConfig.FromJson(json), json["fingerprints"]!.AsObject().ToDictionary(f => f.Key, f => (string)f.Value!), SpacesJson.Read(json));
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or NullReferenceException or FormatException or ArgumentException or OverflowException)
         {
             throw new InteropFormatException(path, -1, "not a run's configuration: " + e.Message.Split('\n')[0]);
         }
         catch (SettingsException e) { throw new InteropFormatException(path, -1, e.Message); }
-    }
-}
-
-/// <summary>Observation spaces as JSON: a number of components, {"image": [height, width, channels]}, {"tokens": [length, vocabulary]}.</summary>
-internal static class SpaceJson
-{
-    public static JsonNode Write(Space space) => space switch
-    {
-        VectorSpace vector => vector.Length,
-        ImageSpace image => new JsonObject { ["image"] = new JsonArray(image.Height, image.Width, image.Channels) },
-        TokenSpace tokens => new JsonObject { ["tokens"] = new JsonArray(tokens.Length, tokens.Vocabulary) },
-        _ => throw new NotSupportedException($"observations that are {space}"),
-    };
-
-    public static Space Read(JsonNode json)
-    {
-        if (json is not JsonObject about) return new VectorSpace((int)json);
-        int[] sizes = about.First().Value!.AsArray().Select(v => (int)v!).ToArray();
-        return about.First().Key switch
-        {
-            "image" => new ImageSpace(sizes[0], sizes[1], sizes[2]),
-            "tokens" => new TokenSpace(sizes[0], sizes[1]),
-            var kind => throw new FormatException($"observations of kind {kind}"),
-        };
     }
 }

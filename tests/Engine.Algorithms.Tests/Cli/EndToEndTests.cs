@@ -66,7 +66,9 @@ public sealed class EndToEndTests : EngineProcess
         { "datasets make pendulun x.hdf5", "near it: pendulum" },
         { "datasets convert builtin:pendulum x.parquet", ".hdf5" },
         { "report nowhere", "no such folder" },
-        { "export nowhere --output policy.onnx", ".safetensors" },
+        { "export nowhere --output policy.safetensors", "name of a folder" },
+        { "export nowhere --output policy", "no such folder" },
+        { "export nowhere --output policy --rows 1,x", "such as 1,64" },
         { "bench sacn", "near it: sac" },
         { "bench sac-n 3x4x5", "--set" },
         { "bench gemm 3x4", "MxKxN" },
@@ -137,10 +139,15 @@ public sealed class EndToEndTests : EngineProcess
         Assert.DoesNotContain("http", page, StringComparison.Ordinal);
         Assert.Equal(0, Run("report", "run", "--output", "page.html").Code);
         Assert.Equal(20, (int)JsonNode.Parse(Run("evaluate", "run", "--episodes", "2", "--checkpoint", "best", "--json").Output)!["step"]!);
-        Assert.Equal(0, Run("export", "run", "--output", "policy.safetensors").Code);
-        var exported = SafetensorsFile.Read(In("policy.safetensors"));
-        Assert.Equal("2", exported.Metadata["action_count"]);
-        Assert.All(exported.Tensors, t => Assert.True(t.Name.StartsWith("critics.", StringComparison.Ordinal) || t.Name.StartsWith("normalizer.", StringComparison.Ordinal)));
+        var exported = Run("export", "run", "--output", "policy");
+        Assert.True(exported.Code == 0, exported.Error);
+        Assert.Contains("policy: dqn at step 20", exported.Output, StringComparison.Ordinal);
+        Assert.All(SafetensorsFile.Read(In("policy", "policy.safetensors")).Tensors, t => Assert.True(t.Name.StartsWith("critics.", StringComparison.Ordinal) || t.Name.StartsWith("normalizer.", StringComparison.Ordinal), t.Name));
+        string Evaluated(string folder) => Run("evaluate", folder, "--episodes", "70", "--json").Output;
+        Assert.Equal(Evaluated("run"), Evaluated("policy"));
+        Refused("no checkpoint best", "evaluate", "policy", "--checkpoint", "best");
+        Assert.Equal(0, Run("export", "run", "--output", "policy", "--rows", "1,64").Code); // takes its place
+        Refused("for 1, 64 rows, not for 70", "evaluate", "policy", "--episodes", "70");
 
         var inspected = JsonNode.Parse(Run("datasets", "inspect", "builtin:cartpole,rows=500", "--json").Output)!;
         Assert.Equal(("builtin", 500), ((string)inspected["layout"]!, (int)inspected["rows"]!));
