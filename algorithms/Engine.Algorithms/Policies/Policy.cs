@@ -33,7 +33,7 @@ public sealed class Policy : IDisposable
         var algorithm = entry.Create(new AlgorithmContext(declared, about.Config.Seed, about.Spaces), about.Config.Settings);
         var own = device is null ? new CpuDevice() : null;
         var state = new State(device ?? own!);
-        var needed = PolicyProgram.Trace(algorithm, about.Spaces, 1, Mode.Sample).Graph.Initial.Keys.Union(PolicyProgram.Trace(algorithm, about.Spaces, 1, Mode.Deterministic).Graph.Initial.Keys).ToHashSet();
+        var needed = PolicyProgram.Trace(algorithm, about.Spaces, 1, Mode.Sample).Graph.Initial.Keys.Union(PolicyProgram.Trace(algorithm, about.Spaces, 1, Mode.Deterministic).Graph.Initial.Keys).Union(Policies.Prompt.Variables(algorithm)).ToHashSet();
         foreach (var variable in declared.Variables)
             if (needed.Contains(variable.Name)) state.AddZeros(variable.Name, variable.Type, variable.Kind);
         Checkpoint.Read(path, state);
@@ -63,6 +63,10 @@ public sealed class Policy : IDisposable
         return _programs[(rows, mode)] = new PolicyProgram(new Program(graph, _state), acting, Spaces, _algorithm.ActionHorizon);
     }
 
+    /// <summary>Tells the policy what to do (<see cref="Algorithm.Prompt"/>): all that acts with it does so from the next action on, what is planned or remembered aside. Sessions are told themselves.</summary>
+    /// <exception cref="SettingsException">It takes no prompt, or the rows lack a column or have another shape.</exception>
+    public void Prompt(PromptRows rows) => Policies.Prompt.Give(_algorithm, _state, rows);
+
     /// <summary>An actor for so many copies of the task.</summary>
     /// <param name="rows">At least 1.</param>
     /// <param name="mode">How it acts.</param>
@@ -79,7 +83,7 @@ public sealed class Policy : IDisposable
         if (maxRows < 1) throw new ArgumentOutOfRangeException(nameof(maxRows), maxRows, "expected at least 1 row");
         var device = new CpuDevice(threads + 1);
         var state = new State(device);
-        foreach (string name in For(1, mode).Program.Source.Initial.Keys)
+        foreach (string name in For(1, mode).Program.Source.Initial.Keys.Union(Policies.Prompt.Variables(_algorithm)))
         {
             state.AddZeros(name, _state[name].Type, _state[name].Kind);
             state.WriteBytes(name, _state.ReadBytes(name));

@@ -81,8 +81,8 @@ public sealed record RunConfig
     [RunOption("of the start states of evaluations, and of what is held out")]
     public ulong EvaluationSeed { get; init; }
 
-    /// <summary>Further environments to evaluate on, each NAME=ENVIRONMENT or an environment alone, which is its name then.</summary>
-    [RunOption("a further environment to evaluate on, NAME=ENVIRONMENT or ENVIRONMENT alone; repeatable")]
+    /// <summary>Further environments to evaluate on, each NAME=ENVIRONMENT or an environment alone, which is its name then. A dataset of that name is the prompt of the policy there.</summary>
+    [RunOption("a further environment to evaluate on, NAME=ENVIRONMENT or ENVIRONMENT alone; repeatable; --dataset NAME=FILE is the policy's prompt there")]
     public string[] EvaluateOn { get; init; } = [];
 
     /// <summary>Share of every dataset's trajectories that is held out: evaluations report on it what the updates report.</summary>

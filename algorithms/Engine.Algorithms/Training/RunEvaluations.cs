@@ -67,12 +67,15 @@ internal sealed class RunEvaluations : IDisposable
 {
     private readonly Trainer _run;
     private readonly IReadOnlyList<(string Name, EnvironmentEntry Entry)> _further;
+    private readonly IReadOnlyDictionary<string, PromptRows> _prompts;
     private readonly HeldOut? _heldOut;
 
-    /// <exception cref="SettingsException">A further environment does not fit the policy, or nothing can be computed on what is held out.</exception>
+    /// <exception cref="SettingsException">A further environment does not fit the policy, the policy takes no prompt, or nothing can be computed on what is held out.</exception>
     public RunEvaluations(Trainer run, IReadOnlyList<StagePrograms> stages, RunSources sources)
     {
-        (_run, _further) = (run, run.Config.FurtherEvaluations());
+        (_run, _further, _prompts) = (run, run.Config.FurtherEvaluations(), sources.Prompts);
+        // A prompt that does not fit is an error before the first update.
+        foreach (var rows in _prompts.Values) Prompted(rows, () => 0);
         foreach (var (_, entry) in _further)
             if (entry.Create(1).Spaces is var task && !run.Spaces.Fits(task)) throw new SettingsException($"evaluate_on={entry.Id}: it has {task}, the run's policy {run.Spaces}");
         if (sources.HeldOutData.Count > 0) _heldOut = new HeldOut(run, stages, sources);
@@ -90,9 +93,21 @@ internal sealed class RunEvaluations : IDisposable
     public TrainingReport Into(TrainingReport report, Stage stage) => report with
     {
         Evaluation = _run.Environment is { } own ? Evaluate(own) : null,
-        Further = _further.ToDictionary(f => f.Name, f => Evaluate(f.Entry)),
+        Further = _further.ToDictionary(f => f.Name, f => _prompts.TryGetValue(f.Name, out var rows) ? Prompted(rows, () => Evaluate(f.Entry)) : Evaluate(f.Entry)),
         HeldOut = _heldOut?.Compute(stage) ?? report.HeldOut,
     };
+
+    /// <summary>Does something with the policy prompted. What conditions it is put back after that: training knows nothing of it.</summary>
+    private T Prompted<T>(PromptRows rows, Func<T> act)
+    {
+        var before = Prompt.Of(_run.Algorithm, rows.Count).Graph.Assigned.Keys.ToDictionary(name => name, _run.State.ReadBytes);
+        _run.Policy.Prompt(rows);
+        try { return act(); }
+        finally
+        {
+            foreach (var (name, bytes) in before) _run.State.WriteBytes(name, bytes);
+        }
+    }
 
     private EvaluationResult Evaluate(EnvironmentEntry entry) =>
         Evaluator.Run(entry, _run.Policy.Start(_run.Config.EvaluationEpisodes, Mode.Deterministic, _run.Config.EvaluationSeed), _run.Config.EvaluationSeed, _run.State.Device.Threads);

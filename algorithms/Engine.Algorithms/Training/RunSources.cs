@@ -1,5 +1,6 @@
 using Engine.Algorithms.Batches;
 using Engine.Algorithms.Data;
+using Engine.Algorithms.Policies;
 
 namespace Engine.Algorithms.Training;
 
@@ -11,6 +12,7 @@ internal sealed class RunSources : IDisposable
     private readonly Dictionary<string, Collector> _collectors = [];
     private readonly Dictionary<string, TransitionDataset> _heldOut = [];
     private readonly Dictionary<string, TrainingData> _data = [];
+    private readonly Dictionary<string, PromptRows> _prompts = [];
 
     /// <exception cref="SettingsException">A dataset is drawn by no stage.</exception>
     /// <exception cref="DatasetException">A dataset cannot be split, or what is held out does not fit.</exception>
@@ -18,9 +20,16 @@ internal sealed class RunSources : IDisposable
     {
         _run = run;
         var config = run.Config;
+        var evaluations = config.FurtherEvaluations().Select(e => e.Name).ToHashSet();
         foreach (var (name, data) in run.Datasets)
         {
             if (name == Draw.HeldOut) continue;
+            if (evaluations.Contains(name))
+            {
+                if (data is not TransitionDataset rows) throw new DatasetException($"{data.Source}: a prompt is in memory as a whole, these rows are in shards");
+                _prompts[name] = PromptRows.Of(SameActions(rows, run.Spaces.Action));
+                continue;
+            }
             _data[name] = data;
             if (config.HoldOut == 0) continue;
             if (data is not TransitionDataset whole) throw new DatasetException($"{data.Source}: nothing can be held out of data in shards; name held-out data, --dataset {Draw.HeldOut}=FILE");
@@ -37,16 +46,21 @@ internal sealed class RunSources : IDisposable
     {
         if (heldOut is not TransitionDataset rows) throw new DatasetException($"{heldOut.Source}: held-out data are in memory as a whole, these are in shards");
         if (!_data.TryGetValue(Draw.Offline, out var data)) throw new SettingsException($"--dataset {Draw.HeldOut}={heldOut.Source}: held-out rows take the place of those of --dataset FILE, and there is none");
-        // What -1 and 1 mean must be the same.
-        return rows.Spaces.Action == data.Spaces.Action ? rows
-            : throw new DatasetException($"{rows.Source}: {rows.ActionSpace}, {data.Source} has {data.ActionSpace}; name the environment that says what they are (--env), or hold out rows of the dataset itself (--hold-out)");
+        return SameActions(rows, data.ActionSpace);
     }
+
+    /// <summary>Rows whose actions mean what the run's do: -1 and 1 are the same bounds.</summary>
+    private static TransitionDataset SameActions(TransitionDataset rows, ActionSpace actions) => rows.ActionSpace == actions ? rows
+        : throw new DatasetException($"{rows.Source}: {rows.ActionSpace}, the run has {actions}; name the environment that says what they are (--env)");
 
     /// <summary>What is trained on, by source.</summary>
     public IReadOnlyDictionary<string, TrainingData> Data => _data;
 
     /// <summary>What is held out, by the source in whose place it is drawn.</summary>
     public IReadOnlyDictionary<string, TransitionDataset> HeldOutData => _heldOut;
+
+    /// <summary>What tells the policy what to do in an evaluation, by its name.</summary>
+    public IReadOnlyDictionary<string, PromptRows> Prompts => _prompts;
 
     /// <summary>The rows of a source.</summary>
     public Rows this[string name] => _sources.TryGetValue(name, out var rows) ? rows

@@ -158,6 +158,7 @@ public sealed class EndToEndTests : EngineProcess
         Assert.DoesNotContain("http", page, StringComparison.Ordinal);
         Assert.Equal(0, Run("report", "run", "--output", "page.html").Code);
         Assert.Equal(20, (int)JsonNode.Parse(Run("evaluate", "run", "--episodes", "2", "--checkpoint", "best", "--json").Output)!["step"]!);
+        Refused("the policy of Dqn takes no prompt", "evaluate", "run", "--prompt", "builtin:cartpole,rows=500");
         Assert.Equal(0, Run("export", "run", "--output", "policy.safetensors").Code);
         var exported = SafetensorsFile.Read(In("policy.safetensors"));
         Assert.Equal("2", exported.Metadata["action_count"]);
