@@ -42,6 +42,9 @@ public abstract class Algorithm
     /// <summary>Actions that the policy plans at once and how many of them are carried out before it plans again; 1 and 1 unless overridden.</summary>
     public virtual (int Planned, int Executed) ActionHorizon => (1, 1);
 
+    /// <summary>What makes rows (labelled with rewards, a context, a goal) into the variables that condition the policy; null: nothing does.</summary>
+    public virtual Prompt? Prompt => null;
+
     /// <summary>Traces one update of the only stage: losses, optimiser steps, target networks, in this order.</summary>
     protected virtual void Update(Batch b) => throw new NotSupportedException($"{GetType().Name} has no update: override Update, or Stages");
 

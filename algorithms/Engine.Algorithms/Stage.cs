@@ -55,4 +55,7 @@ public sealed record Draw(BatchKind Kind, string Source = Draw.Offline, string N
 
     /// <summary>The usual name of the buffer of an agent's own experience.</summary>
     public const string Online = "online";
+
+    /// <summary>Rows that no update draws: evaluations compute losses on them.</summary>
+    public const string HeldOut = "heldout";
 }

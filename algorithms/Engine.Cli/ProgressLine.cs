@@ -23,18 +23,19 @@ internal sealed class ProgressLine(int steps, bool terminal)
     {
         // Not a number: not computed yet, such as a policy that moves every second update. (A loss that became it ends the run.)
         _losses = string.Join("  ", report.Metrics.Where(m => report.Losses.Contains(m.Key) && !float.IsNaN(m.Value)).Select(m => $"{m.Key} {m.Value.ToString("G4", CultureInfo.InvariantCulture)}"));
-        if (report.Evaluation is { } e) _result = $"return {Shared.Return(e, episodes: false)}{Shared.Measures(e)}";
+        string result = $"{(report.Evaluation is { } e ? $", return {Shared.Return(e, episodes: false)}{Shared.Measures(e)}" : "")}{Shared.Further(report)}";
+        if (result.Length > 0) _result = result[2..];
         if (report.Metrics.TryGetValue("environment_steps", out float taken) && !float.IsNaN(taken)) _losses = $"{taken:F0} environment steps  {_losses}";
         _stage = report.Stage;
         if (!terminal)
         {
-            Console.WriteLine($"step {report.Step}/{steps}  {_stage}  {report.StepsPerSecond:F0} steps/s  eta {Eta(report.Step, report.StepsPerSecond)}{(report.Evaluation is null ? "" : "  " + _result)}  {_losses}");
+            Console.WriteLine($"step {report.Step}/{steps}  {_stage}  {report.StepsPerSecond:F0} steps/s  eta {Eta(report.Step, report.StepsPerSecond)}{(result.Length == 0 ? "" : "  " + _result)}  {_losses}");
             return;
         }
-        if (report.Evaluation is not null)
+        if (result.Length > 0)
         {
             Clear();
-            Console.WriteLine($"step {report.Step,9:N0}  {_result}{(report.Evaluation.NormalizedMean is { } n ? $"  normalised {n:F1}" : "")}  {_losses}");
+            Console.WriteLine($"step {report.Step,9:N0}  {_result}{(report.Evaluation?.NormalizedMean is { } n ? $"  normalised {n:F1}" : "")}  {_losses}");
         }
         Rewrite(report.Step, report.StepsPerSecond);
     }

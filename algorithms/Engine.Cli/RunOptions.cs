@@ -25,6 +25,12 @@ internal sealed class RunOptions
                 var option = Shared.Precision(help);
                 options._options.Add((key, option, parse => Shared.ParsePrecision(parse.GetValue(option)!).Name()));
             }
+            else if (type == typeof(double)) options.Add(key, new Option<double?>(name) { Description = help });
+            else if (type == typeof(string[]))
+            {
+                var option = new Option<string[]>(name) { Description = help, DefaultValueFactory = _ => [] };
+                options._options.Add((key, option, parse => new JsonArray(parse.GetValue(option)!.Select(v => (JsonNode?)JsonValue.Create(v)).ToArray())));
+            }
             else if (key == "environment") options.Add(key, Shared.Environments(help));
             else if (type == typeof(string)) options.Add(key, new Option<string?>(name) { Description = help });
             else throw new NotSupportedException($"option {name} of type {type.Name}");

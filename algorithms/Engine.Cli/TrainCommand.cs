@@ -16,7 +16,7 @@ internal static class TrainCommand
         string algorithms = string.Join(", ", AlgorithmCatalogue.All.Select(a => a.Name));
         var algorithm = new Argument<string?>("algorithm") { HelpName = "algorithm", Description = "what to train: " + algorithms, Arity = ArgumentArity.ZeroOrOne };
         algorithm.CompletionSources.Add(_ => AlgorithmCatalogue.All.Select(a => new System.CommandLine.Completions.CompletionItem(a.Name)));
-        var dataset = new Option<string[]>("--dataset") { HelpName = "data", Description = "a file (D4RL, d3rlpy, Minari, OGBench, NeoRL, npz, CSV), a folder of shards, or builtin:NAME (engine datasets list); NAME=FILE for further sources; repeatable", DefaultValueFactory = _ => [] };
+        var dataset = new Option<string[]>("--dataset") { HelpName = "data", Description = "a file (D4RL, d3rlpy, Minari, OGBench, NeoRL, npz, CSV), a folder of shards, or builtin:NAME (engine datasets list); NAME=FILE for further sources, heldout=FILE for rows on which evaluations compute losses; repeatable", DefaultValueFactory = _ => [] };
         dataset.CompletionSources.Add(_ => BuiltinDatasets.All.Select(d => new System.CommandLine.Completions.CompletionItem("builtin:" + d.Name)));
         var output = new Option<string?>("--out") { Description = "run folder (default runs/ALGORITHM-seedSEED)" };
         var resume = new Option<string?>("--resume") { Description = "continue the run in this folder exactly where its newest checkpoint stands" };
@@ -120,10 +120,10 @@ internal static class TrainCommand
             Shared.Write(new JsonObject { ["event"] = "done", ["run"] = folder, ["algorithm"] = config.Algorithm, ["steps"] = steps });
             return 0;
         }
-        string baseline = sources.Count == 0 ? "" : $"; the dataset's mean is {sources.Values.First().Returns.Mean:F1}";
+        string baseline = sources.Count == 0 ? "" : $"; the dataset's mean is {(sources.GetValueOrDefault(Draw.Offline) ?? sources.Values.First()).Returns.Mean:F1}";
         if (last?.Evaluation is { } e)
-            Console.WriteLine($"{config.Algorithm} reached a return of {Shared.Return(e)} of {config.Environment}{(e.NormalizedMean is { } score ? $" (normalised {score:F1})" : "")}{Shared.Measures(e)}{baseline}. Run folder: {folder}");
-        else Console.WriteLine($"trained {config.Algorithm} for {steps:N0} steps. Run folder: {folder}");
+            Console.WriteLine($"{config.Algorithm} reached a return of {Shared.Return(e)} of {config.Environment}{(e.NormalizedMean is { } score ? $" (normalised {score:F1})" : "")}{Shared.Measures(e)}{Shared.Further(last)}{baseline}. Run folder: {folder}");
+        else Console.WriteLine($"trained {config.Algorithm} for {steps:N0} steps{(last is null ? "" : Shared.Further(last))}. Run folder: {folder}");
         return 0;
     }
 
@@ -132,6 +132,8 @@ internal static class TrainCommand
         var json = new JsonObject { ["event"] = "report", ["step"] = report.Step, ["stage"] = report.Stage, ["steps_per_second"] = Shared.Number(report.StepsPerSecond) };
         foreach (var (name, value) in report.Metrics) json[name] = Shared.Number(value);
         if (report.Evaluation is { } e) json["evaluation"] = Shared.ToJson(e);
+        if (report.Further.Count > 0) json["evaluations"] = new JsonObject(report.Further.Select(f => KeyValuePair.Create(f.Key, (JsonNode?)Shared.ToJson(f.Value))));
+        if (report.HeldOut.Count > 0) json[Draw.HeldOut] = new JsonObject(report.HeldOut.Select(h => KeyValuePair.Create(h.Key, Shared.Number(h.Value))));
         return json;
     }
 }

@@ -176,6 +176,9 @@ public sealed class Graph
         return _initial[name] = Append(new VariableRead(name, type), [], [type], null).Outputs[0];
     }
 
+    /// <summary>Whether assignments are dropped, so that every read gives what a variable is as the run begins: an update's losses without the update.</summary>
+    public bool Frozen { get; init; }
+
     /// <summary>Gives a variable a new version. Tensors read before keep the old one.</summary>
     public void Assign(Variable variable, Tensor value) => AssignByName(variable.Name, variable.Type, value);
 
@@ -184,7 +187,7 @@ public sealed class Graph
         if (Parent is not null) throw new InvalidOperationException($"variable {name} cannot be assigned in a loop's body; carry it");
         value = Import(value);
         if (value.Type != type) throw new ShapeException($"variable {name} is {type} and cannot become {value.Type}");
-        _assigned[name] = value;
+        if (!Frozen) _assigned[name] = value;
     }
 
     internal void RegisterDraw(string name)

@@ -95,6 +95,16 @@ public sealed class PhiloxStream(ulong seed, string name)
     /// <summary>Uniform integer in [0, bound).</summary>
     public int NextInt(int bound) => Philox.Integer(NextUInt(), bound);
 
+    /// <summary>Puts values into an order of which each is as likely (Fisher-Yates).</summary>
+    public void Shuffle(Span<int> values)
+    {
+        for (int i = values.Length - 1; i > 0; i--)
+        {
+            int j = NextInt(i + 1);
+            (values[i], values[j]) = (values[j], values[i]);
+        }
+    }
+
     /// <summary>Standard normal.</summary>
     public double NextNormal()
     {

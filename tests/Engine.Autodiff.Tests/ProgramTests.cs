@@ -46,6 +46,22 @@ public class ProgramTests
     }
 
     [Fact]
+    public void A_frozen_graph_assigns_nothing_and_reads_what_was()
+    {
+        using var device = new CpuDevice();
+        using var state = new State(device);
+        var w = state.Add("w", [2], new[] { 3f, 4f });
+        var graph = new Graph { Frozen = true };
+        graph.Assign(w, graph.Read(w) * 2);
+        graph.Output("now", graph.Read(w).Sum());
+        using var program = new Program(graph, state);
+        program.Run(5);
+        Assert.Equal(7, program.ReadScalar("now"));
+        Assert.Equal([3, 4], state.Read("w"));
+        Assert.Throws<ShapeException>(() => graph.Assign(w, graph.Constant(1)));
+    }
+
+    [Fact]
     public void A_training_step_agrees_with_the_interpreter_and_with_every_pass_off()
     {
         using var device = new CpuDevice();

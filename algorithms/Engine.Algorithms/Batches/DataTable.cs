@@ -104,6 +104,27 @@ public sealed class DataTable
         return table;
     }
 
+    /// <summary>A table of some of the trajectories, in order.</summary>
+    /// <param name="keeps">Whether the trajectory that ends with a row is kept.</param>
+    public DataTable Of(Func<int, bool> keeps)
+    {
+        int[] origin = Enumerable.Range(0, Rows).Where(at => keeps(Ends[at])).ToArray();
+        var place = new int[Rows]; // the new number of a row that is kept
+        for (int at = 0; at < origin.Length; at++) place[origin[at]] = at;
+        var table = new DataTable(Columns, origin.Length, Transitions.Where(at => keeps(Ends[at])).Select(at => place[at]).ToArray(), Array.ConvertAll(origin, at => place[Ends[at]]));
+        foreach (var column in Columns)
+        {
+            var from = this[column.Name];
+            var to = Array.CreateInstance(from.GetType().GetElementType()!, (long)origin.Length * column.Width);
+            int width = column.Width * column.Type.Bytes();
+            ReadOnlySpan<byte> source = Bytes(from);
+            var target = Bytes(to);
+            for (int at = 0; at < origin.Length; at++) source.Slice(origin[at] * width, width).CopyTo(target[(at * width)..]);
+            table._values[column.Name] = to;
+        }
+        return table;
+    }
+
     /// <summary>The bytes of an array of numbers.</summary>
     internal static Span<byte> Bytes(Array values) => values switch
     {

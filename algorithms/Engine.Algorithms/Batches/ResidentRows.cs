@@ -8,11 +8,11 @@ namespace Engine.Algorithms.Batches;
 /// A dataset on the device: all of it, or two shards of a larger one. A column is put there when an update first reads it. Which shards are resident is a function of the step alone, so a resumed run sees the same ones: shards
 /// come in an order that is shuffled anew every time all have been there, and every so many updates the older resident makes room for the next.
 /// </summary>
-public sealed class ResidentRows : Rows
+public class ResidentRows : Rows
 {
     private const string TransitionRows = "transition_rows", EndRows = "end_rows", FirstRows = "first_rows", CountRows = "counts";
 
-    private readonly TrainingData _data;
+    private readonly TrainingData _data, _scale;
     private readonly State _state;
     private readonly RewardTransform _rewards;
     private readonly ulong _seed;
@@ -28,8 +28,10 @@ public sealed class ResidentRows : Rows
     /// <param name="rewards">How rewards are changed.</param>
     /// <param name="seed">Of the order of shards.</param>
     /// <param name="updates">Updates after which the older of two resident shards is replaced.</param>
-    public ResidentRows(string source, TrainingData data, State state, RewardTransform rewards, ulong seed, int updates)
+    /// <param name="scale">Whose returns scale the rewards; null: the dataset's own.</param>
+    public ResidentRows(string source, TrainingData data, State state, RewardTransform rewards, ulong seed, int updates, TrainingData? scale = null)
     {
+        _scale = scale ?? data;
         (Source, _data, _state, _rewards, _seed, _updates, _capacity) = (source, data, state, rewards, seed, updates, data.LargestTable);
         if (Sharded) MakeResident(0);
         else _tables[0] = data.Shard(0);
@@ -92,7 +94,7 @@ public sealed class ResidentRows : Rows
     public override Tensor Table(Graph graph, string name)
     {
         var column = Find(name);
-        return Resident(graph, name, column.Type, [Slots * _capacity, .. column.Shape], (table, _) => name == "rewards" ? _rewards.Apply((float[])table[name], _data) : table[name]);
+        return Resident(graph, name, column.Type, [Slots * _capacity, .. column.Shape], (table, _) => name == "rewards" ? _rewards.Apply((float[])table[name], _scale) : table[name]);
     }
 
     /// <inheritdoc/>
@@ -139,7 +141,7 @@ public sealed class ResidentRows : Rows
     /// <param name="type">Of a number.</param>
     /// <param name="shape">Of the whole.</param>
     /// <param name="of">The values of a table whose first row has a number.</param>
-    private Tensor Resident(Graph graph, string name, DType type, Shape shape, Func<DataTable, int, Array> of)
+    protected Tensor Resident(Graph graph, string name, DType type, Shape shape, Func<DataTable, int, Array> of)
     {
         if (!_resident.TryGetValue(name, out var known))
         {
@@ -181,12 +183,7 @@ public sealed class ResidentRows : Rows
     {
         int count = _data.Shards;
         var order = Enumerable.Range(0, count).ToArray();
-        var random = new PhiloxStream(_seed, $"shards[{place / count}]");
-        for (int i = count - 1; i > 0; i--)
-        {
-            int j = random.NextInt(i + 1);
-            (order[i], order[j]) = (order[j], order[i]);
-        }
+        new PhiloxStream(_seed, $"shards[{place / count}]").Shuffle(order);
         return order[place % count];
     }
 }

@@ -159,6 +159,32 @@ public sealed class TransitionDataset : TrainingData
         }
     }
 
+    /// <summary>Splits off a share of the trajectories, rounded, at least one of both sides. What is known of the whole (spaces, returns, notes) stays both parts' own, so that rewards are changed alike.</summary>
+    /// <param name="share">Above 0, below 1.</param>
+    /// <param name="seed">Decides which, with the share alone.</param>
+    /// <exception cref="DatasetException">There is a single trajectory.</exception>
+    public (TransitionDataset Kept, TransitionDataset HeldOut) Split(double share, ulong seed)
+    {
+        int[] ends = Table.Ends.Distinct().ToArray();
+        if (ends.Length < 2) throw new DatasetException($"{Source}: a single trajectory cannot be split into what is trained on and what is held out");
+        int count = Math.Clamp((int)Math.Round(share * ends.Length), 1, ends.Length - 1);
+        new PhiloxStream(seed, "hold-out").Shuffle(ends);
+        var held = ends[..count].ToHashSet();
+        return (Part(Table.Of(end => !held.Contains(end))), Part(Table.Of(held.Contains)));
+
+        TransitionDataset Part(DataTable table) => new()
+        {
+            Source = Source,
+            Spaces = Spaces,
+            Count = table.Transitions.Length,
+            Table = table,
+            EpisodeReturns = EpisodeReturns,
+            Returns = Returns,
+            Notes = Notes,
+            Fingerprint = Fingerprint,
+        };
+    }
+
     private static ActionBounds Range(Dataset flat)
     {
         int a = flat.ActionSize;

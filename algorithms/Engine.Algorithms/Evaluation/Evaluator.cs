@@ -1,5 +1,7 @@
+using Engine.Algorithms.Data;
 using Engine.Algorithms.Environments;
 using Engine.Algorithms.Policies;
+using Engine.Algorithms.Training;
 using Engine.Kernels;
 
 namespace Engine.Algorithms.Evaluation;
@@ -44,10 +46,18 @@ public static class Evaluator
     /// <param name="seed">Of the start states.</param>
     /// <param name="device">Where the policy runs.</param>
     /// <param name="checkpoint">last, best, or a step.</param>
+    /// <param name="prompt">A dataset whose rows tell the policy what to do: file or builtin:NAME; null: none.</param>
     /// <exception cref="Interop.InteropFormatException">The folder is not a run, or has no such checkpoint.</exception>
-    public static (EvaluationResult Result, int Step) Run(string run, string? environment, int episodes, ulong seed, Device device, string checkpoint = "last")
+    /// <exception cref="SettingsException">The environment does not fit, or the policy takes no such prompt.</exception>
+    public static (EvaluationResult Result, int Step) Run(string run, string? environment, int episodes, ulong seed, Device device, string checkpoint = "last", string? prompt = null)
     {
         using var policy = Policy.Load(run, checkpoint, device);
+        if (prompt is not null)
+        {
+            policy.Promptable(); // says so before the file is read
+            // Read as the run's own data are, actions of the run's bounds.
+            policy.Prompt(PromptRows.Of(TransitionDataset.From(Dataset.Load(prompt, RunInfo.Read(run).Config.DatasetOptions), policy.Spaces.Action)));
+        }
         string id = environment ?? policy.Environment ?? throw new SettingsException("this run has no environment: name one with --env");
         var entry = EnvironmentCatalogue.Find(id);
         var task = entry.Create(1).Spaces;

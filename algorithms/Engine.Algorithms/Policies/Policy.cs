@@ -73,6 +73,17 @@ public sealed class Policy : IDisposable
         return _programs[(rows, mode)] = new PolicyProgram(_source.Graphs(rows, mode), _source, _state);
     }
 
+    /// <summary>Tells the policy what to do (<see cref="Algorithm.Prompt"/>): all that acts with it does so from the next action on, what is planned or remembered aside. Sessions are told themselves.</summary>
+    /// <exception cref="SettingsException">It takes no prompt, comes from a policy folder, which holds none, or the rows lack a column or have another shape.</exception>
+    public void Prompt(PromptRows rows) => Policies.Prompt.Give(Promptable(), _state, rows);
+
+    /// <summary>The algorithm whose prompt it takes.</summary>
+    internal Algorithm Promptable()
+    {
+        var algorithm = _source.Code ?? throw new SettingsException("a policy folder does what it was told when it was saved: a prompt needs the run");
+        return algorithm.Prompt is null ? throw new SettingsException($"the policy of {algorithm.GetType().Name} takes no prompt") : algorithm;
+    }
+
     /// <summary>An actor for so many copies of the task.</summary>
     /// <param name="rows">At least 1.</param>
     /// <param name="mode">How it acts.</param>
@@ -89,7 +100,7 @@ public sealed class Policy : IDisposable
         if (maxRows < 1) throw new ArgumentOutOfRangeException(nameof(maxRows), maxRows, "expected at least 1 row");
         var device = new CpuDevice(threads + 1);
         var state = new State(device);
-        foreach (string name in _source.Graphs(maxRows, mode).Graph.Initial.Keys)
+        foreach (string name in _source.Graphs(maxRows, mode).Graph.Initial.Keys.Union(_source.PromptVariables))
         {
             state.AddZeros(name, _state[name].Type, _state[name].Kind);
             state.WriteBytes(name, _state.ReadBytes(name));

@@ -26,6 +26,10 @@ public sealed class PolicySession : IDisposable
 
     private PolicyActor For(int rows) => _actors[rows] ??= _policy.Start(rows, _mode, _seed);
 
+    /// <summary>Tells the policy what to do, from the next action on; this allocates. Memory and planned actions stay: <see cref="Begin(int)"/> forgets them.</summary>
+    /// <exception cref="SettingsException">It takes no prompt, or the rows lack a column or have another shape.</exception>
+    public void Prompt(PromptRows rows) => _policy.Prompt(rows);
+
     /// <summary>Says that an episode begins with the next observation, in all rows of the calls with so many rows: memory and planned actions are forgotten.</summary>
     public void Begin(int rows = 1) => For(Check(rows)).Begin(_fresh.AsSpan(0, rows));
 

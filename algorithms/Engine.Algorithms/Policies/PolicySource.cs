@@ -30,7 +30,13 @@ internal sealed record PolicySource(Spaces Spaces, (int Planned, int Executed) H
     /// <summary>Environment it was trained for; null for none.</summary>
     public string? Environment { get; init; }
 
-    public static PolicySource Of(Algorithm algorithm) => new(algorithm.Context.Spaces, algorithm.ActionHorizon, (rows, mode) => PolicyGraph.Trace(algorithm, rows, mode));
+    /// <summary>The algorithm itself, which a prompt needs; null of a file.</summary>
+    public Algorithm? Code { get; init; }
+
+    /// <summary>Names of the variables that a prompt reads or assigns.</summary>
+    public IEnumerable<string> PromptVariables => Code is null ? [] : Prompt.Variables(Code);
+
+    public static PolicySource Of(Algorithm algorithm) => new(algorithm.Context.Spaces, algorithm.ActionHorizon, (rows, mode) => PolicyGraph.Trace(algorithm, rows, mode)) { Code = algorithm };
 
     /// <summary>The policy of a run folder, by the code of its algorithm; the variables that it reads, and the checkpoint that has their values.</summary>
     public static (PolicySource Source, IReadOnlyList<Variable> Variables, string Weights) OfRun(string run, string checkpoint)
@@ -42,7 +48,7 @@ internal sealed record PolicySource(Spaces Spaces, (int Planned, int Executed) H
         var declared = new State(declaring);
         var algorithm = AlgorithmCatalogue.Find(about.Config.Algorithm).Create(new AlgorithmContext(declared, about.Config.Seed, about.Spaces), about.Config.Settings);
         var source = Of(algorithm) with { Algorithm = about.Config.Algorithm, Step = step, Environment = about.Config.Environment };
-        var needed = Enum.GetValues<Mode>().SelectMany(mode => source.Graphs(1, mode).Graph.Initial.Keys).ToHashSet();
+        var needed = Enum.GetValues<Mode>().SelectMany(mode => source.Graphs(1, mode).Graph.Initial.Keys).Union(source.PromptVariables).ToHashSet();
         return (source, declared.Variables.Where(v => needed.Contains(v.Name)).ToArray(), path);
     }
 }

@@ -67,8 +67,13 @@ public static class Report
             if (normalized) Chart(page, "Normalised return", "0 and 100 are the references of the task", groups.SelectMany(g => Evaluations(g, e => e.Normalized!.Value, _ => double.NaN)), "updates", "normalised return");
             Chart(page, "Return by time", "seconds of training, without evaluations", groups.SelectMany(g => g.Runs.Select(r => new Curve(g.Name, g.Colour, r.Evaluations.Select(e => e.Seconds).ToArray(), r.Evaluations.Select(e => e.Mean).ToArray()))), "seconds", "return");
         }
+        // What is evaluated besides has an error; what is held out is a column alone.
+        string[] columns = runs.SelectMany(r => r.Columns.Keys).Distinct().Where(c => c is not ("step" or "steps_per_second") && !c.StartsWith("return_", StringComparison.Ordinal)).ToArray();
+        string[] evaluated = columns.Where(c => c.EndsWith(EvaluationColumns.MeanEnding, StringComparison.Ordinal) && columns.Contains(ErrorOf(c))).ToArray();
+        foreach (string mean in evaluated)
+            Chart(page, mean[..^EvaluationColumns.MeanEnding.Length], Spread(groups), groups.Where(g => g.Runs.Any(r => r.Columns.ContainsKey(mean))).SelectMany(g => Evaluated(g, mean)), "updates", mean[..^EvaluationColumns.MeanEnding.Length]);
         page.Append("</div><h2>Losses and metrics</h2><div class=\"charts\">");
-        foreach (string metric in runs.SelectMany(r => r.Columns.Keys).Distinct().Where(c => c is not ("step" or "steps_per_second") && !c.StartsWith("return_", StringComparison.Ordinal)))
+        foreach (string metric in columns.Where(c => !evaluated.Contains(c) && !evaluated.Select(ErrorOf).Contains(c) && !c.EndsWith(".return_normalized", StringComparison.Ordinal)))
             Chart(page, metric, "", groups.Where(g => g.Runs.Any(r => r.Columns.ContainsKey(metric))).SelectMany(g => Metric(g, metric)), "updates", metric);
         Chart(page, "Speed", "updates a second since the line before", groups.SelectMany(g => Metric(g, "steps_per_second")), "updates", "updates/s");
         page.Append("</div>");
@@ -100,9 +105,22 @@ public static class Report
         return Averaged(g, g.Runs.Select(r => r.Evaluations.ToDictionary(p => p.Step, value)).ToArray());
     }
 
+    private static string ErrorOf(string mean) => mean[..^EvaluationColumns.MeanEnding.Length] + EvaluationColumns.ErrorEnding;
+
+    /// <summary>A mean over episodes with its error.</summary>
+    private static IEnumerable<Curve> Evaluated(Group g, string mean)
+    {
+        if (g.Runs.Length > 1) return Metric(g, mean);
+        var run = g.Runs[0];
+        int[] lines = Enumerable.Range(0, run.Steps.Length).Where(i => !double.IsNaN(run.Columns[mean][i])).ToArray();
+        double[] band = Array.ConvertAll(lines, i => run.Columns[ErrorOf(mean)][i]);
+        return [new Curve(g.Name, g.Colour, Array.ConvertAll(lines, i => (double)run.Steps[i]), Array.ConvertAll(lines, i => run.Columns[mean][i]), Array.TrueForAll(band, double.IsFinite) ? band : null)];
+    }
+
     private static IEnumerable<Curve> Metric(Group g, string metric)
     {
-        var byRun = g.Runs.Where(r => r.Columns.ContainsKey(metric)).Select(r => r.Steps.Zip(r.Columns[metric]).GroupBy(p => p.First).ToDictionary(p => p.Key, p => p.Last().Second)).ToArray();
+        // Lines without a number, such as those between two evaluations, are no gap.
+        var byRun = g.Runs.Where(r => r.Columns.ContainsKey(metric)).Select(r => r.Steps.Zip(r.Columns[metric]).Where(p => !double.IsNaN(p.Second)).GroupBy(p => p.First).ToDictionary(p => p.Key, p => p.Last().Second)).ToArray();
         return byRun.Length == 1 ? [new Curve(g.Name, g.Colour, byRun[0].Keys.Select(s => (double)s).ToArray(), byRun[0].Values.ToArray())] : Averaged(g, byRun);
     }
 
@@ -137,7 +155,7 @@ public static class Report
 
     private static void Datasets(StringBuilder page, RunHistory[] runs)
     {
-        var described = runs.Where(r => r.Dataset is not null).GroupBy(r => (string?)r.Dataset!["fingerprint"]).Select(g => g.First().Dataset!).ToArray();
+        var described = runs.SelectMany(r => r.Dataset ?? []).Select(d => d.Value).OfType<JsonObject>().GroupBy(d => (string?)d["fingerprint"]).Select(g => g.First()).ToArray();
         if (described.Length == 0) return;
         page.Append("<h2>Data</h2><table><thead><tr><th>dataset</th><th>transitions</th><th>observations</th><th>actions</th><th>episodes</th><th>return: min / mean / max</th><th>fingerprint</th></tr></thead><tbody>");
         foreach (var d in described)

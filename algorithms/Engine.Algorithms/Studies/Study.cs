@@ -24,7 +24,7 @@ public sealed record StudyEntry(string Name, string Dataset, string Label, RunCo
 /// <param name="Failure">Why there are no numbers: it diverged. Null otherwise.</param>
 public sealed record StudyResult(double Last, double? LastNormalized, double Best, double? BestNormalized, double SecondHalf, double? SecondHalfNormalized, double Seconds, string? Failure = null)
 {
-    /// <summary>Means of what the environment measures besides, of the last checkpoint.</summary>
+    /// <summary>What else is evaluated of the last checkpoint, by the names of the columns: means of what the environment measures, "NAME.return" and so on of further evaluations, "heldout.LOSS".</summary>
     public IReadOnlyDictionary<string, double> Measures { get; init; } = new Dictionary<string, double>();
 }
 
@@ -120,12 +120,10 @@ public sealed class Study
     {
         try
         {
-            var checks = (_json["checks"] as JsonArray ?? []).Select(c => StudyCheck.Parse((string)c!)).ToList();
-            foreach (string label in checks.SelectMany(c => c.Other is null ? new[] { c.Better } : [c.Better, c.Other]))
-                if (Entries.All(e => e.Label != label)) throw Error($"checks: {label} is none of the algorithms {string.Join(", ", Entries.Select(e => e.Label).Distinct())}");
-            return checks;
+            string[] labels = Entries.Select(e => e.Label).Distinct().ToArray();
+            return (_json["checks"] as JsonArray ?? []).Select(c => StudyCheck.Parse((string)c!, labels)).ToList();
         }
-        catch (Exception e) when (e is InvalidOperationException or FormatException or NullReferenceException or SettingsException) { throw Error(e.Message); }
+        catch (Exception e) when (e is InvalidOperationException or FormatException or NullReferenceException or SettingsException) { throw Error("checks: " + e.Message); }
     }
 
     private InteropFormatException Error(string message) => new(_path, -1, message);

@@ -4,7 +4,7 @@ namespace Engine.Algorithms.Studies;
 
 /// <summary>
 /// What a study is to show over its seeds, by a percentile bootstrap of the differences of runs with the same seed. "a &gt; b": the one-sided 95% bound of a - b is above 0. "a &gt;= b R": it is above -5% of b's distance from R, the return of a random
-/// policy. "a &gt; NUMBER": that of a - NUMBER is above 0. An algorithm may be followed by a measure of the environment, such as "a.success".
+/// policy. "a &gt; NUMBER": that of a - NUMBER is above 0. An algorithm may be followed by what else is evaluated, as its column is named: "a.success", "a.far.return" of the evaluation "far", "a.heldout.actor_loss".
 /// </summary>
 /// <param name="Text">As written.</param>
 /// <param name="Better">The algorithm's label on the left.</param>
@@ -15,12 +15,18 @@ namespace Engine.Algorithms.Studies;
 public sealed record StudyCheck(string Text, string Better, string? Other, string? Measure, double Number, double? Random)
 {
     /// <summary>Parses a check.</summary>
-    /// <exception cref="SettingsException">Not one of the forms.</exception>
-    public static StudyCheck Parse(string text)
+    /// <param name="text">The check.</param>
+    /// <param name="labels">Of the study's algorithms, which may have points.</param>
+    /// <exception cref="SettingsException">Not one of the forms, or of another algorithm.</exception>
+    public static StudyCheck Parse(string text, IReadOnlyCollection<string> labels)
     {
         string[] parts = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         static double? Number(string part) => double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out double v) ? v : null;
-        static (string Label, string? Measure) Split(string part) => part.LastIndexOf('.') is var at and > 0 ? (part[..at], part[(at + 1)..]) : (part, null);
+        (string Label, string? Measure) Split(string part)
+        {
+            string label = labels.Where(l => part == l || part.StartsWith(l + ".", StringComparison.Ordinal)).MaxBy(l => l.Length) ?? throw new SettingsException($"{part} is none of the algorithms {string.Join(", ", labels)}");
+            return (label, part.Length == label.Length ? null : part[(label.Length + 1)..]);
+        }
         if (parts is [var left, ">" or ">=", var right, ..] && Number(left) is null)
         {
             var (better, measure) = Split(left);

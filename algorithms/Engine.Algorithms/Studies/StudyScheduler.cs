@@ -93,7 +93,7 @@ public sealed class StudyScheduler(Study study, string folder)
             var half = RunHistory.Read(run).Evaluations.Where(p => p.Step > steps / 2).ToArray();
             result = new StudyResult(last.Mean, last.NormalizedMean, best.Mean, best.NormalizedMean, half.Average(p => p.Mean), half.Average(p => p.Normalized), Math.Max(seconds, clock.Elapsed.TotalSeconds))
             {
-                Measures = last.Measures.ToDictionary(m => m.Key, m => m.Value.Average()),
+                Measures = Measures(entry, run, last, device),
             };
         }
         catch (DivergedException e)
@@ -102,5 +102,21 @@ public sealed class StudyScheduler(Study study, string folder)
         }
         AtomicFile.Write(Path.Combine(run, "final.json"), s => JsonSerializer.Serialize(s, result, Snake));
         return result;
+    }
+
+    private Dictionary<string, double> Measures(StudyEntry entry, string run, EvaluationResult last, Device device)
+    {
+        var measures = last.Measures.ToDictionary(m => m.Key, m => m.Value.Average());
+        foreach (var (name, environment) in entry.Config.FurtherEvaluations())
+        {
+            var (result, _) = Evaluator.Run(run, environment.Id, study.FinalEpisodes, entry.Config.EvaluationSeed, device);
+            string prefix = EvaluationColumns.Prefix(name);
+            measures[prefix + "return"] = result.Mean;
+            foreach (var (measure, values) in result.Measures) measures[prefix + measure] = values.Average();
+        }
+        // The last line of metrics is of the last checkpoint.
+        foreach (var (column, values) in RunHistory.Read(run).Columns)
+            if (column.StartsWith(EvaluationColumns.Prefix(Draw.HeldOut), StringComparison.Ordinal) && double.IsFinite(values[^1])) measures[column] = values[^1];
+        return measures;
     }
 }

@@ -77,9 +77,17 @@ public sealed record RunConfig
     [RunOption("episodes of an evaluation", Name = "--episodes"), AtLeast(1)]
     public int EvaluationEpisodes { get; init; } = 100;
 
-    /// <summary>Seed of the evaluation's start states: the same for every algorithm and training seed.</summary>
-    [RunOption("of the start states of evaluations")]
+    /// <summary>Seed of the evaluation's start states and of what is held out: the same for every algorithm and training seed.</summary>
+    [RunOption("of the start states of evaluations, and of what is held out")]
     public ulong EvaluationSeed { get; init; }
+
+    /// <summary>Further environments to evaluate on, each NAME=ENVIRONMENT or an environment alone, which is its name then. A dataset of that name is the prompt of the policy there.</summary>
+    [RunOption("a further environment to evaluate on, NAME=ENVIRONMENT or ENVIRONMENT alone; repeatable; --dataset NAME=FILE is the policy's prompt there")]
+    public string[] EvaluateOn { get; init; } = [];
+
+    /// <summary>Share of every dataset's trajectories that is held out: evaluations report on it what the updates report.</summary>
+    [RunOption("share of the trajectories, below 1, that updates do not see: evaluations compute losses on them (or --dataset heldout=FILE)"), Within(0, 0.99)]
+    public double HoldOut { get; init; }
 
     /// <summary>Updates between lines of metrics.</summary>
     [RunOption("updates between lines of metrics"), AtLeast(1)]
@@ -121,7 +129,8 @@ public sealed record RunConfig
         foreach (var (key, value) in options)
         {
             var property = Options.FirstOrDefault(o => o.Key == key).Property ?? throw new SettingsException($"option {key} is unknown; {NearNames.Describe(key, Options.Select(o => o.Key))}");
-            property.SetValue(config, SettingsJson.FromJson(key, value, property.PropertyType));
+            // One name is a list of one.
+            property.SetValue(config, SettingsJson.FromJson(key, property.PropertyType.IsArray && value is JsonValue ? new JsonArray(value.DeepClone()) : value, property.PropertyType));
         }
         return config;
     }
@@ -137,6 +146,21 @@ public sealed record RunConfig
         : Goal.Split(',', StringSplitOptions.TrimEntries).Select(t => int.TryParse(t, out int c) && c >= 0 ? c : -1).ToArray() is var places && places.All(c => c >= 0) ? new GoalSpace(places)
         : throw new SettingsException($"goal={Goal}: expected components of the observation such as 0,1");
 
+    /// <summary>The further evaluations: names, which begin their columns, and environments.</summary>
+    /// <exception cref="SettingsException">A name occurs twice or is not one of letters, digits, "-" and "_", or an environment is unknown.</exception>
+    public IReadOnlyList<(string Name, EnvironmentEntry Entry)> FurtherEvaluations()
+    {
+        var all = new List<(string Name, EnvironmentEntry Entry)>();
+        foreach (string text in EvaluateOn)
+        {
+            var (name, id) = text.IndexOf('=', StringComparison.Ordinal) is var at and >= 0 ? (text[..at], text[(at + 1)..]) : (text, text);
+            if (name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_')) throw new SettingsException($"evaluate_on={text}: expected NAME=ENVIRONMENT, the name of letters, digits, - and _");
+            if (name == Draw.HeldOut || all.Exists(e => e.Name == name)) throw new SettingsException($"evaluate_on={text}: there is an evaluation {name} already; give this one another name, NAME=ENVIRONMENT");
+            all.Add((name, EnvironmentCatalogue.Find(id)));
+        }
+        return all;
+    }
+
     /// <summary>Throws for values out of range.</summary>
     public void Validate()
     {
@@ -148,6 +172,8 @@ public sealed record RunConfig
         DatasetOptions.Validate();
         RewardTransform.Parse(Rewards);
         ParseGoal();
+        FurtherEvaluations();
+        if (HoldOut > 0 && Datasets.ContainsKey(Draw.HeldOut)) throw new SettingsException($"hold_out={HoldOut}: the dataset {Draw.HeldOut} is what is held out; give one of both");
         if (Environment is not null) EnvironmentCatalogue.Find(Environment);
     }
 

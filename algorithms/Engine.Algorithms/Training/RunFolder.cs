@@ -3,7 +3,6 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Engine.Algorithms.Data;
-using Engine.Algorithms.Evaluation;
 using Engine.Autodiff;
 using Engine.Interop;
 using Engine.Interop.TensorBoard;
@@ -15,7 +14,8 @@ namespace Engine.Algorithms.Training;
 /// </summary>
 public sealed class RunFolder : IDisposable
 {
-    private readonly string[] _metrics, _measures;
+    private readonly string[] _metrics;
+    private readonly EvaluationColumns _evaluations;
     private FileStream? _lock;
     private EventFileWriter? _events;
 
@@ -24,14 +24,14 @@ public sealed class RunFolder : IDisposable
     /// <param name="info">What is trained, and on what; stored, and compared when resuming.</param>
     /// <param name="datasets">By source; their descriptions are stored.</param>
     /// <param name="metrics">Columns of metrics.csv after step, rate and stage.</param>
-    /// <param name="measures">What evaluations measure beside the return.</param>
+    /// <param name="evaluations">Columns after them.</param>
     /// <param name="resume">Continue the newest checkpoint.</param>
     /// <exception cref="SettingsException">Another process trains here, or the folder holds a run and <paramref name="resume"/> is false.</exception>
     /// <exception cref="DatasetException">The dataset is not the one the run began with.</exception>
     /// <exception cref="InteropFormatException">There is no checkpoint to resume from.</exception>
-    public RunFolder(string path, RunInfo info, IReadOnlyDictionary<string, TrainingData> datasets, IEnumerable<string> metrics, IEnumerable<string> measures, bool resume)
+    public RunFolder(string path, RunInfo info, IReadOnlyDictionary<string, TrainingData> datasets, IEnumerable<string> metrics, EvaluationColumns evaluations, bool resume)
     {
-        (Path, _metrics, _measures) = (path, metrics.ToArray(), measures.ToArray());
+        (Path, _metrics, _evaluations) = (path, metrics.ToArray(), evaluations);
         Directory.CreateDirectory(path);
         try { _lock = new FileStream(In("lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose); }
         catch (IOException) { throw new SettingsException($"{path}: another process is training in this folder"); }
@@ -52,7 +52,7 @@ public sealed class RunFolder : IDisposable
         if (Directory.Exists(Checkpoint.Folder(Path))) AtomicFile.RemoveStale(Checkpoint.Folder(Path));
         var newest = Checkpoint.List(Path);
         if (!resume && (newest.Count > 0 || File.Exists(In(MetricsName)))) throw new SettingsException($"{Path}: holds a run already; continue it with --resume {Path}, or choose another --out");
-        string[] columns = ["step", "steps_per_second", "stage", .. _metrics, "return_mean", "return_standard_error", "return_normalized", .. _measures.SelectMany(m => new[] { $"{m}_mean", $"{m}_standard_error" })];
+        string[] columns = ["step", "steps_per_second", "stage", .. _metrics, .. _evaluations.Names];
         var rows = new List<string> { string.Join(",", columns) };
         if (resume)
         {
@@ -108,21 +108,14 @@ public sealed class RunFolder : IDisposable
         var cells = new List<string> { line.Step.ToString(CultureInfo.InvariantCulture), Number(line.StepsPerSecond, "F1"), line.Stage };
         // What has not been computed yet is empty: of a stage that has not begun, of an update that comes every second time.
         cells.AddRange(_metrics.Select(m => float.IsNaN(line.Metrics[m]) ? "" : Number(line.Metrics[m], "G9")));
-        cells.AddRange(line.Evaluation is { } e ? [Number(e.Mean, "G9"), Number(e.StandardError, "G6"), e.NormalizedMean is { } n ? Number(n, "G6") : ""] : ["", "", ""]);
-        foreach (string measure in _measures)
-            cells.AddRange(line.Evaluation?.Measures[measure] is { } values ? [Number(values.Average(), "G9"), Number(EvaluationResult.Error(values), "G6")] : ["", ""]);
+        cells.AddRange(_evaluations.Cells(line));
         File.AppendAllText(In(MetricsName), string.Join(",", cells) + "\n");
 
         double now = Now();
         foreach (string metric in _metrics)
             if (float.IsFinite(line.Metrics[metric])) _events!.Scalar("train/" + metric, line.Step, line.Metrics[metric], now);
         _events!.Scalar("train/steps_per_second", line.Step, (float)line.StepsPerSecond, now);
-        if (line.Evaluation is { } evaluation)
-        {
-            _events.Scalar("evaluation/return", line.Step, (float)evaluation.Mean, now);
-            if (evaluation.NormalizedMean is { } score) _events.Scalar("evaluation/normalized", line.Step, (float)score, now);
-            foreach (var (measure, values) in evaluation.Measures) _events.Scalar("evaluation/" + measure, line.Step, (float)values.Average(), now);
-        }
+        foreach (var (name, value) in _evaluations.Scalars(line)) _events.Scalar("evaluation/" + name, line.Step, (float)value, now);
         _events.Flush();
     }
 

@@ -30,6 +30,9 @@ public sealed class StagePrograms : IDisposable
     /// <summary>The stage.</summary>
     public Stage Stage { get; }
 
+    /// <summary>The sets of periods that are due together: bit i of period i; none without an update.</summary>
+    public IReadOnlyCollection<uint> Variants => _programs.Keys;
+
     /// <summary>The programs, those with fewer periods first.</summary>
     public IEnumerable<Program> All => _programs.Values;
 

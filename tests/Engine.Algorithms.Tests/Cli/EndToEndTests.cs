@@ -24,6 +24,23 @@ public sealed class EndToEndTests : EngineProcess
         Assert.Contains("step 20: return", evaluated.Output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Several_evaluations_are_told_and_resumed_in_a_new_process()
+    {
+        string[] start = ["train", "discrete-bc", "--dataset", "builtin:cartpole,rows=2000", "--evaluate-on", "old=CartPole-v0", "--evaluate-on", "CartPole-v1", "--hold-out", "0.2", .. Small];
+        var whole = Run([.. start, "--steps", "20", "--out", "whole"]);
+        Assert.True(whole.Code == 0, whole.Error);
+        foreach (string part in new[] { ", old return ", ", CartPole-v1 return ", ", held-out accuracy " }) Assert.Contains(part, whole.Output, StringComparison.Ordinal);
+        Assert.Equal(0, Run([.. start, "--steps", "10", "--out", "half"]).Code);
+        var resumed = Run("train", "--resume", "half", "--steps", "20", "--json");
+        Assert.True(resumed.Code == 0, resumed.Error);
+        Assert.Equal(File.ReadAllBytes(In("whole", "checkpoints", "step-000000020.safetensors")), File.ReadAllBytes(In("half", "checkpoints", "step-000000020.safetensors")));
+        Assert.Equal(Probe.Metrics(In("whole"))[^1], Probe.Metrics(In("half"))[^1]);
+        var line = JsonNode.Parse(resumed.Output.Split('\n')[^3])!;
+        Assert.Equal(3, (int)line["evaluations"]!["old"]!["episodes"]!);
+        Assert.InRange((double)line["heldout"]!["accuracy"]!, 0, 1);
+    }
+
     public static TheoryData<string, string> Mistakes() => new()
     {
         { "train", "name an algorithm" },
@@ -51,6 +68,10 @@ public sealed class EndToEndTests : EngineProcess
         { "train edac --datset builtin:pendulum", "near it: --dataset" },
         { "datasets inspct x", "near it: inspect" },
         { "trian edac", "near it: train" },
+        { "train bc --dataset builtin:pendulum --evaluate-on far=Pendulum-v2", "environment Pendulum-v2 is unknown" },
+        { "train bc --dataset builtin:pendulum --hold-out 1.5", "0 to 0.99" },
+        { "train bc --dataset builtin:pendulum --hold-out 0.1 --dataset heldout=builtin:pendulum,seed=2", "give one of both" },
+        { "train --resume nowhere --evaluate-on Pendulum-v0", "--evaluate-on" },
         { "train --resume nowhere", "no such folder" },
         { "train edac --resume nowhere", "give no algorithm" },
         { "evaluate nowhere", "no such folder" },
@@ -139,6 +160,7 @@ public sealed class EndToEndTests : EngineProcess
         Assert.DoesNotContain("http", page, StringComparison.Ordinal);
         Assert.Equal(0, Run("report", "run", "--output", "page.html").Code);
         Assert.Equal(20, (int)JsonNode.Parse(Run("evaluate", "run", "--episodes", "2", "--checkpoint", "best", "--json").Output)!["step"]!);
+        Refused("the policy of Dqn takes no prompt", "evaluate", "run", "--prompt", "builtin:cartpole,rows=500");
         var exported = Run("export", "run", "--output", "policy");
         Assert.True(exported.Code == 0, exported.Error);
         Assert.Contains("policy: dqn at step 20", exported.Output, StringComparison.Ordinal);
@@ -148,6 +170,7 @@ public sealed class EndToEndTests : EngineProcess
         Refused("no checkpoint best", "evaluate", "policy", "--checkpoint", "best");
         Assert.Equal(0, Run("export", "run", "--output", "policy", "--rows", "1,64").Code); // takes its place
         Refused("for 1, 64 rows, not for 70", "evaluate", "policy", "--episodes", "70");
+        Refused("a prompt needs the run", "evaluate", "policy", "--prompt", "builtin:cartpole,rows=500");
 
         var inspected = JsonNode.Parse(Run("datasets", "inspect", "builtin:cartpole,rows=500", "--json").Output)!;
         Assert.Equal(("builtin", 500), ((string)inspected["layout"]!, (int)inspected["rows"]!));
