@@ -117,9 +117,9 @@ internal static class Shared
     /// <summary>What the environment measures besides the return.</summary>
     public static string Measures(EvaluationResult result) => string.Concat(result.Measures.Select(m => $", {m.Key} {m.Value.Average():F3}"));
 
-    /// <summary>What else was evaluated: returns and measures of further environments, metrics of held-out rows.</summary>
+    /// <summary>What else was evaluated: returns and measures of further environments, and of the metrics of held-out rows the losses.</summary>
     public static string Further(TrainingReport report) =>
-        string.Concat(report.Further.Select(f => $", {f.Key} return {Return(f.Value, episodes: false)}{Measures(f.Value)}")) + string.Concat(report.HeldOut.Select(h => $", held-out {h.Key} {h.Value.ToString("G4")}"));
+        string.Concat(report.Further.Select(f => $", {f.Key} return {Return(f.Value, episodes: false)}{Measures(f.Value)}")) + string.Concat(report.HeldOut.Where(h => report.Losses.Contains(h.Key)).Select(h => $", held-out {h.Key} {h.Value.ToString("G4")}"));
 
     public static JsonObject ToJson(EvaluationResult result) => new(result.Measures.Select(m => KeyValuePair.Create(m.Key, Number(m.Value.Average()))))
     {

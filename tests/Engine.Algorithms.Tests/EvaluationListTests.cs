@@ -104,6 +104,30 @@ public sealed class EvaluationListTests : IDisposable
         foreach (string name in reported) Assert.True(double.IsFinite(double.Parse(Probe.Column(In("run"), "heldout." + name)[^1])), name);
     }
 
+    /// <summary>Of the whole catalogue: what draws from data alone has them, what fills a buffer says so.</summary>
+    [Fact]
+    public void Every_offline_algorithm_has_held_out_losses()
+    {
+        using var device = new CpuDevice();
+        int computed = 0;
+        foreach (var entry in AlgorithmCatalogue.All.Where(a => a.Defaults.GetType().Assembly == typeof(Algorithm).Assembly))
+        {
+            var (config, data) = SampleRuns.Of(entry.Name);
+            if (data.Count == 0) continue; // there is nothing to hold out
+            try
+            {
+                using var trainer = new Trainer(config with { HoldOut = 0.2, LogEvery = 1 }, data, device, null);
+                TrainingReport? last = null;
+                trainer.Run(report => last = report, CancellationToken.None);
+                Assert.Equal(last!.Metrics.Keys.Order(StringComparer.Ordinal), last.HeldOut.Keys.Order(StringComparer.Ordinal));
+                Assert.All(last.HeldOut, h => Assert.True(double.IsFinite(h.Value), $"{entry.Name}: {h}"));
+                computed++;
+            }
+            catch (SettingsException e) { Assert.Contains(Draw.Online, e.Message, StringComparison.Ordinal); }
+        }
+        Assert.True(computed >= 14, $"{computed} algorithms");
+    }
+
     [Theory]
     [InlineData("bc", false)]
     [InlineData("bc", true)]

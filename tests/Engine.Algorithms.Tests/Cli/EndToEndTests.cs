@@ -30,7 +30,7 @@ public sealed class EndToEndTests : EngineProcess
         string[] start = ["train", "discrete-bc", "--dataset", "builtin:cartpole,rows=2000", "--evaluate-on", "old=CartPole-v0", "--evaluate-on", "CartPole-v1", "--hold-out", "0.2", .. Small];
         var whole = Run([.. start, "--steps", "20", "--out", "whole"]);
         Assert.True(whole.Code == 0, whole.Error);
-        foreach (string part in new[] { ", old return ", ", CartPole-v1 return ", ", held-out accuracy " }) Assert.Contains(part, whole.Output, StringComparison.Ordinal);
+        foreach (string part in new[] { ", old return ", ", CartPole-v1 return ", ", held-out actor_loss " }) Assert.Contains(part, whole.Output, StringComparison.Ordinal);
         Assert.Equal(0, Run([.. start, "--steps", "10", "--out", "half"]).Code);
         var resumed = Run("train", "--resume", "half", "--steps", "20", "--json");
         Assert.True(resumed.Code == 0, resumed.Error);
