@@ -26,7 +26,7 @@ internal static class BenchCommand
         var threads = new Option<int>("--threads") { Description = "threads that compute on the cpu", DefaultValueFactory = _ => 1 };
         var explain = new Option<bool>("--explain") { Description = "every kernel with shapes, FLOPs, bytes, time, rates and share of the measured limit" };
         var json = Shared.Json();
-        var command = new Command("bench", "Time an update (batch given; optimisers and targets included), a policy, a matrix product, an ensemble or elementwise work: median, rates, share of what this machine was measured to reach. Examples: engine bench edac; engine bench bc --policy; engine bench gemm 256x23x256; engine bench adam")
+        var command = new Command("bench", $"Time an update (batch given; optimisers and targets included), a policy, a matrix product, an ensemble or elementwise work: median, rates, share of what this machine was measured to reach. Examples: engine bench {AlgorithmCatalogue.All[0].Name}; engine bench {AlgorithmCatalogue.All[0].Name} --policy; engine bench gemm 256x23x256; engine bench adam")
         { work, shapes, transposeA, transposeB, observations, actions, set, policy, rounds, where, precision, threads, explain, json };
         command.SetAction(parse =>
         {

@@ -6,6 +6,7 @@ using Engine.Algorithms;
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Environments;
 using Engine.Algorithms.Evaluation;
+using Engine.Algorithms.Studies;
 using Engine.Algorithms.Training;
 using Engine.Kernels;
 using Engine.Kernels.Cpu;
@@ -110,8 +111,8 @@ internal static class Shared
     public static JsonNode? Number(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
 
     /// <summary>The mean return, its standard error if there is one (of a single episode there is not), and of how many episodes.</summary>
-    public static string Return(EvaluationResult result, string format = "F1", string error = "", bool episodes = true) =>
-        result.Mean.ToString(format) + (result.Returns.Length > 1 ? $" +- {result.StandardError.ToString(format)}{error}" : "")
+    public static string Return(EvaluationResult result, string? format = null, string error = "", bool episodes = true) =>
+        result.Mean.ToString(format ??= Statistics.Format(result.Mean)) + (result.Returns.Length > 1 ? $" +- {result.StandardError.ToString(format)}{error}" : "")
         + (episodes ? $" over {result.Returns.Length} episode{(result.Returns.Length == 1 ? "" : "s")}" : "");
 
     /// <summary>What the environment measures besides the return.</summary>

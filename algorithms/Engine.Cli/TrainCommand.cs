@@ -27,7 +27,7 @@ internal static class TrainCommand
         var quiet = new Option<bool>("--quiet") { Description = "print only the result" };
         var json = Shared.Json();
         var (device, threads) = (Shared.Device(), Shared.Threads());
-        var command = new Command("train", "Train an algorithm on a dataset, in an environment or both, and evaluate it. Example: engine train edac --dataset builtin:pendulum --steps 10000 --set critics=5")
+        var command = new Command("train", $"Train an algorithm on a dataset, in an environment or both, and evaluate it. Example: engine train {AlgorithmCatalogue.All[0].Name} --dataset builtin:pendulum --steps 10000")
         {
             algorithm, dataset, output, resume, set, columns, quiet, json, device, threads,
         };

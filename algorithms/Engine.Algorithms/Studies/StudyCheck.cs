@@ -53,6 +53,12 @@ public sealed record StudyCheck(string Text, string Better, string? Other, strin
 /// <summary>Intervals of means over seeds.</summary>
 public static class Statistics
 {
+    /// <summary>How a return is written: one decimal, three where returns are small, as those of a success are.</summary>
+    public static string Format(double value) => Math.Abs(value) < 10 ? "F3" : "F1";
+
+    /// <summary>A return, written so.</summary>
+    public static string Text(double value) => value.ToString(Format(value));
+
     private const int Resamples = 10_000;
 
     /// <summary>Percentile bootstrap of the mean, 10,000 resamples from a fixed stream: the mean lies below Low, and above High, in that share of them each.</summary>

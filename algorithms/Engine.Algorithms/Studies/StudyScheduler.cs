@@ -53,7 +53,7 @@ public sealed class StudyScheduler(Study study, string folder)
                 try
                 {
                     var result = RunOne(entry, datasets.GetValueOrDefault(Key(entry)), open, stop);
-                    say($"[{Interlocked.Increment(ref done)}/{study.Entries.Count}] {entry.Name}: {(result.Failure ?? $"last {result.Last:F1}, best {result.Best:F1}{(result.LastNormalized is { } n ? $" (normalised {n:F1}, {result.BestNormalized:F1})" : "")}")}, {result.Seconds:F0} s");
+                    say($"[{Interlocked.Increment(ref done)}/{study.Entries.Count}] {entry.Name}: {(result.Failure ?? $"last {Statistics.Text(result.Last)}, best {Statistics.Text(result.Best)}{(result.LastNormalized is { } n ? $" (normalised {n:F1}, {result.BestNormalized:F1})" : "")}")}, {result.Seconds:F0} s");
                 }
                 catch (OperationCanceledException) { return; }
                 catch (Exception e)

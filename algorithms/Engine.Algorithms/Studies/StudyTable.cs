@@ -32,15 +32,16 @@ public sealed class StudyTable(Study study, string folder)
             foreach (var group in dataset.GroupBy(e => e.Label))
             {
                 var results = group.Select(_runs.Result).ToArray();
+                string Text(double value) => normalized ? value.ToString("F1") : Statistics.Text(value);
                 double? Value(StudyResult? r, Func<StudyResult, double?> plain, Func<StudyResult, double?> scaled) => r is null || r.Failure is not null ? null : normalized ? scaled(r) : plain(r);
                 string Mean(Func<StudyResult, double?> plain, Func<StudyResult, double?> scaled)
                 {
                     var known = results.Select(r => Value(r, plain, scaled)).Where(v => v is not null).Select(v => v!.Value).ToArray();
                     if (known.Length == 0) return "-";
                     var (low, high) = Statistics.Bootstrap(known);
-                    return $"{known.Average():F1} [{low:F1}, {high:F1}]";
+                    return $"{Text(known.Average())} [{Text(low)}, {Text(high)}]";
                 }
-                string cells = string.Join(" | ", results.Select(r => r?.Failure is not null ? "diverged" : Value(r, x => x.Last, x => x.LastNormalized) is { } v ? v.ToString("F1") : "-"));
+                string cells = string.Join(" | ", results.Select(r => r?.Failure is not null ? "diverged" : Value(r, x => x.Last, x => x.LastNormalized) is { } v ? Text(v) : "-"));
                 text.Append($"| {group.Key} | {group.First().Config.Steps:N0} | {cells} | {Mean(r => r.Last, r => r.LastNormalized)} | {Mean(r => r.Best, r => r.BestNormalized)} | {Mean(r => r.SecondHalf, r => r.SecondHalfNormalized)} |");
                 foreach (string measure in measures)
                 {
