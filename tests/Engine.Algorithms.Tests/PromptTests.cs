@@ -153,6 +153,21 @@ public sealed class PromptTests : IDisposable
     }
 
     [Fact]
+    public void A_policy_folder_keeps_what_it_was_told()
+    {
+        Probe.Train(Config(), null, In("run"));
+        using var policy = Policy.Load(In("run"));
+        policy.Prompt(PromptRows.Of(Labelled(Up)));
+        policy.Save(In("policy"));
+        using var saved = Policy.Load(In("policy"));
+        float[] seen = [0.3f, -0.2f];
+        Assert.Equal(policy.Act(seen), saved.Act(seen));
+        Assert.NotEqual(policy.Act(seen)[0], policy.Act(seen)[1]);
+        using var session = saved.CreateSession();
+        Assert.Contains("a prompt needs the run", Assert.Throws<SettingsException>(() => session.Prompt(PromptRows.Of(Labelled(Right)))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_prompt_is_read_from_a_file()
     {
         Probe.Train(Config(), null, In("run"));
