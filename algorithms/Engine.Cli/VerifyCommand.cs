@@ -12,7 +12,7 @@ internal static class VerifyCommand
 {
     public static Command Create()
     {
-        var folders = new Argument<string[]>("fixture") { Description = "folders with fixture.json and its .safetensors files; one that waits for a method counts as not agreeing", Arity = ArgumentArity.ZeroOrMore };
+        var folders = new Argument<string[]>("fixture") { Description = "folders with fixture.json and its .safetensors files, or folders of such folders; one that waits for a method counts as not agreeing", Arity = ArgumentArity.ZeroOrMore };
         var ops = new Option<bool>("--ops") { Description = "every op of the op table on the device, against float64" };
         var only = new Option<string?>("--only") { HelpName = "name,...", Description = "of --ops: ops whose name has one of these in it, such as matmul,linear" };
         var quiet = new Option<bool>("--quiet") { Description = "one line per fixture" };
@@ -31,18 +31,22 @@ internal static class VerifyCommand
                 if (!OpTable.Cases.Any(c => c.Op.Name.Contains(name, StringComparison.Ordinal))) throw new SettingsException($"--only {name}: no op's name has that in it; engine devices --ops lists them");
             using var opened = Shared.Open(parse.GetValue(device)!, parse.GetValue(threads), wanted);
             bool all = !parse.GetValue(ops) || Ops(opened, names, parse.GetValue(json));
-            foreach (string folder in parse.GetValue(folders)!)
+            int agree = 0, differ = 0, waiting = 0;
+            foreach (string folder in parse.GetValue(folders)!.SelectMany(Folders))
             {
                 var fixture = Fixture.Read(folder);
                 if (fixture.Waits is { } missing)
                 {
                     all = false;
+                    waiting++;
                     if (parse.GetValue(json)) Shared.Write(new JsonObject { ["fixture"] = folder, ["algorithm"] = fixture.Algorithm, ["kind"] = fixture.Kind, ["holds"] = null, ["waits"] = missing });
                     else Console.WriteLine($"{folder}: {missing}");
                     continue;
                 }
                 var result = FixtureVerifier.Run(fixture, opened);
                 all &= result.Holds;
+                if (result.Holds) agree++;
+                else differ++;
                 if (parse.GetValue(json))
                 {
                     Shared.Write(new JsonObject
@@ -72,9 +76,18 @@ internal static class VerifyCommand
                 int failed = result.Comparisons.Count(c => !c.Holds);
                 Console.WriteLine($"{folder}: {fixture.Algorithm}, {fixture.Updates} updates, {result.Comparisons.Count} tensors, {(failed == 0 ? "all agree" : $"{failed} DIFFER")}: worst float64 {result.Comparisons.Max(c => c.Error64):E1}, worst float32 {result.Comparisons.Max(c => c.Error32):E1}");
             }
+            if (agree + differ + waiting > 1 && !parse.GetValue(json)) Console.WriteLine($"{agree + differ + waiting} fixtures: {agree} agree, {differ} differ, {waiting} wait for a method");
             return all ? 0 : 1;
         });
         return command;
+    }
+
+    /// <summary>A fixture's folder is itself; one that holds fixtures' folders stands for them, in the order of their names.</summary>
+    private static IEnumerable<string> Folders(string folder)
+    {
+        if (File.Exists(Path.Combine(folder, "fixture.json")) || !Directory.Exists(folder)) return [folder];
+        string[] inner = Directory.GetDirectories(folder).Where(f => File.Exists(Path.Combine(f, "fixture.json"))).Order(StringComparer.Ordinal).ToArray();
+        return inner.Length == 0 ? [folder] : inner;
     }
 
     private static bool Ops(Device device, string[]? names, bool json)

@@ -231,5 +231,14 @@ public sealed class EndToEndTests : EngineProcess
         var verified = Run("verify", Path.Combine(AppContext.BaseDirectory, "fixtures", "bc"));
         Assert.True(verified.Code == 0, verified.Error);
         Assert.Contains("all agree", verified.Output, StringComparison.Ordinal);
+        // A folder of fixtures stands for them; one that waits is counted and fails the command.
+        string fixtures = Directory.CreateDirectory(In("fixtures")).FullName, own = Path.Combine(fixtures, "bc"), waits = Path.Combine(fixtures, "later");
+        Directory.CreateDirectory(own);
+        foreach (string file in Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "fixtures", "bc"))) File.Copy(file, Path.Combine(own, Path.GetFileName(file)));
+        Directory.CreateDirectory(waits);
+        File.WriteAllText(Path.Combine(waits, "fixture.json"), """{"format": 1, "kind": "closed-form", "name": "later"}""");
+        verified = Run("verify", fixtures, "--quiet");
+        Assert.Equal(1, verified.Code);
+        Assert.Contains("2 fixtures: 1 agree, 0 differ, 1 wait for a method", verified.Output, StringComparison.Ordinal);
     }
 }
