@@ -44,20 +44,20 @@ internal static class IlgpuKernels
 
         // Matrix products.
         [typeof(MatMul)] = Products.MatMul,
+        [typeof(FusedMatMul)] = Products.FusedMatMul,
+        [typeof(Linear)] = Products.Linear,
 
         // Optimisers.
         [typeof(Adam)] = Optimisers.Adam,
+        [typeof(AdamGroup)] = Optimisers.AdamGroup,
         [typeof(Polyak)] = Optimisers.Polyak,
     };
 
     /// <summary>Ops of the op table without a kernel: what happens instead.</summary>
     public static readonly IReadOnlyDictionary<string, string> NotMade = new SortedDictionary<string, string>(StringComparer.Ordinal)
     {
-        [nameof(FusedMatMul)] = "product, sum and mask are kernels of their own",
         [nameof(MemberMatMul)] = "the whole product is computed",
         [nameof(MatMulChain)] = "the products are kernels of their own",
-        [nameof(AdamGroup)] = "a kernel a parameter",
-        [nameof(Linear)] = "runs its definition",
         [nameof(LayerNorm)] = "runs its definition",
         [nameof(LayerNormGradient)] = "runs its definition",
         [nameof(Softmax)] = "runs its definition",
@@ -66,7 +66,7 @@ internal static class IlgpuKernels
     };
 
     /// <summary>Whether the op has a kernel at these types.</summary>
-    public static bool Has(Op op, TensorType[] inputs) => Array.TrueForAll(inputs, t => t.DType != DType.F64) && (Expressions.Has(op, inputs) || Makers.ContainsKey(op.GetType()));
+    public static bool Has(Op op, TensorType[] inputs) => Array.TrueForAll(inputs, t => t.DType != DType.F64) && (Expressions.Has(op, inputs) || (Makers.ContainsKey(op.GetType()) && (op is not (FusedMatMul or Linear) || Products.HasTerms(op, inputs))));
 
     /// <summary>The launches of an op at these types.</summary>
     /// <exception cref="DeviceException">There is no kernel, or the device does not compute in float64 as the op needs.</exception>
