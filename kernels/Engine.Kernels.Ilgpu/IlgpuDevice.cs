@@ -37,6 +37,7 @@ public sealed class IlgpuDevice : Device
     {
         ArgumentNullException.ThrowIfNull(name);
         _listed = Accelerators.Choose(name);
+        Schedule = _listed.Kind;
         try
         {
             _accelerator = _listed.Hardware.CreateAccelerator(Accelerators.Context);
@@ -80,6 +81,9 @@ public sealed class IlgpuDevice : Device
     internal AcceleratorStream Queue { get; }
 
     internal AcceleratorKind Kind => _listed.Kind;
+
+    /// <summary>The kind that kernels are made for; another than the accelerator's own, so that its kernels are tested where there is none.</summary>
+    internal AcceleratorKind Schedule { get; set; }
 
     internal bool Float64 => _listed.Float64;
 

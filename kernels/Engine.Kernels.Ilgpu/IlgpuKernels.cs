@@ -77,7 +77,7 @@ internal static class IlgpuKernels
         if (Array.TrueForAll(outputs, t => t.Elements == 0)) return KernelPlan.Nothing;
         foreach (var type in inputs.Concat(outputs))
             if (type.Elements > int.MaxValue) throw new DeviceException($"op {op.Name}: {type} has more elements than kernels of device {device.Name} count");
-        return Expressions.Has(op, inputs) ? Expressions.Make(op, inputs, outputs[0]) : Makers[op.GetType()](op, inputs, outputs, device.Kind);
+        return Expressions.Has(op, inputs) ? Expressions.Make(op, inputs, outputs[0]) : Makers[op.GetType()](op, inputs, outputs, device.Schedule);
     }
 
     /// <summary>Draws of normals and powers are computed in float64, and so are sines of large angles.</summary>

@@ -1,4 +1,5 @@
 using Engine.Kernels.Cpu;
+using Engine.Kernels.Ilgpu.Runtime;
 using Xunit.Abstractions;
 using Single = Engine.Kernels.Cuda.Tests.Single;
 
@@ -63,6 +64,26 @@ public sealed class OpTableTests(ITestOutputHelper output)
         {
             expected ??= OpCheck.Run(Accelerator.Debugger, c.Op, types, inputs);
             Assert.Equal(expected, OpCheck.Run(Accelerator.Debugger, c.Op, types, inputs, overlay));
+        }
+    }
+
+    /// <summary>The kernels for processors under OpenCL and for GPUs, run on the debugger: the same bits.</summary>
+    [Fact]
+    public void Schedules_of_other_accelerators_give_the_same_bits()
+    {
+        var products = OpTable.Cases.Where(c => c.Op is MatMul or FusedMatMul or Linear && HasKernel(c)).ToArray();
+        var expected = Array.ConvertAll(products, c => Run(Accelerator.Debugger, c, 4));
+        try
+        {
+            foreach (var kind in new[] { AcceleratorKind.Processor, AcceleratorKind.Gpu })
+            {
+                Accelerator.Debugger.Schedule = kind;
+                for (int i = 0; i < products.Length; i++) Assert.Equal(expected[i], Run(Accelerator.Debugger, products[i], 4));
+            }
+        }
+        finally
+        {
+            Accelerator.Debugger.Schedule = AcceleratorKind.Debugger;
         }
     }
 

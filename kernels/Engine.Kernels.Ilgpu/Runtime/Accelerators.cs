@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using ILGPU;
 using ILGPU.Runtime.CPU;
 using ILGPU.Runtime.Cuda;
@@ -98,9 +99,12 @@ internal static class Accelerators
     public static string Missing()
     {
         var missing = new List<string>();
-        if (!All.Any(a => a.Hardware is CLDevice)) missing.Add(CLAPI.CurrentAPI.IsSupported ? "no OpenCL device (its loader is there; install a vendor's driver, or pocl-opencl-icd for processors)" : "no OpenCL (libOpenCL.so.1 is not there; install ocl-icd-libopencl1 and a vendor's driver)");
+        if (!All.Any(a => a.Hardware is CLDevice)) missing.Add(HasLoader() ? "no OpenCL device (its loader is there; install a vendor's driver, or pocl-opencl-icd for processors)" : "no OpenCL (its loader, libOpenCL.so.1, is not there; install ocl-icd-libopencl1 and a vendor's driver)");
         if (!All.Any(a => a.Hardware is CudaDevice)) missing.Add("no CUDA GPU");
         foreach (var refused in All.Where(a => a.Refusal is not null)) missing.Add($"{refused.Name} is refused: {refused.Refusal}");
         return missing.Count == 0 ? "all were found" : string.Join(", ", missing);
     }
+
+    // Without a platform ILGPU says that OpenCL is not supported, as it does without the library.
+    private static bool HasLoader() => NativeLibrary.TryLoad("libOpenCL.so.1", out _) || NativeLibrary.TryLoad("OpenCL", out _);
 }
