@@ -87,7 +87,7 @@ internal sealed class IlgpuExecutable : Executable
         var kernel = _device.Cache.Load(plan.Source, op);
         // A driver builds a kernel for a size of groups when it is first launched so: now, and not while somebody waits for a result. No work-item has anything to do.
         if (kernel.Launched.Add(group))
-            kernel.Launch(kernel.Kernel, _device.Queue, new KernelConfig(1, group), Enumerable.Repeat(View(_device.ViewOf(_device.Nothing.Address, 0, 64)), kernel.Views).ToArray(), new int[plan.Source.Parameters.Length - kernel.Views + 1]);
+            Send(new Launch(kernel, new KernelConfig(1, group), [], Enumerable.Repeat(View(_device.ViewOf(_device.Nothing.Address, 0, 64)), kernel.Views).ToArray(), new int[plan.Source.Parameters.Length - kernel.Views + 1], op));
         var views = new List<ViewReference>();
         var numbers = new List<int>();
         foreach (var argument in plan.Arguments)
