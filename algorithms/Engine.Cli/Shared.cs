@@ -11,13 +11,14 @@ using Engine.Algorithms.Training;
 using Engine.Kernels;
 using Engine.Kernels.Cpu;
 using Engine.Kernels.Cuda;
+using Engine.Kernels.Ilgpu;
 
 namespace Engine.Cli;
 
 /// <summary>Options and output that several commands share.</summary>
 internal static class Shared
 {
-    public static Option<string> Device() => new("--device") { Description = "where to run: cpu, cuda, or cuda:1 for the second GPU (see engine devices)", DefaultValueFactory = _ => "cpu" };
+    public static Option<string> Device() => new("--device") { Description = "where to run: cpu, cuda, cuda:1 for the second GPU, or ilgpu, ilgpu:opencl:N, ilgpu:cuda:N, ilgpu:cpu (see engine devices)", DefaultValueFactory = _ => "cpu" };
 
     public static Option<string> Precision(string description)
     {
@@ -85,7 +86,8 @@ internal static class Shared
         }
         if (name == "cuda") return new CudaDevice();
         if (name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int ordinal)) return new CudaDevice(ordinal);
-        throw new SettingsException($"--device {name}: expected cpu, cuda, or cuda:N for the GPU of number N (see engine devices)");
+        if (name == "ilgpu" || name.StartsWith("ilgpu:", StringComparison.Ordinal)) return new IlgpuDevice(name);
+        throw new SettingsException($"--device {name}: expected cpu, cuda, or cuda:N for the GPU of number N, or ilgpu or one of its accelerators (see engine devices)");
     }
 
     /// <summary>Runs something that Ctrl+C and a polite kill ask to stop.</summary>

@@ -55,7 +55,7 @@ public static class Philox
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Integer(uint x, int bound) => (int)(((ulong)x * (uint)bound) >> 32);
 
-    private static ulong Mix(ulong z) // SplitMix64's finaliser
+    internal static ulong Mix(ulong z) // SplitMix64's finaliser
     {
         z += 0x9E3779B97F4A7C15UL;
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9UL;

@@ -121,7 +121,8 @@ internal sealed unsafe class CompiledLoop
             bool cheap = true;
             for (int i = 0; i < steps.Length; i++)
             {
-                if (!Find(steps[i], out functions[i], out bool isCheap)) return null;
+                // Softplus is two long functions, which run in loops of their own.
+                if (steps[i].Op is Unary { Kind: UnaryKind.Softplus } || !LaneFunctions<T>.Find(steps[i], out functions[i], out bool isCheap)) return null;
                 // Of two long functions the second waits for the first, and the JIT inlines only so many; in loops of their own both are as fast as they can be.
                 if (!isCheap && !cheap) return null;
                 cheap &= isCheap;
@@ -221,58 +222,11 @@ internal sealed unsafe class CompiledLoop
             il.Emit(OpCodes.Conv_I);
         }
 
-        /// <summary>The function of a step; null where its result is its argument. False: there is none over lanes.</summary>
-        private static bool Find(LoopStep step, out MethodInfo? function, out bool cheap)
-        {
-            function = null;
-            cheap = true;
-            var (op, ints) = (step.Op, step.From == DType.I32);
-            switch (op)
-            {
-                case Unary { Kind: not UnaryKind.Softplus } unary when !ints: // it is two long functions
-                    var one = new UnaryFound();
-                    UnaryLoops.Find(unary.Kind, ref one);
-                    (function, cheap) = (one.Function, one.Cheap);
-                    return true;
-                case Binary { Kind: not BinaryKind.Power } binary when !ints || binary.Kind is not (BinaryKind.Divide or BinaryKind.Modulo or BinaryKind.FloorDivide):
-                    var two = new BinaryFound();
-                    if (ints) BinaryLoops.FindInt(binary.Kind, ref two);
-                    else BinaryLoops.FindFloat(binary.Kind, ref two);
-                    function = two.Function;
-                    return true;
-                case Compare compare:
-                    var comparison = new BinaryFound();
-                    if (ints) CompareLoops.FindInt(compare.Kind, ref comparison);
-                    else CompareLoops.FindFloat(compare.Kind, ref comparison);
-                    function = comparison.Function;
-                    return true;
-                case Cast cast:
-                    if (step.From == cast.To) return true;
-                    var conversion = new ConversionFound();
-                    CastLoops.Find(step.From, cast.To, ref conversion);
-                    function = conversion.Function;
-                    return true;
-                case Logical logical:
-                    function = Method(logical.Kind switch { LogicalKind.And => And, LogicalKind.Or => Or, _ => (Func<T, T, T>)Xor });
-                    return true;
-                case Select:
-                    function = Method((Func<T, T, T, T>)T.Select);
-                    return true;
-                case Fma:
-                    function = Method((Func<T, T, T, T>)T.Fma);
-                    return true;
-                default:
-                    return false;
-            }
-        }
+        private static MethodInfo Load(DType type) => ((Reader)(type switch { DType.Bool => LoadMask, DType.U8 => LoadByte, DType.BF16 => LoadUpper, _ => LoadWord })).Method;
 
-        private static MethodInfo Method(Delegate function) => function.Method;
+        private static MethodInfo Store(DType type) => ((Writer)(type switch { DType.Bool => T.StoreMask, DType.U8 => T.StoreByte, DType.BF16 => StoreUpper, _ => StoreWord })).Method;
 
-        private static MethodInfo Load(DType type) => Method((Reader)(type switch { DType.Bool => LoadMask, DType.U8 => LoadByte, DType.BF16 => LoadUpper, _ => LoadWord }));
-
-        private static MethodInfo Store(DType type) => Method((Writer)(type switch { DType.Bool => T.StoreMask, DType.U8 => T.StoreByte, DType.BF16 => StoreUpper, _ => StoreWord }));
-
-        private static MethodInfo Repeat(DType type) => Method((Reader)(type switch { DType.Bool => RepeatMask, DType.U8 => RepeatByte, DType.BF16 => RepeatUpper, _ => RepeatWord }));
+        private static MethodInfo Repeat(DType type) => ((Reader)(type switch { DType.Bool => RepeatMask, DType.U8 => RepeatByte, DType.BF16 => RepeatUpper, _ => RepeatWord })).Method;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static T LoadWord(byte* p) => T.Load((float*)p);
@@ -299,40 +253,5 @@ internal sealed unsafe class CompiledLoop
         private static T RepeatMask(byte* p) => T.Create(*p == 0 ? 0 : -1);
 
         private static T RepeatByte(byte* p) => T.Create((int)*p);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static T And(T x, T y) => x & y;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static T Or(T x, T y) => x | y;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static T Xor(T x, T y) => x ^ y;
-
-        /// <summary>A conversion to BFloat16 leaves in the lower halves what is not stored.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static T ConvertToUpper<F>(T x) where F : IConversion => F.Invoke(x) & T.Create(unchecked((int)0xFFFF0000));
-
-        private struct UnaryFound : IUnaryUser
-        {
-            public MethodInfo Function;
-            public bool Cheap;
-
-            public void Use<F>() where F : IUnaryFunction => (Function, Cheap) = (Method((Func<T, T>)F.Invoke<T>), F.IsCheap);
-        }
-
-        private struct BinaryFound : IBinaryUser
-        {
-            public MethodInfo Function;
-
-            public void Use<F>() where F : IBinaryFunction => Function = Method((Func<T, T, T>)F.Invoke<T>);
-        }
-
-        private struct ConversionFound : IConversionUser
-        {
-            public MethodInfo Function;
-
-            public void Use<F>() where F : IConversion => Function = Method(F.Target == Packing.Upper ? ConvertToUpper<F> : (Func<T, T>)F.Invoke<T>);
-        }
     }
 }

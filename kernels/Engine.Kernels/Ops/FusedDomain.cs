@@ -1,4 +1,4 @@
-namespace Engine.Kernels.Cuda.Elementwise;
+namespace Engine.Kernels;
 
 /// <summary>How many elements a value of an expression has.</summary>
 internal enum Extent

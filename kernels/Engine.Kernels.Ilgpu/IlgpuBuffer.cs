@@ -1,0 +1,53 @@
+using ILGPU.Runtime;
+
+namespace Engine.Kernels.Ilgpu;
+
+/// <summary>Memory of an accelerator. Its address is a number that the device knows.</summary>
+internal sealed class IlgpuBuffer(IlgpuDevice device, int number, long bytes) : Buffer
+{
+    private bool _disposed;
+
+    ~IlgpuBuffer() => Free();
+
+    public override long Bytes => bytes;
+
+    public override nint Address => IlgpuDevice.Token(number);
+
+    public override void Write(ReadOnlySpan<byte> source, long offset = 0)
+    {
+        Check(source.Length, offset);
+        if (source.IsEmpty) return;
+        using var current = device.Enter();
+        device.ViewOf(Address, offset, source.Length).CopyFromCPU(device.Queue, source);
+        device.Queue.Synchronize();
+    }
+
+    public override void Read(Span<byte> destination, long offset = 0)
+    {
+        Check(destination.Length, offset);
+        if (destination.IsEmpty) return;
+        using var current = device.Enter();
+        device.ViewOf(Address, offset, destination.Length).CopyToCPU(device.Queue, destination);
+        device.Queue.Synchronize();
+    }
+
+    private void Check(long length, long offset)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (offset < 0 || offset + length > Bytes) throw new ArgumentOutOfRangeException(nameof(offset), $"{length} bytes at {offset} leave a buffer of {Bytes}");
+    }
+
+    public override void Dispose()
+    {
+        Free();
+        base.Dispose();
+    }
+
+    // What is queued may still use it, so the device frees it later.
+    private void Free()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        device.Discard(number);
+    }
+}
