@@ -6,6 +6,7 @@ using Single = Engine.Kernels.Cuda.Tests.Single;
 namespace Engine.Kernels.Ilgpu.Tests;
 
 /// <summary>Every op of the op table on ILGPU, against the float64 reference and against the processor.</summary>
+[Trait("Speed", "Slow")] // a kernel is compiled for every case
 public sealed class OpTableTests(ITestOutputHelper output)
 {
     private static bool HasKernel(OpCase c) => IlgpuDevice.HasKernel(c.Op, SampleData.Types(c), c.Op.Infer(SampleData.Types(c)));
@@ -49,7 +50,7 @@ public sealed class OpTableTests(ITestOutputHelper output)
     [OpenClTheory, MemberData(nameof(OneOfEach))]
     public void Every_op_agrees_on_OpenCL(int row) => Check(Accelerator.OpenCl, OpTable.Cases[row]);
 
-    [OpenClTheory, MemberData(nameof(Computed)), Trait("Speed", "Slow")]
+    [OpenClTheory, MemberData(nameof(Computed))]
     public void Every_case_agrees_on_OpenCL(int row) => Check(Accelerator.OpenCl, OpTable.Cases[row]);
 
     /// <summary>Where an op may write over an input, the result is that of writing elsewhere.</summary>

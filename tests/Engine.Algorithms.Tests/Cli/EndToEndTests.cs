@@ -5,6 +5,7 @@ using Engine.Interop.Safetensors;
 namespace Engine.Algorithms.Tests;
 
 /// <summary>The command as a user runs it.</summary>
+[Trait("Speed", "Slow")] // a process for every command
 public sealed class EndToEndTests : EngineProcess
 {
     [Fact]
