@@ -16,35 +16,16 @@ internal static class Reductions
     // A column of at most so many rows is one thread's.
     private const int ThreadColumn = 32;
 
-    /// <summary>Neighbouring axes that go together are one; then from the last one that is reduced to the first, each with a launch or more.</summary>
+    /// <summary>A launch or more a pass.</summary>
     public static CudaKernel Reduce(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)
     {
         if (outputs[0].Elements == 0) return Nothing;
         var reduce = (Reduce)op;
         int kind = reduce.Kind switch { ReduceKind.Sum => Sum, ReduceKind.Max => Max, _ => Min };
-        var axes = new List<(long Size, bool Reduced)>();
-        for (int i = 0; i < inputs[0].Shape.Rank; i++)
-        {
-            int size = inputs[0].Shape[i];
-            bool reduced = reduce.Axes.Contains(i);
-            if (size == 1) continue;
-            if (axes.Count > 0 && axes[^1].Reduced == reduced) axes[^1] = (axes[^1].Size * size, reduced);
-            else axes.Add((size, reduced));
-        }
-        if (!axes.Exists(a => a.Reduced)) axes.Add((1, true)); // a sum of one: -0 becomes 0
         var steps = new Steps();
-        while (axes.FindLastIndex(a => a.Reduced) is >= 0 and var at)
-        {
-            long outer = Product(axes[..at]), inner = Product(axes[(at + 1)..]);
-            if (inner == 1) steps.Rows(outer, axes[at].Size, kind);
-            else steps.Columns(outer, axes[at].Size, inner, kind);
-            axes.RemoveAt(at);
-            if (at > 0 && at < axes.Count) // its neighbours have met
-            {
-                axes[at - 1] = (axes[at - 1].Size * axes[at].Size, axes[at - 1].Reduced);
-                axes.RemoveAt(at);
-            }
-        }
+        foreach (var (outer, size, inner) in reduce.Passes(inputs[0].Shape))
+            if (inner == 1) steps.Rows(outer, size, kind);
+            else steps.Columns(outer, size, inner, kind);
         return steps.Kernel();
     }
 
@@ -88,8 +69,6 @@ internal static class Reductions
             launches.AddRange(made.Launches.Select(l => l with { Arguments = Array.ConvertAll(l.Arguments, Place) }));
         }
     }
-
-    private static long Product(List<(long Size, bool Reduced)> axes) => axes.Aggregate(1L, (n, a) => n * a.Size);
 
     /// <summary>Launches of which each reads what the one before wrote, in two halves of scratch in turn.</summary>
     private sealed class Steps

@@ -53,43 +53,24 @@ internal static class Reductions
         var reducer = reduce.Kind switch { ReduceKind.Sum => typeof(SumReducer), ReduceKind.Max => typeof(MaxReducer), _ => typeof(MinReducer) };
         if (inputs[0].Elements == 0)
             return new("of nothing", [Movement.Fill(outputs[0], BitConverter.SingleToInt32Bits(reduce.Kind switch { ReduceKind.Sum => 0f, ReduceKind.Max => float.NegativeInfinity, _ => float.PositiveInfinity }), Operand(1))]);
-        // Neighbouring axes that are both reduced, or both kept, are one.
-        var axes = new List<(long Size, bool Reduced)>();
-        for (int axis = 0; axis < inputs[0].Shape.Rank; axis++)
-        {
-            int size = inputs[0].Shape[axis];
-            bool reduced = reduce.Axes.Contains(axis);
-            if (size == 1) continue;
-            if (axes.Count > 0 && axes[^1].Reduced == reduced) axes[^1] = (axes[^1].Size * size, reduced);
-            else axes.Add((size, reduced));
-        }
-        if (!axes.Exists(a => a.Reduced)) axes.Add((1, true)); // a sum of one: -0 becomes 0
         var scratch = new Scratch();
         var launches = new List<LaunchPlan>();
         var from = Operand(0);
-        while (axes.FindLastIndex(a => a.Reduced) is >= 0 and var at)
+        var passes = reduce.Passes(inputs[0].Shape);
+        for (int i = 0; i < passes.Count; i++)
         {
-            long outer = Product(axes[..at]), size = axes[at].Size, inner = Product(axes[(at + 1)..]);
-            axes.RemoveAt(at);
-            bool last = !axes.Exists(a => a.Reduced);
+            var (outer, size, inner) = passes[i];
             while (true)
             {
                 long piece = size <= LongestPiece ? size : Piece, pieces = (size + piece - 1) / piece, items = outer * pieces * inner;
-                var to = last && pieces == 1 ? Operand(1) : scratch.Take(4 * items);
+                var to = i == passes.Count - 1 && pieces == 1 ? Operand(1) : scratch.Take(4 * items);
                 launches.Add(new(Of(nameof(Combine), reducer), items, [from, to, (int)inner, (int)size, (int)piece, (int)pieces]));
                 (from, size) = (to, pieces);
                 if (pieces == 1) break;
             }
-            if (at > 0 && at < axes.Count) // its neighbours have met
-            {
-                axes[at - 1] = (axes[at - 1].Size * axes[at].Size, axes[at - 1].Reduced);
-                axes.RemoveAt(at);
-            }
         }
         return new("pieces of rows", launches.ToArray(), scratch.Bytes);
     }
-
-    private static long Product(List<(long Size, bool Reduced)> axes) => axes.Aggregate(1L, (n, a) => n * a.Size);
 
     public static KernelPlan ArgReduce(Op op, TensorType[] inputs, TensorType[] outputs, AcceleratorKind kind)
     {

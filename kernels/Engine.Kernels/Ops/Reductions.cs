@@ -58,6 +58,34 @@ public sealed record Reduce([property: JsonConverter(typeof(JsonStringEnumConver
 
     /// <inheritdoc/>
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => inputs[0].Elements;
+
+    /// <summary>The same as reductions of [outer, size, inner] over the middle axis, one after another, at least one. Neighbouring axes that are both reduced, or both kept, are one; the last that is reduced comes first.</summary>
+    internal IReadOnlyList<(long Outer, long Size, long Inner)> Passes(Shape shape)
+    {
+        var axes = new List<(long Size, bool Reduced)>();
+        for (int axis = 0; axis < shape.Rank; axis++)
+        {
+            int size = shape[axis];
+            bool reduced = Axes.Contains(axis);
+            if (size == 1) continue;
+            if (axes.Count > 0 && axes[^1].Reduced == reduced) axes[^1] = (axes[^1].Size * size, reduced);
+            else axes.Add((size, reduced));
+        }
+        if (!axes.Exists(a => a.Reduced)) axes.Add((1, true)); // a sum of one: -0 becomes 0
+        static long Product(List<(long Size, bool Reduced)> axes) => axes.Aggregate(1L, (n, a) => n * a.Size);
+        var passes = new List<(long, long, long)>();
+        while (axes.FindLastIndex(a => a.Reduced) is >= 0 and var at)
+        {
+            passes.Add((Product(axes[..at]), axes[at].Size, Product(axes[(at + 1)..])));
+            axes.RemoveAt(at);
+            if (at > 0 && at < axes.Count) // its neighbours have met
+            {
+                axes[at - 1] = (axes[at - 1].Size * axes[at].Size, axes[at - 1].Reduced);
+                axes.RemoveAt(at);
+            }
+        }
+        return passes;
+    }
 }
 
 /// <summary>The position (I32) of the largest or smallest element along an axis, which disappears. The first of equals; the first NaN if there is one.</summary>
