@@ -398,7 +398,7 @@ internal sealed class CudaBuffer : Kernels.Buffer
     private void Check(long length, long offset)
     {
         ObjectDisposedException.ThrowIf(_address == 0, this);
-        if (offset < 0 || offset + length > Bytes) throw new ArgumentOutOfRangeException(nameof(offset), $"{length} bytes at {offset} leave a buffer of {Bytes}");
+        CheckRange(length, offset, Bytes);
     }
 
     private void Free()

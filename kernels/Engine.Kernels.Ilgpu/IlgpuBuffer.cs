@@ -34,7 +34,7 @@ internal sealed class IlgpuBuffer(IlgpuDevice device, int number, long bytes) : 
     private void Check(long length, long offset)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (offset < 0 || offset + length > Bytes) throw new ArgumentOutOfRangeException(nameof(offset), $"{length} bytes at {offset} leave a buffer of {Bytes}");
+        CheckRange(length, offset, Bytes);
     }
 
     public override void Dispose()

@@ -104,7 +104,7 @@ internal sealed unsafe class CpuBuffer : Buffer
     private void Check(long length, long offset)
     {
         ObjectDisposedException.ThrowIf(_memory == null, this);
-        if (offset < 0 || offset + length > Bytes) throw new ArgumentOutOfRangeException(nameof(offset), $"{length} bytes at {offset} leave a buffer of {Bytes}");
+        CheckRange(length, offset, Bytes);
     }
 
     private void Free()
