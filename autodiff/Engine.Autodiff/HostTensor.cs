@@ -11,19 +11,14 @@ public sealed class HostTensor
     private readonly long _offset, _bytes;
     private readonly bool _input;
 
-    internal HostTensor(string name, bool input, Buffer buffer, Operand operand)
-    {
+    internal HostTensor(string name, bool input, Buffer buffer, Operand operand) =>
         (Name, _input, _buffer, _offset, Type, _bytes) = (name, input, buffer, operand.Offset, operand.Type, operand.Type.Bytes);
-        DType = Type.DType;
-    }
 
     /// <summary>Name in the graph.</summary>
     public string Name { get; }
 
     /// <summary>Type and shape.</summary>
     public TensorType Type { get; }
-
-    private DType DType { get; }
 
     /// <summary>Writes floats.</summary>
     /// <exception cref="ShapeException">Another type or number of elements.</exception>
@@ -35,7 +30,7 @@ public sealed class HostTensor
 
     /// <summary>Writes bytes, 0..255, or booleans, 0 or 1.</summary>
     /// <exception cref="ShapeException">Another type or number of elements.</exception>
-    public void Write(ReadOnlySpan<byte> values) => Write(DType == DType.U8 ? DType.U8 : DType.Bool, values);
+    public void Write(ReadOnlySpan<byte> values) => Write(Type.DType == DType.U8 ? DType.U8 : DType.Bool, values);
 
     /// <summary>Reads floats of the last run.</summary>
     /// <exception cref="ShapeException">Another type or number of elements.</exception>
@@ -47,18 +42,18 @@ public sealed class HostTensor
 
     /// <summary>Reads bytes, 0..255, or booleans, 0 or 1, of the last run.</summary>
     /// <exception cref="ShapeException">Another type or number of elements.</exception>
-    public void Read(Span<byte> destination) => Read(DType == DType.U8 ? DType.U8 : DType.Bool, destination);
+    public void Read(Span<byte> destination) => Read(Type.DType == DType.U8 ? DType.U8 : DType.Bool, destination);
 
     private void Write(DType type, ReadOnlySpan<byte> bytes)
     {
-        if (DType != type || bytes.Length != _bytes) throw new ShapeException($"input {Name} is {Type} ({_bytes} bytes); got {bytes.Length} bytes of {type}");
+        if (Type.DType != type || bytes.Length != _bytes) throw new ShapeException($"input {Name} is {Type} ({_bytes} bytes); got {bytes.Length} bytes of {type}");
         if (!_input) throw new InvalidOperationException($"output {Name} is written by the program");
         _buffer.Write(bytes, _offset);
     }
 
     private void Read(DType type, Span<byte> destination)
     {
-        if (DType != type || destination.Length != _bytes) throw new ShapeException($"output {Name} is {Type} ({_bytes} bytes); the destination has {destination.Length} bytes of {type}");
+        if (Type.DType != type || destination.Length != _bytes) throw new ShapeException($"output {Name} is {Type} ({_bytes} bytes); the destination has {destination.Length} bytes of {type}");
         _buffer.Read(destination, _offset);
     }
 }

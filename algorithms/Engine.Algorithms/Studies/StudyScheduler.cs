@@ -87,13 +87,13 @@ public sealed class StudyScheduler(Study study, string folder)
                 steps = trainer.Steps;
                 trainer.Run(null, stop);
             }
-            double seconds = RunHistory.Read(run).Seconds;
+            var history = RunHistory.Read(run);
             var (last, _) = Evaluator.Run(run, null, study.FinalEpisodes, entry.Config.EvaluationSeed, device);
             var (best, _) = Evaluator.Run(run, null, study.FinalEpisodes, entry.Config.EvaluationSeed, device, "best");
-            var half = RunHistory.Read(run).Evaluations.Where(p => p.Step > steps / 2).ToArray();
-            result = new StudyResult(last.Mean, last.NormalizedMean, best.Mean, best.NormalizedMean, half.Average(p => p.Mean), half.Average(p => p.Normalized), Math.Max(seconds, clock.Elapsed.TotalSeconds))
+            var half = history.Evaluations.Where(p => p.Step > steps / 2).ToArray();
+            result = new StudyResult(last.Mean, last.NormalizedMean, best.Mean, best.NormalizedMean, half.Average(p => p.Mean), half.Average(p => p.Normalized), Math.Max(history.Seconds, clock.Elapsed.TotalSeconds))
             {
-                Measures = Measures(entry, run, last, device),
+                Measures = Measures(entry, run, history, last, device),
             };
         }
         catch (DivergedException e)
@@ -104,7 +104,7 @@ public sealed class StudyScheduler(Study study, string folder)
         return result;
     }
 
-    private Dictionary<string, double> Measures(StudyEntry entry, string run, EvaluationResult last, Device device)
+    private Dictionary<string, double> Measures(StudyEntry entry, string run, RunHistory history, EvaluationResult last, Device device)
     {
         var measures = last.Measures.ToDictionary(m => m.Key, m => m.Value.Average());
         foreach (var (name, environment) in entry.Config.FurtherEvaluations())
@@ -115,7 +115,7 @@ public sealed class StudyScheduler(Study study, string folder)
             foreach (var (measure, values) in result.Measures) measures[prefix + measure] = values.Average();
         }
         // The last line of metrics is of the last checkpoint.
-        foreach (var (column, values) in RunHistory.Read(run).Columns)
+        foreach (var (column, values) in history.Columns)
             if (column.StartsWith(EvaluationColumns.Prefix(Draw.HeldOut), StringComparison.Ordinal) && double.IsFinite(values[^1])) measures[column] = values[^1];
         return measures;
     }
