@@ -5,22 +5,6 @@ namespace Engine.Kernels.Cuda.Tests;
 /// <summary>Elementwise kernels on numbers and shapes that the op table does not have.</summary>
 public sealed class ElementwiseTests
 {
-    private static readonly float[] Special =
-    [
-        0f, -0f, 1f, -1f, float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.Epsilon, -float.Epsilon, 1.17549435e-38f, 1e-40f, float.MaxValue, float.MinValue, 0.5f, -0.5f, 1.5f, 2.5f, -2.5f, 2f, 3f, -3f, 8388609f,
-        2147483520f, 2147483648f, -2147483648f, 1e10f, -1e10f, 47999f, 48001f, -48001f, 1e5f, -123456.79f, 3.1e7f, 1e20f, -2.5e30f, 88.72f, 88.73f, -87.4f, -103.9f, -104.1f, 0.99999994f, 1.0000001f, 1e-7f, 16777216f, 16777215f,
-    ];
-
-    private static float[] Numbers(int n, ulong seed)
-    {
-        var stream = new PhiloxStream(seed, "numbers");
-        var x = new float[n];
-        // All exponents; the special numbers in between.
-        for (int i = 0; i < n; i++)
-            x[i] = i % 3 == 0 ? Special[stream.NextInt(Special.Length)] : i % 3 == 1 ? BitConverter.Int32BitsToSingle(stream.NextInt(int.MaxValue) ^ (stream.NextInt(2) << 31)) : (float)stream.NextUniform(-9, 9);
-        return x;
-    }
-
     private static byte[] Bytes<T>(T[] values) where T : unmanaged => System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()).ToArray();
 
     private static void SameAsProcessor(Op op, TensorType[] types, byte[][] inputs, string what)
@@ -40,7 +24,7 @@ public sealed class ElementwiseTests
     public void Functions_of_all_kinds_of_numbers(UnaryKind kind)
     {
         var type = TensorType.Float([3001]);
-        SameAsProcessor(new Unary(kind), [type], [Bytes(Numbers(3001, 1))], kind.ToString());
+        SameAsProcessor(new Unary(kind), [type], [Bytes(Single.Numbers(3001, 1))], kind.ToString());
     }
 
     [CudaTheory, MemberData(nameof(Binaries))]
@@ -48,7 +32,7 @@ public sealed class ElementwiseTests
     {
         if (kind == BinaryKind.Power) return;
         var type = TensorType.Float([3001]);
-        SameAsProcessor(new Binary(kind), [type, type], [Bytes(Numbers(3001, 2)), Bytes(Numbers(3001, 3))], kind.ToString());
+        SameAsProcessor(new Binary(kind), [type, type], [Bytes(Single.Numbers(3001, 2)), Bytes(Single.Numbers(3001, 3))], kind.ToString());
         int[] x = Integers(3001, 4), y = Integers(3001, 5);
         var ints = TensorType.Int([3001]);
         SameAsProcessor(new Binary(kind), [ints, ints], [Bytes(x), Bytes(y)], kind.ToString());
@@ -58,7 +42,7 @@ public sealed class ElementwiseTests
     public void Comparisons_of_all_kinds_of_numbers(CompareKind kind)
     {
         TensorType floats = TensorType.Float([3001]), ints = TensorType.Int([3001]);
-        float[] x = Numbers(3001, 6), y = Numbers(3001, 7);
+        float[] x = Single.Numbers(3001, 6), y = Single.Numbers(3001, 7);
         for (int i = 0; i < x.Length; i += 5) y[i] = x[i];
         SameAsProcessor(new Compare(kind), [floats, floats], [Bytes(x), Bytes(y)], kind.ToString());
         SameAsProcessor(new Compare(kind), [ints, ints], [Bytes(Integers(3001, 8)), Bytes(Integers(3001, 9))], kind.ToString());
@@ -68,22 +52,22 @@ public sealed class ElementwiseTests
     public void Casts_of_all_kinds_of_numbers()
     {
         TensorType floats = TensorType.Float([3001]), ints = TensorType.Int([3001]);
-        foreach (var to in new[] { DType.F32, DType.I32, DType.Bool, DType.BF16, DType.U8 }) SameAsProcessor(new Cast(to), [floats], [Bytes(Numbers(3001, 10))], $"float to {to}");
+        foreach (var to in new[] { DType.F32, DType.I32, DType.Bool, DType.BF16, DType.U8 }) SameAsProcessor(new Cast(to), [floats], [Bytes(Single.Numbers(3001, 10))], $"float to {to}");
         foreach (var to in new[] { DType.F32, DType.Bool, DType.U8 }) SameAsProcessor(new Cast(to), [ints], [Bytes(Integers(3001, 11))], $"int to {to}");
         byte[] images = Enumerable.Range(0, 3001).Select(i => (byte)i).ToArray();
         foreach (var to in new[] { DType.F32, DType.I32, DType.Bool, DType.U8 }) SameAsProcessor(new Cast(to), [TensorType.Byte([3001])], [images], $"byte to {to}");
-        var halves = Array.ConvertAll(Numbers(3001, 12), Bfloat16.FromSingle);
+        var halves = Array.ConvertAll(Single.Numbers(3001, 12), Bfloat16.FromSingle);
         SameAsProcessor(new Cast(DType.F32), [new(DType.BF16, [3001])], [Bytes(halves)], "bfloat16 to float");
         // Between two steps nothing is stored, and still the lower bits are gone.
-        SameAsProcessor(new Fused(1, [new(new Cast(DType.BF16), [0]), new(new Cast(DType.F32), [1])]), [floats], [Bytes(Numbers(3001, 13))], "float to bfloat16 and back");
+        SameAsProcessor(new Fused(1, [new(new Cast(DType.BF16), [0]), new(new Cast(DType.F32), [1])]), [floats], [Bytes(Single.Numbers(3001, 13))], "float to bfloat16 and back");
     }
 
     /// <summary>Within a unit in the last place of float64's power; exactly where the result is exact or special.</summary>
     [CudaFact]
     public void Powers_of_all_kinds_of_numbers()
     {
-        var pairs = Special.SelectMany(x => Special.Select(y => (X: x, Y: y))).ToList();
-        float[] extraX = Numbers(4000, 14), extraY = Numbers(4000, 15);
+        var pairs = Single.Special.SelectMany(x => Single.Special.Select(y => (X: x, Y: y))).ToList();
+        float[] extraX = Single.Numbers(4000, 14), extraY = Single.Numbers(4000, 15);
         for (int i = 0; i < extraX.Length; i++)
         {
             pairs.Add((extraX[i], extraY[i]));
@@ -125,8 +109,8 @@ public sealed class ElementwiseTests
         static void Check(Shape shape, Shape other)
         {
             TensorType x = TensorType.Float(shape), y = TensorType.Float(other);
-            SameAsProcessor(new Binary(BinaryKind.Subtract), [x, y], [Bytes(Numbers((int)x.Elements, 20)), Bytes(Numbers((int)y.Elements, 21))], $"{shape} - {other}");
-            SameAsProcessor(new Select(), [TensorType.Boolean(other), x, y], [Bools((int)y.Elements), Bytes(Numbers((int)x.Elements, 22)), Bytes(Numbers((int)y.Elements, 23))], $"select {shape} {other}");
+            SameAsProcessor(new Binary(BinaryKind.Subtract), [x, y], [Bytes(Single.Numbers((int)x.Elements, 20)), Bytes(Single.Numbers((int)y.Elements, 21))], $"{shape} - {other}");
+            SameAsProcessor(new Select(), [TensorType.Boolean(other), x, y], [Bools((int)y.Elements), Bytes(Single.Numbers((int)x.Elements, 22)), Bytes(Single.Numbers((int)y.Elements, 23))], $"select {shape} {other}");
         }
     }
 
@@ -142,15 +126,15 @@ public sealed class ElementwiseTests
             foreach (Shape bias in new Shape[] { [columns], [rows, 1], [] })
             {
                 TensorType x = TensorType.Float([rows, columns]), b = TensorType.Float(bias);
-                SameAsProcessor(steps, [x, b, x, TensorType.Boolean([rows, columns])], [Bytes(Numbers((int)x.Elements, 30)), Bytes(Numbers((int)b.Elements, 31)), Bytes(Numbers((int)x.Elements, 32)), Bools((int)x.Elements)], $"[{rows},{columns}] and {bias}");
+                SameAsProcessor(steps, [x, b, x, TensorType.Boolean([rows, columns])], [Bytes(Single.Numbers((int)x.Elements, 30)), Bytes(Single.Numbers((int)b.Elements, 31)), Bytes(Single.Numbers((int)x.Elements, 32)), Bools((int)x.Elements)], $"[{rows},{columns}] and {bias}");
             }
         var halves = new Fused(1, [new(new Cast(DType.BF16), [0])]);
         var big = TensorType.Float([threshold + 7]);
-        SameAsProcessor(halves, [big], [Bytes(Numbers(threshold + 7, 33))], "to bfloat16");
+        SameAsProcessor(halves, [big], [Bytes(Single.Numbers(threshold + 7, 33))], "to bfloat16");
         SameAsProcessor(new Copy(), [new(DType.Bool, [threshold + 5])], [Bools(threshold + 5)], "copy of booleans");
         SameAsProcessor(new Copy(), [TensorType.Byte([threshold + 5])], [Enumerable.Range(0, threshold + 5).Select(i => (byte)i).ToArray()], "copy of bytes");
-        SameAsProcessor(new Cast(DType.U8), [big], [Bytes(Numbers(threshold + 7, 36))], "to bytes");
-        SameAsProcessor(new Compare(CompareKind.Less), [big, big], [Bytes(Numbers(threshold + 7, 34)), Bytes(Numbers(threshold + 7, 35))], "less");
+        SameAsProcessor(new Cast(DType.U8), [big], [Bytes(Single.Numbers(threshold + 7, 36))], "to bytes");
+        SameAsProcessor(new Compare(CompareKind.Less), [big, big], [Bytes(Single.Numbers(threshold + 7, 34)), Bytes(Single.Numbers(threshold + 7, 35))], "less");
     }
 
     /// <summary>More inputs than a launch takes: a launch a step.</summary>
@@ -160,7 +144,7 @@ public sealed class ElementwiseTests
         const int count = 70;
         var sum = new Fused(count, Enumerable.Range(0, count - 1).Select(i => new FusedStep(new Binary(BinaryKind.Add), i == 0 ? [0, 1] : [count + i - 1, i + 1])).ToArray());
         var types = Enumerable.Repeat(TensorType.Float([5]), count).ToArray();
-        SameAsProcessor(sum, types, Enumerable.Range(0, count).Select(i => Bytes(Numbers(5, (ulong)i))).ToArray(), "sum of 70");
+        SameAsProcessor(sum, types, Enumerable.Range(0, count).Select(i => Bytes(Single.Numbers(5, (ulong)i))).ToArray(), "sum of 70");
     }
 
     private static byte[] Bools(int n)
