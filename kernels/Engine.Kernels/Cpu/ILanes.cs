@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Engine.Kernels.Cpu;
 
@@ -75,6 +76,10 @@ internal unsafe interface ILanes<T> where T : unmanaged, ILanes<T>
 
     /// <summary>The lanes' sum, in an order that is fixed on one machine.</summary>
     static abstract float Sum(T x);
+
+    /// <summary>The sums of four vectors, each with the bits of <see cref="Sum"/>: together they take a third of the shuffles.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static virtual Vector128<float> Sum4(T a, T b, T c, T d) => Vector128.Create(T.Sum(a), T.Sum(b), T.Sum(c), T.Sum(d));
 
     static abstract T AddInt(T a, T b);
     static abstract T SubtractInt(T a, T b);

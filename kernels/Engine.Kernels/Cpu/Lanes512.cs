@@ -152,6 +152,19 @@ internal readonly unsafe struct Lanes512(Vector512<float> v) : ILanes<Lanes512>
     public static float Sum(Lanes512 x) => Vector512.Sum(x.V);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Sum4(Lanes512 a, Lanes512 b, Lanes512 c, Lanes512 d)
+    {
+        if (!Avx512F.IsSupported) return Vector128.Create(Sum(a), Sum(b), Sum(c), Sum(d));
+        // Within each quarter neighbours, then neighbours of those: a quarter holds the sums of a, b, c, d over it. Then the quarters, two by two.
+        Vector512<float> ab = Pairs(a.V, b.V), cd = Pairs(c.V, d.V), quarters = Pairs(ab, cd);
+        Vector512<float> halves = quarters + Avx512F.Shuffle4x128(quarters, quarters, 0b10_11_00_01);
+        return halves.GetLower().GetLower() + halves.GetUpper().GetLower();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Pairs(Vector512<float> x, Vector512<float> y) => Avx512F.Shuffle(x, y, 0b10_00_10_00) + Avx512F.Shuffle(x, y, 0b11_01_11_01);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<int> Widen(byte* p) =>
         Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<uint>(p)).AsByte())).AsInt32();
 }

@@ -43,8 +43,8 @@ internal static unsafe class GemmPacking
         }
         for (; j < columns; j++)
             for (int p = 0; p < k; p++) panel[p * width + j] = b[j * ld + p];
-        for (; j < width; j++)
-            for (int p = 0; p < k; p++) panel[p * width + j] = 0;
+        if (j < width)
+            for (int p = 0; p < k; p++) new Span<float>(panel + p * width + j, width - j).Clear();
     }
 
     /// <summary>An 8x8 block: pairs of rows, then pairs of pairs, then halves.</summary>

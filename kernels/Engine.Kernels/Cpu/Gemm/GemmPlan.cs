@@ -25,10 +25,12 @@ public sealed unsafe class GemmPlan
     // Elements of C in a chunk of a product with one term: it takes as long as writing them.
     private const int OuterChunk = 1 << 16;
 
-    // And those that are made before what lies beside them is read: they stay in the first-level cache.
-    private const int OuterStep = 1 << 12, MaxTileRows = 16;
+    private const int MaxTileRows = 16;
 
     private const int MinChunkColumns = 64, MaxChunkColumns = 128, MaxChunkRows = 1024, ManyChunks = 32, FewChunks = 8;
+
+    // Floats of a B that is read where it lies: a third of a first-level cache of 48 KiB.
+    private const int SmallMatrix = 4 << 10;
 
     // Floats of B in a chunk: a part of a second-level cache of 1 MiB.
     private const int MaxPacked = 96 << 10;
@@ -107,19 +109,19 @@ public sealed unsafe class GemmPlan
             bool Large() => (long)chunkRows * chunkColumns > area + area / 2;
             while (chunkColumns > MinChunkColumns && Large() && Total() < ManyChunks) chunkColumns = Cut(chunkColumns, chunkColumns / 2, tileColumns);
             while (chunkRows > 300 && Large() && Total() < FewChunks) chunkRows = Cut(chunkRows, chunkRows / 2, tileRows);
-            // Two passes over a panel of B, or more, repay its packing; a transposed B must be packed to be read at all.
-            packWholePanels = transposeB || chunkRows > 2 * tileRows;
+            // Two passes over a panel of B, or more, repay its packing, unless B as it is fits into the first-level cache; a transposed B must be packed to be read at all.
+            packWholePanels = transposeB || (chunkRows > 2 * tileRows && (long)depth * ldb > SmallMatrix);
             packedFloats = depth * (besides ? chunkColumns : tileColumns);
             ScratchBytes = sizeof(float) * (packedFloats + tileColumns + tileRows * tileColumns) + Alignment;
         }
         if (path == Path.Outer && transposeB) ScratchBytes = sizeof(float) * (long)n + Alignment;
         if (path == Path.Dots) ScratchBytes = sizeof(float) * (long)k + Alignment;
         if (m == 0 || n == 0) return;
-        if (besides)
+        if (besides && path != Path.Outer)
         {
             // What is made before what lies beside it is read: of tiles a row of them, unless sums take several rounds.
             blockFloats = (int)(ScratchBytes / sizeof(float) + 15) / 16 * 16;
-            int blockRows = path == Path.Outer ? Math.Clamp(OuterStep / n, 1, m) : path == Path.Tiles && depthBlocks == 1 ? Math.Min(m, MaxTileRows) : Math.Min(m, chunkRows);
+            int blockRows = path == Path.Tiles && depthBlocks == 1 ? Math.Min(m, MaxTileRows) : Math.Min(m, chunkRows);
             ScratchBytes = sizeof(float) * (blockFloats + (long)blockRows * Math.Min(n, chunkColumns)) + Alignment;
         }
         columnChunks = Parts(n, chunkColumns);
@@ -157,12 +159,12 @@ public sealed unsafe class GemmPlan
     }
 
     /// <summary>The product of the first rows of A, at most as many as planned for; the bits of a row do not depend on their number.</summary>
-    internal void RunRows(int rows, float* a, float* b, float* c, float* mask, byte* scratch)
+    internal void RunRows(int rows, float* a, float* b, float* c, byte* scratch)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, m);
         float* aligned = (float*)(((nint)scratch + Alignment - 1) & -Alignment);
         for (int row = 0; row < rows; row += chunkRows)
-            for (int column = 0; column < n; column += chunkColumns) Run(row, Math.Min(chunkRows, rows - row), column, Math.Min(chunkColumns, n - column), a, b, c, null, null, mask, aligned);
+            for (int column = 0; column < n; column += chunkColumns) Run(row, Math.Min(chunkRows, rows - row), column, Math.Min(chunkColumns, n - column), a, b, c, null, null, null, aligned);
     }
 
     private void Run(int row, int rows, int column, int columns, float* a, float* b, float* c, float* bias, float* residual, float* mask, float* scratch)
@@ -176,51 +178,45 @@ public sealed unsafe class GemmPlan
             else Tiles<MicroKernel128>(row, rows, column, columns, a, b, c, bias, residual, mask, scratch);
             return;
         }
-        if (!besides)
+        if (path == Path.Outer) Simd.Dispatch(width, new OuterWork(this, row, rows, a, b, c, bias, residual, mask, scratch));
+        else if (!besides) Simd.Dispatch(width, new VectorsWork(this, row + column, rows * columns, a, b, c, ldc, bias, scratch));
+        else
         {
-            Product(row, rows, column, columns, a, b, c, ldc, bias, scratch);
-            return;
-        }
-        float* block = scratch + blockFloats;
-        int step = path == Path.Outer ? Math.Clamp(OuterStep / n, 1, rows) : rows;
-        for (int end = row + rows; row < end; row += step)
-        {
-            rows = Math.Min(step, end - row);
+            float* block = scratch + blockFloats;
             if ((epilogue & GemmEpilogue.Accumulate) != 0) Copy(c + (nint)row * ldc + column, ldc, block, columns, rows, columns);
-            Product(row, rows, column, columns, a, b, block - ((nint)row * columns + column), columns, bias, scratch);
+            Simd.Dispatch(width, new VectorsWork(this, row + column, rows * columns, a, b, block - ((nint)row * columns + column), columns, bias, scratch));
             Beside(row, rows, column, columns, block, c, residual, mask);
         }
     }
 
-    private void Product(int row, int rows, int column, int columns, float* a, float* b, float* c, int ldc, float* bias, float* scratch) =>
-        Simd.Dispatch(width, new ProductWork(this, row, rows, column, columns, a, b, c, ldc, bias, scratch));
-
-    private readonly struct ProductWork(GemmPlan plan, int row, int rows, int column, int columns, float* a, float* b, float* c, int ldc, float* bias, float* scratch) : ILaneWork
+    private readonly struct OuterWork(GemmPlan plan, int row, int rows, float* a, float* b, float* c, float* bias, float* residual, float* mask, float* scratch) : ILaneWork
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Run<T>() where T : unmanaged, ILanes<T>
-        {
-            if (plan.path == Path.Outer) plan.Outer<T>(row, rows, a, b, c, ldc, bias, scratch);
-            else plan.Vectors<T>(row + column, rows * columns, a, b, c, ldc, bias, scratch);
-        }
+        public void Run<T>() where T : unmanaged, ILanes<T> => plan.Outer<T>(row, rows, a, b, c, bias, residual, mask, scratch);
+    }
+
+    private readonly struct VectorsWork(GemmPlan plan, int from, int count, float* a, float* b, float* c, int ldc, float* bias, float* scratch) : ILaneWork
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Run<T>() where T : unmanaged, ILanes<T> => plan.Vectors<T>(from, count, a, b, c, ldc, bias, scratch);
     }
 
     /// <summary>Takes a block [rows, columns] to its place in C with what lies beside it there, read row by row, as the memory likes it; null leaves either out. Reading that in the tiles, in pieces too short
     /// for the hardware to foresee, took longer than an operation of its own. C may be what lies beside it.</summary>
     private void Beside(int row, int rows, int column, int columns, float* block, float* c, float* residual, float* mask)
     {
-        for (int i = 0; i < rows; i++, block += columns)
-        {
-            nint at = (nint)(row + i) * ldc + column;
-            float* add = residual is null ? null : residual + at, keep = mask is null ? null : mask + at;
-            Simd.Dispatch(width, new BesideWork(block, c + at, add, keep, columns));
-        }
+        nint at = (nint)row * ldc + column;
+        Simd.Dispatch(width, new BesideWork(block, c + at, residual is null ? null : residual + at, mask is null ? null : mask + at, rows, columns, ldc));
     }
 
-    private readonly struct BesideWork(float* product, float* c, float* residual, float* mask, int n) : ILaneWork
+    private readonly struct BesideWork(float* product, float* c, float* residual, float* mask, int rows, int columns, nint ld) : ILaneWork
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Run<T>() where T : unmanaged, ILanes<T> => GemmBeside<T>.Apply(product, c, residual, mask, n);
+        public void Run<T>() where T : unmanaged, ILanes<T>
+        {
+            for (nint i = 0, at = 0; i < rows; i++, at += ld)
+                GemmBeside<T>.Apply(product + i * columns, c + at, residual is null ? null : residual + at, mask is null ? null : mask + at, columns);
+        }
     }
 
     private static int Parts(int size, int part) => (size + part - 1) / part;
@@ -243,7 +239,7 @@ public sealed unsafe class GemmPlan
         if ((epilogue & GemmEpilogue.Bias) != 0)
         {
             bias += column;
-            for (int j = 0; j < tileColumns; j++) paddedBias[j] = full + j < columns ? bias[full + j] : 0;
+            for (int j = 0; full + j < columns; j++) paddedBias[j] = bias[full + j]; // lanes beyond the last column are thrown away
         }
         // A panel of B goes over all rows of A. With something beside C all panels go over a row of tiles, whose block is then in the first-level cache; where sums take several rounds the block
         // holds all rows.
@@ -316,14 +312,14 @@ public sealed unsafe class GemmPlan
             Unsafe.CopyBlockUnaligned(target, source, (uint)columns * sizeof(float));
     }
 
-    private void Outer<T>(int row, int rows, float* a, float* b, float* c, int ldc, float* bias, float* scratch) where T : unmanaged, ILanes<T>
+    private void Outer<T>(int row, int rows, float* a, float* b, float* c, float* bias, float* residual, float* mask, float* scratch) where T : unmanaged, ILanes<T>
     {
         if (transposeB && ldb != 1)
         {
             for (int j = 0; j < n; j++) scratch[j] = b[(nint)j * ldb];
             b = scratch;
         }
-        OuterProduct<T>.Run(row, row + rows, n, a, transposeA ? 1 : lda, b, c, ldc, epilogue, bias);
+        OuterProduct<T>.Run(row, row + rows, n, a, transposeA ? 1 : lda, b, c, ldc, epilogue, bias, residual, mask);
     }
 
     private void Vectors<T>(int from, int count, float* a, float* b, float* c, int ldc, float* bias, float* scratch) where T : unmanaged, ILanes<T>

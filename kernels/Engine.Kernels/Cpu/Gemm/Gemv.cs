@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Engine.Kernels.Cpu;
 
@@ -31,6 +32,20 @@ internal static unsafe class Gemv<T> where T : unmanaged, ILanes<T>
             if ((epilogue & GemmEpilogue.Relu) != 0) sum = T.Clear(sum, T.LessEqual(sum, T.Create(0f)));
             T.Store(sum, at);
         }
+
+        /// <summary>Four results from i on.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        internal void Write(int i, Vector128<float> sum)
+        {
+            float* at = output + i;
+            if ((epilogue & GemmEpilogue.Accumulate) != 0) sum = Vector128.Load(at) + sum;
+            if ((epilogue & GemmEpilogue.Bias) != 0) sum += biasStep == 0 ? Vector128.Create(*bias) : Vector128.Load(bias + i);
+            if ((epilogue & GemmEpilogue.Relu) != 0) sum = Vector128.AndNot(sum, Vector128.LessThanOrEqual(sum, Vector128<float>.Zero));
+            sum.Store(at);
+        }
+
+        /// <summary>Whether results lie side by side, and biases either so or all results have one.</summary>
+        internal bool Adjacent => stride == 1 && ((epilogue & GemmEpilogue.Bias) == 0 || biasStep <= 1);
 
         /// <summary>Whether results and biases lie side by side.</summary>
         internal bool Contiguous => stride == 1 && ((epilogue & GemmEpilogue.Bias) == 0 || biasStep == 1);
@@ -177,11 +192,14 @@ internal static unsafe class Gemv<T> where T : unmanaged, ILanes<T>
                 s3 = T.MulAdd(T.Load(r3 + p), x, s3);
                 t3 = T.MulAdd(T.Load(r3 + p + count), y, t3);
             }
-            // All sums come before the first call, which would make the JIT keep the vectors in memory throughout.
-            sums[0] = T.Sum(s0 + t0);
-            sums[1] = T.Sum(s1 + t1);
-            sums[2] = T.Sum(s2 + t2);
-            sums[3] = T.Sum(s3 + t3);
+            Vector128<float> four = T.Sum4(s0 + t0, s1 + t1, s2 + t2, s3 + t3);
+            if (body == k && target.Adjacent)
+            {
+                // + 0: what an empty tail adds.
+                target.Write(i, four + Vector128<float>.Zero);
+                continue;
+            }
+            four.Store(sums);
             for (int r = 0; r < 4; r++) target.Write(i + r, sums[r] + Tail(k, body, v, r0 + r * ld));
         }
         for (; i < to; i++)

@@ -19,11 +19,11 @@ internal sealed unsafe class MemberMatMulKernel : CpuKernel
         (_m, _n, _k, _members, _mask) = (output.Shape[0], output.Shape[1], inputs[0].Shape[1], inputs[1].Shape[0], op.Mask);
         // At least two rows: a plan for one would sum in another order than the product of the whole ensemble.
         int rows = Math.Clamp(_m, 2, RowsAtOnce);
-        _plan = new GemmPlan(rows, _n, _k, false, op.TransposeB, _k, op.TransposeB ? _k : _n, _n, op.Mask ? GemmEpilogue.Mask : GemmEpilogue.None);
+        _plan = new GemmPlan(rows, _n, _k, false, op.TransposeB, _k, op.TransposeB ? _k : _n, _n, GemmEpilogue.None);
         _rowsPerChunk = Math.Max(64, (_m / 16 + 63) / 64 * 64);
         Chunks = Math.Max(1, (_m + _rowsPerChunk - 1) / _rowsPerChunk);
         (_orderBytes, _aBytes, _cBytes) = (Align(sizeof(int) * (long)(_m + _members + 1)), Align(sizeof(float) * (long)rows * _k), Align(sizeof(float) * (long)rows * _n));
-        ScratchBytes = _orderBytes + _aBytes + (_mask ? 2 : 1) * _cBytes + _plan.ScratchBytes;
+        ScratchBytes = _orderBytes + _aBytes + _cBytes + _plan.ScratchBytes;
     }
 
     public override string Variant => _plan.Variant;
@@ -34,7 +34,7 @@ internal sealed unsafe class MemberMatMulKernel : CpuKernel
     {
         float* a = (float*)operands[0], b = (float*)operands[1], mask = (float*)operands[3], c = (float*)operands[_mask ? 4 : 3];
         int* order = (int*)scratch, ends = order + _m;
-        float* aRows = (float*)(scratch + _orderBytes), cRows = (float*)(scratch + _orderBytes + _aBytes), maskRows = (float*)(scratch + _orderBytes + _aBytes + _cBytes);
+        float* aRows = (float*)(scratch + _orderBytes), cRows = (float*)(scratch + _orderBytes + _aBytes);
         byte* rest = scratch + ScratchBytes - _plan.ScratchBytes;
         Sort((int*)operands[2], order, ends);
         int to = Math.Min(_m, (chunk + 1) * _rowsPerChunk);
@@ -42,15 +42,30 @@ internal sealed unsafe class MemberMatMulKernel : CpuKernel
         {
             while (ends[member] <= from) member++;
             int rows = Math.Min(Math.Min(ends[member], to) - from, RowsAtOnce);
-            for (int i = 0; i < rows; i++)
-            {
-                long row = order[from + i];
-                Copy(a + row * _k, aRows + (long)i * _k, _k);
-                if (_mask) Copy(mask + ((long)member * _m + row) * _n, maskRows + (long)i * _n, _n);
-            }
-            _plan.RunRows(rows, aRows, b + (long)member * _k * _n, cRows, maskRows, rest);
-            for (int i = 0; i < rows; i++) Copy(cRows + (long)i * _n, c + (long)order[from + i] * _n, _n);
+            Simd.Dispatch(Simd.Best, new Gather(a, order + from, aRows, rows, _k));
+            _plan.RunRows(rows, aRows, b + (long)member * _k * _n, cRows, rest);
+            Simd.Dispatch(Simd.Best, new Scatter(cRows, order + from, c, _mask ? mask + (long)member * _m * _n : null, rows, _n));
             from += rows;
+        }
+    }
+
+    private readonly struct Gather(float* matrix, int* order, float* together, int rows, int width) : ILaneWork
+    {
+        public void Run<T>() where T : unmanaged, ILanes<T>
+        {
+            for (nint i = 0; i < rows; i++) GemmBeside<T>.Apply(matrix + (nint)order[i] * width, together + i * width, null, null, width);
+        }
+    }
+
+    private readonly struct Scatter(float* together, int* order, float* matrix, float* mask, int rows, int width) : ILaneWork
+    {
+        public void Run<T>() where T : unmanaged, ILanes<T>
+        {
+            for (nint i = 0; i < rows; i++)
+            {
+                nint at = (nint)order[i] * width;
+                GemmBeside<T>.Apply(together + i * width, matrix + at, null, mask is null ? null : mask + at, width);
+            }
         }
     }
 
@@ -67,6 +82,4 @@ internal sealed unsafe class MemberMatMulKernel : CpuKernel
         // ends[e] is now where member e begins, and moves to where it ends while its rows are placed.
         for (int i = 0; i < _m; i++) order[ends[member[i]]++] = i;
     }
-
-    private static void Copy(float* from, float* to, int count) => new ReadOnlySpan<float>(from, count).CopyTo(new Span<float>(to, count));
 }

@@ -259,6 +259,26 @@ public sealed unsafe class GemmPlanTests
     }
 
     [Fact]
+    public void Four_sums_together_have_the_bits_of_each_alone()
+    {
+        var random = new Random(4);
+        float* x = stackalloc float[4 * 16];
+        for (int round = 0; round < 200; round++)
+        {
+            for (int i = 0; i < 4 * 16; i++) x[i] = (float)((random.NextDouble() - 0.5) * Math.Pow(10, random.Next(-3, 4)));
+            Check<Lanes128>(x);
+            Check<Lanes256>(x);
+            Check<Lanes512>(x);
+        }
+
+        static void Check<T>(float* x) where T : unmanaged, ILanes<T>
+        {
+            T a = T.Load(x), b = T.Load(x + T.Count), c = T.Load(x + 2 * T.Count), d = T.Load(x + 3 * T.Count);
+            Assert.Equal(System.Runtime.Intrinsics.Vector128.Create(T.Sum(a), T.Sum(b), T.Sum(c), T.Sum(d)), T.Sum4(a, b, c, d));
+        }
+    }
+
+    [Fact]
     public void The_cut_into_chunks_is_a_function_of_shape_and_empty_products_have_none()
     {
         Assert.Equal(0, new GemmPlan(0, 5, 5, false, false, 5, 5, 5, GemmEpilogue.None).Chunks);
