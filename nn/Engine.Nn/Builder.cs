@@ -61,6 +61,9 @@ public abstract record Initialiser
     /// <summary>Normal with a standard deviation.</summary>
     public static Initialiser Normal(double std) => new NormalStd(std);
 
+    /// <summary>Normal cut at two standard deviations, with variance 1/inputs after the cut (LeCun et al. 1998; flax's default).</summary>
+    public static Initialiser LecunNormal { get; } = new TruncatedNormal();
+
     /// <summary>Orthonormal rows or columns, times a gain (Saxe et al. 2014).</summary>
     public static Initialiser Orthogonal(double gain) => new OrthogonalGain(gain);
 
@@ -91,6 +94,26 @@ public abstract record Initialiser
         {
             var values = new float[shape.Elements];
             for (int i = 0; i < values.Length; i++) values[i] = (float)(Std * stream.NextNormal());
+            return values;
+        }
+    }
+
+    private sealed record TruncatedNormal : Initialiser
+    {
+        // The standard deviation of a standard normal that is cut at ±2.
+        private const double CutStd = 0.87962566103423978;
+
+        public override float[] Sample(Shape shape, int fanIn, int fanOut, PhiloxStream stream)
+        {
+            var values = new float[shape.Elements];
+            double std = 1 / Math.Sqrt(fanIn) / CutStd;
+            for (int i = 0; i < values.Length; i++)
+            {
+                double z;
+                do z = stream.NextNormal();
+                while (Math.Abs(z) > 2);
+                values[i] = (float)(std * z);
+            }
             return values;
         }
     }

@@ -33,6 +33,17 @@ public sealed class DataTable
         return firsts;
     }
 
+    /// <summary>The discounted sums of rewards from each row's transition to the end of its trajectory; 0 of the row after the last.</summary>
+    /// <param name="rewards">A number a row.</param>
+    /// <param name="discount">In [0, 1].</param>
+    public float[] ReturnsToGo(float[] rewards, double discount)
+    {
+        var returns = new float[Rows];
+        double sum = 0;
+        for (int at = Rows - 1; at >= 0; at--) returns[at] = (float)(sum = at == Ends[at] ? 0 : rewards[at] + discount * sum);
+        return returns;
+    }
+
     /// <summary>A column's values, row by row: float[], int[] or byte[].</summary>
     /// <exception cref="DatasetException">There is none of that name.</exception>
     public Array this[string name] => _values.TryGetValue(name, out var values) ? values : throw new DatasetException($"no column {name}; there are {string.Join(", ", _values.Keys)}");

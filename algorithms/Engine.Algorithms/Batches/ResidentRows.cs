@@ -88,13 +88,19 @@ public class ResidentRows : Rows
     /// <inheritdoc/>
     public override Tensor First(Tensor at) => Resident(at.Graph, FirstRows, DType.I32, [Slots * _capacity], (table, offset) => Moved(table.Firsts(), offset)).Gather(at);
 
+    /// <inheritdoc/>
+    public override Tensor ReturnsToGo(Tensor at, double discount) =>
+        Resident(at.Graph, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"returns_to_go[{discount}]"), DType.F32, [Slots * _capacity], (table, _) => table.ReturnsToGo(Rewards(table), discount)).Gather(at);
+
+    private float[] Rewards(DataTable table) => _rewards.Apply((float[])table["rewards"], _scale);
+
     private Tensor Ends(Tensor at) => Resident(at.Graph, EndRows, DType.I32, [Slots * _capacity], (table, offset) => Moved(table.Ends, offset)).Gather(at);
 
     /// <inheritdoc/>
     public override Tensor Table(Graph graph, string name)
     {
         var column = Find(name);
-        return Resident(graph, name, column.Type, [Slots * _capacity, .. column.Shape], (table, _) => name == "rewards" ? _rewards.Apply((float[])table[name], _scale) : table[name]);
+        return Resident(graph, name, column.Type, [Slots * _capacity, .. column.Shape], (table, _) => name == "rewards" ? Rewards(table) : table[name]);
     }
 
     /// <inheritdoc/>

@@ -52,6 +52,10 @@ public abstract class Rows
     /// <exception cref="SettingsException">Such rows do not know it.</exception>
     public virtual Tensor First(Tensor at) => throw new SettingsException($"rows of {Source} do not know where their trajectory began: whole episodes are of datasets");
 
+    /// <summary>The discounted sum of the rewards from a row's transition to the end of its trajectory: I32 [...] to F32 [...].</summary>
+    /// <exception cref="SettingsException">Such rows do not know it.</exception>
+    public virtual Tensor ReturnsToGo(Tensor at, double discount) => throw new SettingsException($"rows of {Source} do not know what they will have earned when their trajectory ends: returns to go are of datasets");
+
     /// <summary>A whole column, to gather from: [R, ...].</summary>
     /// <exception cref="DatasetException">There is none of that name.</exception>
     public abstract Tensor Table(Graph graph, string name);

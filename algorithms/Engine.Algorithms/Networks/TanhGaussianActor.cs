@@ -9,6 +9,12 @@ public sealed record TanhGaussianSettings
     /// <summary>The hidden layers.</summary>
     public required MlpSettings Trunk { get; init; }
 
+    /// <summary>Mean and log standard deviation are networks of their own, each with such hidden layers and with the last layer that the trunk's initialisation states; else two output layers on one trunk.</summary>
+    public bool SeparateNetworks { get; init; }
+
+    /// <summary>The mean is clipped to ± this; null: not.</summary>
+    public double? MeanClip { get; init; }
+
     /// <summary>How the weights of the output layers begin.</summary>
     public Initialiser Head { get; init; } = Initialiser.UniformFanIn;
 
@@ -34,13 +40,13 @@ public sealed record TanhGaussianSettings
 /// <summary>The policy of the SAC family: a trunk, two heads, tanh of a Gaussian.</summary>
 public sealed class TanhGaussianActor : Module
 {
-    private readonly Mlp _trunk;
-    private readonly LinearLayer _mean, _logStd;
+    private readonly Module[] _networks;
+    private readonly Func<Tensor, (Tensor Mean, Tensor LogStd)> _heads;
     private readonly Variable? _multiplier, _offset;
     private readonly TanhGaussianSettings _settings;
     private readonly int _actionSize;
 
-    /// <summary>Creates <c>layer0...</c>, <c>mean</c>, <c>log_std</c> and, where it is scaled, <c>log_std_multiplier</c> and <c>log_std_offset</c>.</summary>
+    /// <summary>Creates <c>layer0...</c>, <c>mean</c>, <c>log_std</c>, or the networks <c>mean.layer0...</c>, <c>log_std.layer0...</c>, and, where it is scaled, <c>log_std_multiplier</c> and <c>log_std_offset</c>.</summary>
     /// <param name="at">Where.</param>
     /// <param name="inputs">Size of the input.</param>
     /// <param name="actionSize">A.</param>
@@ -48,26 +54,38 @@ public sealed class TanhGaussianActor : Module
     public TanhGaussianActor(Builder at, int inputs, int actionSize, TanhGaussianSettings settings)
     {
         (_settings, _actionSize) = (settings, actionSize);
-        _trunk = new Mlp(at, inputs, null, settings.Trunk);
-        var bias = settings.HeadBias ?? settings.Head;
-        _mean = new LinearLayer(at["mean"], _trunk.Outputs, actionSize, settings.Head, bias);
-        _logStd = new LinearLayer(at["log_std"], _trunk.Outputs, actionSize, settings.Head, bias);
+        if (settings.SeparateNetworks)
+        {
+            Mlp mean = new(at["mean"], inputs, actionSize, settings.Trunk), logStd = new(at["log_std"], inputs, actionSize, settings.Trunk);
+            (_networks, _heads) = ([mean, logStd], x => (mean.Apply(x), logStd.Apply(x)));
+        }
+        else
+        {
+            var trunk = new Mlp(at, inputs, null, settings.Trunk);
+            var bias = settings.HeadBias ?? settings.Head;
+            LinearLayer mean = new(at["mean"], trunk.Outputs, actionSize, settings.Head, bias), logStd = new(at["log_std"], trunk.Outputs, actionSize, settings.Head, bias);
+            (_networks, _heads) = ([trunk, mean, logStd], x =>
+            {
+                var h = trunk.Apply(x);
+                return (mean.Apply(h), logStd.Apply(h));
+            }
+            );
+        }
         if (settings.LogStdScale is not { } scale) return;
         _multiplier = at.Parameter("log_std_multiplier", [1], Initialiser.Constant(scale.Multiplier), 1, 1);
         _offset = at.Parameter("log_std_offset", [1], Initialiser.Constant(scale.Offset), 1, 1);
     }
 
     /// <inheritdoc/>
-    public override IEnumerable<Variable> Parameters => [.. _trunk.Parameters, .. _mean.Parameters, .. _logStd.Parameters, .. _multiplier is null ? Array.Empty<Variable>() : [_multiplier, _offset!]];
+    public override IEnumerable<Variable> Parameters => [.. _networks.SelectMany(n => n.Parameters), .. _multiplier is null ? Array.Empty<Variable>() : [_multiplier, _offset!]];
 
     /// <summary>The distribution at observations [..., S], before the action's bound.</summary>
     public TanhGaussian At(Tensor observations)
     {
-        var h = _trunk.Apply(observations);
-        var logStd = _logStd.Apply(h);
-        if (_multiplier is not null) logStd = logStd * h.Graph.Read(_multiplier) + h.Graph.Read(_offset!);
+        var (mean, logStd) = _heads(observations);
+        if (_multiplier is not null) logStd = logStd * logStd.Graph.Read(_multiplier) + logStd.Graph.Read(_offset!);
         var (low, high) = _settings.LogStd;
-        return new TanhGaussian(_mean.Apply(h), _settings.SquashLogStd ? (logStd.Tanh() + 1) * (0.5 * (high - low)) + low : logStd.Clip(low, high), _settings.LogProbEpsilon);
+        return new TanhGaussian(Clipped(mean), _settings.SquashLogStd ? (logStd.Tanh() + 1) * (0.5 * (high - low)) + low : logStd.Clip(low, high), _settings.LogProbEpsilon);
     }
 
     /// <summary>An action [B, A] at observations [B, S] and its log density [B], from the draw of that name.</summary>
@@ -86,12 +104,14 @@ public sealed class TanhGaussianActor : Module
     public (Tensor Actions, Tensor LogProb) SampleSeveral(TanhGaussian policy, Tensor noise) => Sample(new TanhGaussian(policy.Mean.Expand(1), policy.LogStd.Expand(1), policy.LogProbEpsilon), noise);
 
     /// <summary>The deterministic action.</summary>
-    public Tensor Mode(Tensor observations) => Scale(_mean.Apply(_trunk.Apply(observations)).Tanh());
+    public Tensor Mode(Tensor observations) => Scale(Clipped(_heads(observations).Mean).Tanh());
 
     /// <summary>The policy's action: its mode, or a draw.</summary>
     /// <param name="a">How to act.</param>
     /// <param name="inputs">What the network sees; null: the observations.</param>
     public Tensor Act(Policies.Acting a, Tensor? inputs = null) => a.Mode == Policies.Mode.Deterministic ? Mode(inputs ?? a.Observations) : Sample(At(inputs ?? a.Observations), a.Normal("action", _actionSize)).Action;
+
+    private Tensor Clipped(Tensor mean) => _settings.MeanClip is { } bound ? mean.Clip(-bound, bound) : mean;
 
     private Tensor Scale(Tensor action) => _settings.MaxAction == 1 ? action : action * _settings.MaxAction;
 }

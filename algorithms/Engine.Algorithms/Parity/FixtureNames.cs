@@ -25,7 +25,10 @@ internal static class FixtureNames
             return null;
         }
         // Learning rates are given as numbers; the rule that made them is documentation.
-        return name == "learning_rate_scaling" ? (name, "none") : (Settings.GetValueOrDefault(name, name), value?.DeepClone());
+        if (name == "learning_rate_scaling") return (name, "none");
+        // Choices of several words have hyphens there.
+        bool words = value?.GetValueKind() == System.Text.Json.JsonValueKind.String;
+        return (Settings.GetValueOrDefault(name, name), words ? value!.GetValue<string>().Replace('-', '_') : value?.DeepClone());
     }
 
     /// <summary>The name under which Engine reports what a fixture expects.</summary>
