@@ -45,6 +45,9 @@ public abstract record ActorCriticSettings : ContinuousSettings
 
     /// <summary>The layers of a critic.</summary>
     public virtual MlpSettings CriticNetwork() => Network();
+
+    /// <summary>Trains the critics.</summary>
+    public virtual AdamSettings CriticAdam() => Adam(CriticLearningRate);
 }
 
 /// <summary>What methods with critics and a policy share: critics, their targets, their loss.</summary>
@@ -60,7 +63,7 @@ public abstract class ActorCritic : Algorithm
         Critics = new CriticEnsemble(Parameters["critics"], inputs, settings.Critics, settings.CriticNetwork());
         TargetCritics = new CriticEnsemble(Parameters["target_critics"], inputs, settings.Critics, settings.CriticNetwork());
         Targets.Copy(context.State, Critics, TargetCritics);
-        CriticOptimiser = new AdamOptimiser(context.State, "critics", Critics, settings.Adam(settings.CriticLearningRate));
+        CriticOptimiser = new AdamOptimiser(context.State, "critics", Critics, settings.CriticAdam());
     }
 
     /// <summary>The critics.</summary>

@@ -67,6 +67,12 @@ public abstract class Algorithm
     /// <summary>Traces the policy on raw observations.</summary>
     public Tensor TracePolicy(Acting acting) => Act(acting.Normalised(Normalize));
 
+    /// <summary>Traces samples of the trained networks, with what is known of them.</summary>
+    public void TraceSamples(Sampling sampling) => Sample(sampling with { State = () => Normalize(ColumnRole.Observation, sampling.State()) });
+
+    /// <summary>Traces samples of the trained networks: what independent implementations are compared by after the last update. States are normalised where the algorithm normalises.</summary>
+    protected virtual void Sample(Sampling s) => throw new NotSupportedException($"{GetType().Name} draws no samples");
+
     /// <summary>Whether the update that is traced is one of the updates of a period, which the stage must name.</summary>
     protected bool Due(Period period)
     {

@@ -1,4 +1,5 @@
 using System.Reflection;
+using Engine.Algorithms.Diffusion;
 using Engine.Algorithms.Flow;
 using Engine.Algorithms.GoalConditioned;
 using Engine.Algorithms.Online;
@@ -73,6 +74,9 @@ public static class AlgorithmCatalogue
         AlgorithmEntry.Of<GcbcSettings>("gcbc", "behaviour cloning on the way to goals that the trajectory reaches later", "Ghosh et al. 2019, arXiv 1912.06088; OGBench, arXiv 2410.20092", (c, s) => new Gcbc(c, s)),
         AlgorithmEntry.Of<GcIqlSettings>("gc-iql", "implicit Q-learning of steps to goals, without critics: two value networks and an advantage-weighted policy", "Kostrikov et al. 2021; Park et al. 2023, arXiv 2307.11949", (c, s) => new GcIql(c, s)),
         AlgorithmEntry.Of<FlowBcSettings>("flow-bc", "behaviour cloning by flow matching, of single actions or chunks of them", "the flow policy of Park et al. 2025, arXiv 2502.02538; chunks: Li et al. 2025, arXiv 2507.07969", (c, s) => new FlowBc(c, s)),
+        AlgorithmEntry.Of<DiffusionQlSettings>("diffusion-ql", "a denoising policy of few steps that imitates and maximises a value through its chain", "Wang et al. 2023, arXiv 2208.06193", (c, s) => new DiffusionQl(c, s)),
+        AlgorithmEntry.Of<EdpSettings>("edp", "a denoising policy whose action is approximated in one step, with TD3's or IQL's critics", "Kang et al. 2023, arXiv 2305.20081", (c, s) => new Edp(c, s)),
+        AlgorithmEntry.Of<IdqlSettings>("idql", "IQL's critics choose among the actions of a denoising policy that imitates", "Hansen-Estruch et al. 2023, arXiv 2304.10573", (c, s) => new Idql(c, s)),
     ];
 
     /// <summary>All, in the order they are listed.</summary>

@@ -30,16 +30,17 @@ public sealed record Stage(string Name, int? Steps, Action<Batch>? Update)
     }
 }
 
-/// <summary>Updates first, first + every, first + 2 every, ... of a stage, counted from 0.</summary>
+/// <summary>Updates first, first + every, first + 2 every, ... of a stage, counted from 0; those before a number left out.</summary>
 /// <param name="Every">At least 1.</param>
 /// <param name="First">0 to Every - 1.</param>
-public readonly record struct Period(int Every, int First)
+/// <param name="From">No update before this one is due.</param>
+public readonly record struct Period(int Every, int First, int From = 0)
 {
     /// <summary>The every-th update, the 2 every-th and so on: TD3's policy.</summary>
     public static Period Last(int every) => new(every, every - 1);
 
     /// <summary>Whether an update of that number is one of them.</summary>
-    public bool Holds(int update) => update % Every == First;
+    public bool Holds(int update) => update >= From && update % Every == First;
 }
 
 /// <summary>What an update draws of a source. Draws of one name make one batch together, evenly mixed.</summary>

@@ -75,6 +75,16 @@ public static class CompositeDefinitions
                 }
             case Polyak polyak:
                 return [x[0] * (1 - polyak.Rate) + x[1] * polyak.Rate];
+            case DenoiseStep step:
+                {
+                    Tensor? sum = null;
+                    void Add(Tensor term) => sum = sum is null ? term : sum + term;
+                    for (int i = 0; i < x.Length; i++)
+                        if (step.Weights.Span[i] is var weight && weight != 0) Add(weight == 1 ? x[i] : x[i] * weight);
+                    if (step.Sample is { } sample) Add((x[0] * sample.OfState + x[1] * sample.OfOutput).Clip(-sample.Bound, sample.Bound) * sample.Weight);
+                    sum ??= x[0] * 0;
+                    return [step.Limit is { } limit ? sum.Clip(-limit, limit) : sum];
+                }
             default:
                 throw new NotSupportedException($"composite {op.Name} has no definition");
         }

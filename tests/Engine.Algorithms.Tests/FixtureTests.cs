@@ -32,6 +32,12 @@ public class FixtureTests
     [InlineData("iql")]
     [InlineData("awac")]
     [InlineData("awac-pendulum")]
+    [InlineData("samplers")]
+    [InlineData("diffusion-ql")]
+    [InlineData("edp")]
+    [InlineData("edp-dpm")]
+    [InlineData("edp-iql")]
+    [InlineData("idql")]
     [Trait("Speed", "Slow")]
     public void Shared_recorded_updates_are_reproduced(string name) => Verify(SharedData.Path("fixtures/" + name));
 

@@ -36,7 +36,7 @@ public sealed class HotPathTests(ITestOutputHelper output)
         }
     }
 
-    public static TheoryData<string> Composites => ["sample", "gradient of a sample", "smallest", "deviation", "loss", "adam and polyak", "layer norm", "softmax", "log sum exp"];
+    public static TheoryData<string> Composites => ["sample", "gradient of a sample", "smallest", "deviation", "loss", "adam and polyak", "layer norm", "softmax", "log sum exp", "denoise step", "clipped denoise step"];
 
     /// <summary>What the methods do once or more an update is one launch.</summary>
     [Theory, MemberData(nameof(Composites))]
@@ -84,7 +84,9 @@ public sealed class HotPathTests(ITestOutputHelper output)
                     break;
                 case "layer norm": g.Output("y", Graph.Apply(new LayerNorm(1e-5), Input("x", 256, 256), Input("w", 256), Input("b", 256))); break;
                 case "softmax": g.Output("y", Input("x", 256, 256).Softmax()); break;
-                default: g.Output("y", Input("x", 256, 256).LogSumExp()); break;
+                case "log sum exp": g.Output("y", Input("x", 256, 256).LogSumExp()); break;
+                case "denoise step": g.Output("y", Graph.Apply(new DenoiseStep(new([0.9, -0.2, 0.1])), Input("x", 256, 6), Input("m", 256, 6), Input("z", 256, 6))); break;
+                default: g.Output("y", Graph.Apply(new DenoiseStep(new([0.9, 0, 0.1]), new(1.1, -0.4, 1, 0.7), 1.5), Input("x", 256, 6), Input("m", 256, 6), Input("z", 256, 6))); break;
             }
         });
         // Ten gradients, and Adam's numbers of its count of steps, come before it.

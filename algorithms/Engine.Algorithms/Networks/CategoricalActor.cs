@@ -23,14 +23,6 @@ public sealed class CategoricalActor : Module
     /// <summary>The distribution at observations [B, S].</summary>
     public Categorical At(Tensor observations) => new(_mlp.Apply(observations));
 
-    /// <summary>The policy's action [rows, 1]: the most probable one, or a draw (the largest of logits + Gumbel noise).</summary>
-    public Tensor Act(Acting a)
-    {
-        var logits = At(a.Observations).Logits;
-        if (a.Mode == Mode.Sample) logits -= (-(a.Uniform("action", logits.Shape[^1]) + Tiny).Log()).Log();
-        return logits.ArgMax(-1).Cast(DType.F32).Expand(-1);
-    }
-
-    // Half a step of the uniform grid: keeps both logarithms finite.
-    private const double Tiny = 1.0 / (1 << 25);
+    /// <summary>The policy's action [rows, 1]: the most probable one, or a draw.</summary>
+    public Tensor Act(Acting a) => Choice.Of(a, At(a.Observations).Logits).Cast(DType.F32).Expand(-1);
 }

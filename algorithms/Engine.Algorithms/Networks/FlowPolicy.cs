@@ -1,5 +1,6 @@
 using Engine.Autodiff;
 using Engine.Nn;
+using Engine.Nn.Diffusion;
 
 namespace Engine.Algorithms.Networks;
 
@@ -38,23 +39,17 @@ public sealed class FlowPolicy : Module
         int rows = observations.Shape[0];
         var random = observations.Graph.Random;
         var (start, time) = (random.Normal("flow_start", [rows, Size]), random.Uniform("flow_time", [rows, 1]));
-        var target = actions.Reshape(rows, Size);
-        var error = (Velocity(observations, (1 - time) * start + time * target, time) - (target - start)).Square();
+        var error = FlowMatching.Error(actions.Reshape(rows, Size), start, time, (x, t) => Velocity(observations, x, t));
         return valid is null ? error.Mean() : (error.Reshape(actions.Shape) * valid.Expand(-1)).Mean();
     }
 
-    /// <summary>Follows the flow from noise: steps x = x + v(s, x, i / steps) / steps, i = 0, 1, ... steps - 1 (Euler's method). Not clipped.</summary>
+    /// <summary>Follows the flow from noise by Euler's method (<see cref="Samplers.FlowEuler"/>). Not clipped.</summary>
     /// <param name="observations">[B, S]</param>
     /// <param name="noise">x_0 [B, n].</param>
     /// <param name="steps">At least 1.</param>
     public Tensor Follow(Tensor observations, Tensor noise, int steps)
     {
-        var x = noise;
-        for (int i = 0; i < steps; i++)
-        {
-            var time = x.Graph.Constant(Kernels.TensorType.Float([noise.Shape[0], 1]), (double)i / steps);
-            x = x + Velocity(observations, x, time) * (1.0 / steps);
-        }
-        return x;
+        var sampler = Samplers.FlowEuler(steps);
+        return sampler.Run(noise, (x, k) => Velocity(observations, x, x.Graph.Constant(Kernels.TensorType.Float([noise.Shape[0], 1]), sampler.Times[k])));
     }
 }

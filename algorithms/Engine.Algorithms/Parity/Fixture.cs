@@ -17,6 +17,11 @@ public sealed class Fixture
         if (Get<int>("format") != 1) throw Error("format", "expected 1");
         Algorithm = (string?)json["algorithm"] ?? (string?)json["name"] ?? Kind;
         if (Waits is not null) return;
+        if (Computation is not null)
+        {
+            (Initial, Noise, Expected) = (Load("initial"), Load("noise"), Load("expected"));
+            return;
+        }
         Updates = Get<int>("updates");
         BatchSize = Get<int>("batch_size");
         ObservationSize = Get<int>("observation_size");
@@ -54,9 +59,12 @@ public sealed class Fixture
 
     /// <summary>What Engine lacks to replay it, in words; null: nothing.</summary>
     public string? Waits => Kind != "updates" ? $"the {Kind} fixture {Algorithm} waits for its method"
-        : AlgorithmCatalogue.All.Any(a => a.Name == Algorithm) ? null : $"waits for its algorithm: {Algorithm} is unknown; {NearNames.Describe(Algorithm, AlgorithmCatalogue.All.Select(a => a.Name))}";
+        : Computation is not null || AlgorithmCatalogue.All.Any(a => a.Name == Algorithm) ? null : $"waits for its algorithm: {Algorithm} is unknown; {NearNames.Describe(Algorithm, AlgorithmCatalogue.All.Select(a => a.Name))}";
 
-    /// <summary>K.</summary>
+    /// <summary>What it records, where that is no algorithm's updates; else null.</summary>
+    public Computation? Computation => Kind == "updates" ? Algorithms.Computation.All.FirstOrDefault(c => c.Name == Algorithm) : null;
+
+    /// <summary>K; 0 of a computation.</summary>
     public int Updates { get; }
 
     /// <summary>B.</summary>
@@ -88,11 +96,15 @@ public sealed class Fixture
     {
         var values = new Dictionary<string, JsonNode?> { ["batch_size"] = BatchSize };
         if (_json["max_action"] is { } bound && AlgorithmCatalogue.Find(Algorithm).Defaults is ContinuousSettings) values["max_action"] = bound.DeepClone();
-        foreach (var (name, value) in _json["hyperparameters"] as JsonObject ?? throw Error("hyperparameters", "expected an object"))
-            if (FixtureNames.Setting(name, value, message => throw Error(name, message)) is { } setting) values[setting.Name] = setting.Value;
+        foreach (var (name, value) in HyperParameters)
+            if (FixtureNames.Setting(name, value, message => throw Error(name, message)) is { } setting)
+                foreach (string own in FixtureNames.Own(setting.Name, AlgorithmCatalogue.Find(Algorithm).HyperParameters().Select(h => h.Name).ToArray())) values[own] = setting.Value?.DeepClone();
         try { return SettingsJson.With(AlgorithmCatalogue.Find(Algorithm).Defaults, values); }
         catch (SettingsException e) { throw new InteropFormatException(Path.Combine(Folder, "fixture.json"), -1, e.Message); }
     }
+
+    /// <summary>The hyper-parameters as the fixture states them.</summary>
+    public JsonObject HyperParameters => _json["hyperparameters"] as JsonObject ?? throw Error("hyperparameters", "expected an object");
 
     /// <summary>The fixture's own float32 tolerance of a tensor; 0 if it states none.</summary>
     public double Tolerance(string name) => (double?)(_json["tolerance"] as JsonObject)?[name] ?? 0;

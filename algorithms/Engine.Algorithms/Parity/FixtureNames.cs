@@ -9,7 +9,7 @@ internal static class FixtureNames
     private static readonly Dictionary<string, string> Settings = new() { ["double"] = "double_q" };
 
     /// <summary>What must have one value, which is the only one that Engine knows.</summary>
-    private static readonly Dictionary<string, string> Fixed = new() { ["optimizer"] = "\"adam\"", ["bc_updates"] = "0" };
+    private static readonly Dictionary<string, string> Fixed = new() { ["optimizer"] = "\"adam\"", ["bc_updates"] = "0", ["weight_decay_of"] = "\"actor\"" };
 
     /// <summary>Diagnostics of references that Engine reports under another name.</summary>
     private static readonly Dictionary<string, string> Outputs = new() { ["diagnostic.entropy"] = "entropy" };
@@ -24,12 +24,17 @@ internal static class FixtureNames
             if (value?.ToJsonString() != only) error($"{value?.ToJsonString() ?? "null"}, Engine knows {only} only");
             return null;
         }
+        // Where the networks have one place for it, which they always have.
+        if (name == "layer_norm_position" && value?.ToJsonString() == "\"block and value input\"") return null;
         // Learning rates are given as numbers; the rule that made them is documentation.
         if (name == "learning_rate_scaling") return (name, "none");
         // Choices of several words have hyphens there.
         bool words = value?.GetValueKind() == System.Text.Json.JsonValueKind.String;
         return (Settings.GetValueOrDefault(name, name), words ? value!.GetValue<string>().Replace('-', '_') : value?.DeepClone());
     }
+
+    /// <summary>The algorithm's settings that one of a fixture stands for: itself, or of one learning rate for all networks that of each.</summary>
+    public static IEnumerable<string> Own(string name, IReadOnlyList<string> settings) => name == "learning_rate" && !settings.Contains(name) ? settings.Where(s => s.EndsWith("_learning_rate", StringComparison.Ordinal)) : [name];
 
     /// <summary>The name under which Engine reports what a fixture expects.</summary>
     public static string Output(string tensor) => Outputs.GetValueOrDefault(tensor, tensor);

@@ -41,6 +41,11 @@ public static class FixtureVerifier
     {
         if (fixture.Waits is { } missing) throw new InteropFormatException(Path.Combine(fixture.Folder, "fixture.json"), -1, missing);
         using var state = new State(device);
+        if (fixture.Computation is { } computation)
+        {
+            var computed = RecordedOnce.Of(fixture, computation);
+            return Compare(fixture, computed.RunInterpreter(null), computed.RunDevice(state), [computed.Graph]);
+        }
         var settings = fixture.Settings();
         var algorithm = AlgorithmCatalogue.Find(fixture.Algorithm).Create(new AlgorithmContext(state, 0, fixture.Spaces), settings);
         LoadInitial(fixture, state);
@@ -50,9 +55,12 @@ public static class FixtureVerifier
         var variants = due.Distinct().Order().ToList();
         var graphs = variants.Select(v => Trace(fixture, algorithm, stage, v)).ToArray();
         var replay = new Replay(fixture, graphs, Array.ConvertAll(due, d => variants.IndexOf(d)));
-        var exact = RunInterpreter(replay, state);
-        var single = RunDevice(replay, state);
+        var once = RecordedOnce.Of(fixture, algorithm);
+        return Compare(fixture, RunInterpreter(replay, once, state), RunDevice(replay, once, state), once is null ? graphs : [.. graphs, once.Graph]);
+    }
 
+    private static VerificationResult Compare(Fixture fixture, Func<string, double[]?> exact, Func<string, double[]?> single, Graph[] graphs)
+    {
         var comparisons = new List<TensorComparison>();
         var skipped = new List<string>();
         foreach (var expected in fixture.Expected.Tensors)
@@ -60,7 +68,7 @@ public static class FixtureVerifier
             if (exact(expected.Name) is not { } x64 || single(expected.Name) is not { } x32)
             {
                 if (!expected.Name.StartsWith("diagnostic.", StringComparison.Ordinal))
-                    throw new InteropFormatException(Path.Combine(fixture.Folder, "expected.safetensors"), -1, $"{expected.Name} is neither a loss nor a variable of {fixture.Algorithm}");
+                    throw new InteropFormatException(Path.Combine(fixture.Folder, "expected.safetensors"), -1, $"{expected.Name} is neither a loss nor a sample or variable of {fixture.Algorithm}");
                 skipped.Add(expected.Name);
                 continue;
             }
@@ -170,7 +178,7 @@ public static class FixtureVerifier
         }
     }
 
-    private static Func<string, double[]?> RunInterpreter(Replay replay, State state)
+    private static Func<string, double[]?> RunInterpreter(Replay replay, RecordedOnce? once, State state)
     {
         // One set of variables for all phases.
         var interpreters = new List<Interpreter<double>>();
@@ -184,11 +192,12 @@ public static class FixtureVerifier
                 for (int i = 0; i < values.Length; i++) input.Ints[i] = (int)values[i];
             else values.CopyTo(input.Floats);
         }, phase => interpreters[phase].Run(), (phase, name) => interpreters[phase].Output(name).Floats);
-        return name => rows.TryGetValue(name, out var row) ? row.ToArray()
+        var samples = once?.RunInterpreter(interpreters[0]);
+        return name => rows.TryGetValue(name, out var row) ? row.ToArray() : samples?.Invoke(name) is { } sample ? sample
             : replay.Graphs.FirstOrDefault(g => g.Assigned.ContainsKey(name)) is { } graph ? interpreters[0].Variable(name, graph.Assigned[name].Type).Floats : null;
     }
 
-    private static Func<string, double[]?> RunDevice(Replay replay, State state)
+    private static Func<string, double[]?> RunDevice(Replay replay, RecordedOnce? once, State state)
     {
         var programs = Array.ConvertAll(replay.Graphs, graph => new Program(graph, state));
         try
@@ -206,7 +215,8 @@ public static class FixtureVerifier
                 for (int i = 0; i < singles.Length; i++) singles[i] = (float)values[i];
                 programs[phase].Write(name, singles);
             }, phase => programs[phase].Run(), (phase, name) => Array.ConvertAll(programs[phase].Read(name), v => (double)v));
-            return name => rows.TryGetValue(name, out var row) ? row.ToArray() : replay.Assigns(name) ? Array.ConvertAll(state.Read(name), v => (double)v) : null;
+            var samples = once?.RunDevice(state);
+            return name => rows.TryGetValue(name, out var row) ? row.ToArray() : samples?.Invoke(name) is { } sample ? sample : replay.Assigns(name) ? Array.ConvertAll(state.Read(name), v => (double)v) : null;
         }
         finally
         {

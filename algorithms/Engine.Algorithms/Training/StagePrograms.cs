@@ -24,7 +24,8 @@ public sealed class StagePrograms : IDisposable
             cycle = Math.Min(MostUpdates, cycle * period.Every);
         }
         if (stage.Update is null) return;
-        foreach (uint due in Enumerable.Range(0, (int)cycle).Select(stage.DueAt).Distinct().Order()) _programs[due] = compile(due);
+        var starts = stage.Periods.Select(p => p.From).Append(0).Distinct();
+        foreach (uint due in starts.SelectMany(from => Enumerable.Range(from, (int)cycle)).Select(stage.DueAt).Distinct().Order()) _programs[due] = compile(due);
     }
 
     /// <summary>The stage.</summary>

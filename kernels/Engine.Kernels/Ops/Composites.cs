@@ -221,3 +221,43 @@ public sealed record Polyak(double Rate) : Composite
     /// <inheritdoc/>
     public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => 3.0 * outputs[0].Elements;
 }
+
+/// <summary>A prediction of the noise-free sample, limited: clip(OfState x + OfOutput m, ±Bound), times Weight.</summary>
+/// <param name="OfState">Factor of the state x.</param>
+/// <param name="OfOutput">Factor of the network's output m.</param>
+/// <param name="Bound">Above 0.</param>
+/// <param name="Weight">Of the limited sample in the sum.</param>
+public readonly record struct ClippedSample(double OfState, double OfOutput, double Bound, double Weight);
+
+/// <summary>
+/// All of a denoising sampler's step that follows the network: a weighted sum of the state x, the network's output m and whatever else the step takes (noise, earlier states and outputs), of which the predicted sample may be limited
+/// (Ho et al. 2020, section 3.2 and algorithm 2, and the solvers after it). w_0 x_0 + w_1 x_1 + ... + Sample, clipped to ±Limit. Inputs of one shape; those of weight 0 are read by the sample alone. It has no kernel: its definition is one elementwise
+/// expression, which devices fuse.
+/// </summary>
+/// <param name="Weights">w, one an input.</param>
+/// <param name="Sample">Of input 0, the state, and input 1, the network's output; null: none.</param>
+/// <param name="Limit">The result is clipped to ± this; null: it is not.</param>
+public sealed record DenoiseStep(Numbers Weights, ClippedSample? Sample = null, double? Limit = null) : Composite
+{
+    /// <inheritdoc/>
+    public override string Name => "denoise_step";
+
+    /// <inheritdoc/>
+    public override TensorType[] Infer(ReadOnlySpan<TensorType> inputs)
+    {
+        Arity(inputs, Weights.Span.Length);
+        if (inputs.Length < (Sample is null ? 1 : 2)) throw Error(inputs, "expected a state, and with a sample a network's output");
+        for (int i = 0; i < inputs.Length; i++)
+        {
+            Expect(inputs, i, DType.F32);
+            if (inputs[i].Shape != inputs[0].Shape) throw Error(inputs, "state, output, noise and earlier values must have one shape");
+        }
+        return [inputs[0]];
+    }
+
+    /// <inheritdoc/>
+    public override bool CanOverwrite(int input, int output, ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => true;
+
+    /// <inheritdoc/>
+    public override double Flops(ReadOnlySpan<TensorType> inputs, ReadOnlySpan<TensorType> outputs) => (2.0 * inputs.Length + (Sample is null ? 0 : 5)) * outputs[0].Elements;
+}

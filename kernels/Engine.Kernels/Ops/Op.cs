@@ -57,6 +57,7 @@ namespace Engine.Kernels;
 [JsonDerivedType(typeof(LogSumExp), "log_sum_exp")]
 [JsonDerivedType(typeof(Adam), "adam")]
 [JsonDerivedType(typeof(Polyak), "polyak")]
+[JsonDerivedType(typeof(DenoiseStep), "denoise_step")]
 public abstract record Op
 {
     /// <summary>The name in messages, in <c>Explain()</c> and in the op table.</summary>

@@ -304,6 +304,10 @@ public static class OpTable
         yield return Case(new AdamGroup(new(0.9, 0.999, 1e-8), 3, null), rounded, false, [.. Parameter([2, 9]), .. Parameter([20_000]), .. Parameter([1]), .. scalars]);
         yield return Case(new AdamGroup(new(0.9, 0.999, 1e-8), 2, new(0.005)), rounded, false, [.. Parameter([33]), F([33]), .. Parameter([5, 4000]), F([5, 4000]), .. scalars]);
         yield return Case(new Polyak(0.005), rounded, true, F([2, 9]), F([2, 9]));
+        yield return Case(new DenoiseStep(new([1, -0.3])), rounded, true, F([2, 9]), F([2, 9]));
+        yield return Case(new DenoiseStep(new([0.9, 0, 0.1]), new(1.1, -0.4, 5, 0.7)), rounded, true, F([2, 9]), F([2, 9]), F([2, 9]));
+        yield return Case(new DenoiseStep(new([0.9, 0, 0.1]), new(1.1, -0.4, 1, 0.7), 1.5), rounded, false, F([256, 6]), F([256, 6]), F([256, 6]));
+        yield return Case(new DenoiseStep(new([1.2, -0.3, 0.5, 0.25, -0.1]), null, 2), rounded, false, F([64, 50]), F([64, 50]), F([64, 50]), F([64, 50]), F([64, 50]));
     }
 
     /// <summary>Layers forwards and gradients backwards, with widths that lines of four elements divide and that they do not; weights small enough for values to stay of one size.</summary>

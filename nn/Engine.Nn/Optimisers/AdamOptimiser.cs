@@ -24,6 +24,9 @@ public sealed record AdamSettings
     /// <summary>Gradients are scaled so that their joint 2-norm is at most this; null does not clip.</summary>
     public double? MaxGradientNorm { get; init; }
 
+    /// <summary>The parameters are an ensemble's, [members, ...], and each member's gradients have a norm of their own.</summary>
+    public bool GradientNormPerMember { get; init; }
+
     /// <summary>Added to the norm when clipping.</summary>
     public double GradientNormEpsilon { get; init; } = 1e-6;
 }
@@ -83,9 +86,10 @@ public sealed class AdamOptimiser
 
     private void Clip(Tensor[] gradients, double limit)
     {
-        var norm = gradients.Select(g => g.Square().Sum()).Aggregate((a, b) => a + b).Sqrt();
+        bool members = _settings.GradientNormPerMember;
+        var norm = gradients.Select(g => members ? g.Square().Reshape(g.Shape[0], -1).Sum(1) : g.Square().Sum()).Aggregate((a, b) => a + b).Sqrt();
         var factor = (limit / (norm + _settings.GradientNormEpsilon)).Clip(double.NegativeInfinity, 1);
-        for (int i = 0; i < gradients.Length; i++) gradients[i] *= factor;
+        for (int i = 0; i < gradients.Length; i++) gradients[i] *= members ? factor.Reshape((Shape)(int[])[factor.Shape[0], .. Enumerable.Repeat(1, gradients[i].Shape.Rank - 1)]) : factor;
     }
 }
 
