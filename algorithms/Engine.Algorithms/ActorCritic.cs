@@ -43,6 +43,9 @@ public abstract record ActorCriticSettings : ContinuousSettings
     [Source("CORL: sum; its IQL: mean")]
     public Reduction CriticLossReduction { get; init; } = Reduction.Sum;
 
+    /// <summary>Actions that the critics value at once; 1 unless they are chunks.</summary>
+    public virtual int ActionsAtOnce() => 1;
+
     /// <summary>The layers of a critic.</summary>
     public virtual MlpSettings CriticNetwork() => Network();
 
@@ -59,7 +62,7 @@ public abstract class ActorCritic : Algorithm
     protected ActorCritic(AlgorithmContext context, ActorCriticSettings settings) : base(context, settings)
     {
         _settings = settings;
-        int inputs = context.ObservationSize + context.ActionSize;
+        int inputs = context.ObservationSize + settings.ActionsAtOnce() * context.ActionSize;
         Critics = new CriticEnsemble(Parameters["critics"], inputs, settings.Critics, settings.CriticNetwork());
         TargetCritics = new CriticEnsemble(Parameters["target_critics"], inputs, settings.Critics, settings.CriticNetwork());
         Targets.Copy(context.State, Critics, TargetCritics);

@@ -96,9 +96,10 @@ public sealed class Fixture
     {
         var values = new Dictionary<string, JsonNode?> { ["batch_size"] = BatchSize };
         if (_json["max_action"] is { } bound && AlgorithmCatalogue.Find(Algorithm).Defaults is ContinuousSettings) values["max_action"] = bound.DeepClone();
+        string[] own = AlgorithmCatalogue.Find(Algorithm).HyperParameters().Select(h => h.Name).ToArray();
         foreach (var (name, value) in HyperParameters)
             if (FixtureNames.Setting(name, value, message => throw Error(name, message)) is { } setting)
-                foreach (string own in FixtureNames.Own(setting.Name, AlgorithmCatalogue.Find(Algorithm).HyperParameters().Select(h => h.Name).ToArray())) values[own] = setting.Value?.DeepClone();
+                foreach (string known in FixtureNames.Own(setting.Name, setting.Value, own)) values[known] = setting.Value?.DeepClone();
         try { return SettingsJson.With(AlgorithmCatalogue.Find(Algorithm).Defaults, values); }
         catch (SettingsException e) { throw new InteropFormatException(Path.Combine(Folder, "fixture.json"), -1, e.Message); }
     }

@@ -24,6 +24,8 @@ internal static class FixtureNames
             if (value?.ToJsonString() != only) error($"{value?.ToJsonString() ?? "null"}, Engine knows {only} only");
             return null;
         }
+        // What the algorithm's name says.
+        if (name == "actor_type") return null;
         // Where the networks have one place for it, which they always have.
         if (name == "layer_norm_position" && value?.ToJsonString() == "\"block and value input\"") return null;
         // Learning rates are given as numbers; the rule that made them is documentation.
@@ -33,8 +35,13 @@ internal static class FixtureNames
         return (Settings.GetValueOrDefault(name, name), words ? value!.GetValue<string>().Replace('-', '_') : value?.DeepClone());
     }
 
-    /// <summary>The algorithm's settings that one of a fixture stands for: itself, or of one learning rate for all networks that of each.</summary>
-    public static IEnumerable<string> Own(string name, IReadOnlyList<string> settings) => name == "learning_rate" && !settings.Contains(name) ? settings.Where(s => s.EndsWith("_learning_rate", StringComparison.Ordinal)) : [name];
+    /// <summary>The algorithm's settings that one of a fixture stands for: itself; of one learning rate for all networks that of each; of a weight of 0 for a term that the algorithm lacks none.</summary>
+    public static IEnumerable<string> Own(string name, JsonNode? value, IReadOnlyList<string> settings)
+    {
+        if (settings.Contains(name)) return [name];
+        if (name == "learning_rate") return settings.Where(s => s.EndsWith("_learning_rate", StringComparison.Ordinal));
+        return name.EndsWith("_weight", StringComparison.Ordinal) && value?.ToJsonString() is "0" or "0.0" ? [] : [name];
+    }
 
     /// <summary>The name under which Engine reports what a fixture expects.</summary>
     public static string Output(string tensor) => Outputs.GetValueOrDefault(tensor, tensor);
