@@ -157,7 +157,8 @@ public static class FixtureVerifier
             return rows;
         }
 
-        public bool Assigns(string name) => Graphs.Any(g => g.Assigned.ContainsKey(name));
+        /// <summary>Whether the updates read or change a variable of that name.</summary>
+        public bool Has(string name) => Graphs.Any(g => g.Assigned.ContainsKey(name) || g.Initial.ContainsKey(name));
 
         /// <summary>Every input of a graph with the numbers of all updates, one after another.</summary>
         private List<(string Name, double[] Values, int Size)> Feeds(Graph graph)
@@ -194,7 +195,7 @@ public static class FixtureVerifier
         }, phase => interpreters[phase].Run(), (phase, name) => interpreters[phase].Output(name).Floats);
         var samples = once?.RunInterpreter(interpreters[0]);
         return name => rows.TryGetValue(name, out var row) ? row.ToArray() : samples?.Invoke(name) is { } sample ? sample
-            : replay.Graphs.FirstOrDefault(g => g.Assigned.ContainsKey(name)) is { } graph ? interpreters[0].Variable(name, graph.Assigned[name].Type).Floats : null;
+            : replay.Has(name) ? interpreters[0].Variable(name, state[name].Type).Floats : null;
     }
 
     private static Func<string, double[]?> RunDevice(Replay replay, RecordedOnce? once, State state)
@@ -216,7 +217,7 @@ public static class FixtureVerifier
                 programs[phase].Write(name, singles);
             }, phase => programs[phase].Run(), (phase, name) => Array.ConvertAll(programs[phase].Read(name), v => (double)v));
             var samples = once?.RunDevice(state);
-            return name => rows.TryGetValue(name, out var row) ? row.ToArray() : samples?.Invoke(name) is { } sample ? sample : replay.Assigns(name) ? Array.ConvertAll(state.Read(name), v => (double)v) : null;
+            return name => rows.TryGetValue(name, out var row) ? row.ToArray() : samples?.Invoke(name) is { } sample ? sample : replay.Has(name) ? Array.ConvertAll(state.Read(name), v => (double)v) : null;
         }
         finally
         {

@@ -189,10 +189,14 @@ public sealed class LayerNormResNet : ConditionedDenoiser
 /// <param name="Width">Of the blocks.</param>
 /// <param name="Blocks">Residual blocks.</param>
 /// <param name="FourierCount">Frequencies of the time.</param>
-public sealed record ResidualMlpSettings(int InputWidth = 128, int Width = 2048, int Blocks = 6, int FourierCount = 8);
+public sealed record ResidualMlpSettings(int InputWidth = 128, int Width = 2048, int Blocks = 6, int FourierCount = 8)
+{
+    /// <summary>Before each block and the output.</summary>
+    public Func<Tensor, Tensor> Activation { get; init; } = Activations.Relu;
+}
 
 /// <summary>
-/// The network of Lu et al. 2023 ("Synthetic Experience Replay"): <c>input</c> of the state plus the time's Fourier features through <c>time.layer0</c>, swish, <c>time.layer1</c>; <c>widen</c>; blocks h + block(relu(h)); <c>output</c> of relu. The frequencies,
+/// The network of Lu et al. 2023 ("Synthetic Experience Replay"): <c>input</c> of the state plus the time's Fourier features through <c>time.layer0</c>, swish, <c>time.layer1</c>; <c>widen</c>; blocks h + block(relu(h)); <c>output</c> of relu (or another activation). The frequencies,
 /// <c>time.frequencies</c>, are drawn and kept. It has no condition.
 /// </summary>
 public sealed class ResidualMlp : Denoiser
@@ -201,6 +205,7 @@ public sealed class ResidualMlp : Denoiser
     private readonly TimeLayers _time;
     private readonly LinearLayer _input, _widen, _output;
     private readonly LinearLayer[] _blocks;
+    private readonly Func<Tensor, Tensor> _activation;
 
     /// <summary>Creates the layers, as PyTorch begins them.</summary>
     /// <param name="at">Where.</param>
@@ -209,6 +214,7 @@ public sealed class ResidualMlp : Denoiser
     public ResidualMlp(Builder at, int size, ResidualMlpSettings settings)
     {
         static LinearLayer Layer(Builder place, int inputs, int outputs) => new(place, inputs, outputs, Initialiser.UniformFanIn, Initialiser.UniformFanIn);
+        _activation = settings.Activation;
         _frequencies = FourierFeatures.Fixed(at["time"], settings.FourierCount);
         _time = new TimeLayers(at["time"]["layer0"], at["time"]["layer1"], (1 + 2 * settings.FourierCount, settings.InputWidth, settings.InputWidth), Activations.Silu, Initialisation.PyTorch);
         _input = Layer(at["input"], size, settings.InputWidth);
@@ -227,7 +233,7 @@ public sealed class ResidualMlp : Denoiser
     public override Tensor Apply(Tensor x, Tensor time, Tensor? condition, bool training = false)
     {
         var h = _widen.Apply(_input.Apply(x) + time);
-        foreach (var block in _blocks) h = h + block.Apply(h.Relu());
-        return _output.Apply(h.Relu());
+        foreach (var block in _blocks) h = h + block.Apply(_activation(h));
+        return _output.Apply(_activation(h));
     }
 }
