@@ -38,6 +38,7 @@ public class FixtureTests
     [InlineData("edp-dpm")]
     [InlineData("edp-iql")]
     [InlineData("idql")]
+    [InlineData("synther")]
     [Trait("Speed", "Slow")]
     public void Shared_recorded_updates_are_reproduced(string name) => Verify(SharedData.Path("fixtures/" + name));
 

@@ -70,6 +70,14 @@ public sealed record SyntherSettings : AlgorithmSettings
     [Source("PyTorch: 1e-6"), AtLeast(0)]
     public double GradientNormEpsilon { get; init; } = 1e-6;
 
+    /// <summary>What is kept, when it moves, of a slow copy of the network, which then is what is sampled; null: there is none.</summary>
+    [Source("conglu1997/SynthER: 0.995 in its trainer; its recorded updates have none"), Within(0, 1)]
+    public double? EmaDecay { get; init; }
+
+    /// <summary>It moves every so many updates.</summary>
+    [Source("conglu1997/SynthER: 10"), AtLeast(1)]
+    public int EmaEvery { get; init; } = 10;
+
     /// <summary>Noise levels from noise to a row.</summary>
     [Source("Lu et al. 2023: 128"), AtLeast(1)]
     public int SampleSteps { get; init; } = 128;
@@ -124,7 +132,7 @@ public sealed class Synther : Algorithm
 {
     private readonly SyntherSettings _settings;
     private readonly Edm _edm;
-    private readonly ResidualMlp _network;
+    private readonly ResidualMlp _network, _sampled;
     private readonly AdamOptimiser _optimiser;
     private readonly Variable? _mean, _std;
     private readonly int _size;
@@ -133,7 +141,9 @@ public sealed class Synther : Algorithm
     public Synther(AlgorithmContext context, SyntherSettings settings) : base(context, settings)
     {
         (_settings, _edm, _size) = (settings, new Edm(settings.SigmaData), TransitionRows.Width(context.Spaces));
-        _network = new ResidualMlp(Parameters["net"], _size, new ResidualMlpSettings(settings.InputWidth, settings.Width, settings.Blocks, settings.FourierFeatures) { Activation = Activations.Named(settings.Activation) });
+        var sizes = new ResidualMlpSettings(settings.InputWidth, settings.Width, settings.Blocks, settings.FourierFeatures) { Activation = Activations.Named(settings.Activation) };
+        _network = _sampled = new ResidualMlp(Parameters["net"], _size, sizes);
+        if (settings.EmaDecay is not null) Targets.Copy(context.State, _network, _sampled = new ResidualMlp(Parameters["ema_net"], _size, sizes, like: _network));
         Schedule rate = settings.LearningRateSchedule == LearningRateSchedule.Cosine ? new CosineSchedule(settings.LearningRate, settings.CosineDecayUpdates) : settings.LearningRate;
         _optimiser = new AdamOptimiser(context.State, "net", _network, settings.Adam(rate) with { MaxGradientNorm = settings.MaxGradientNorm > 0 ? settings.MaxGradientNorm : null, GradientNormEpsilon = settings.GradientNormEpsilon });
         if (!settings.NormalizeRows) return;
@@ -142,7 +152,9 @@ public sealed class Synther : Algorithm
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<Stage> Stages => [new Stage("train", null, Update) { Draws = [new(new TransitionRows())], Duties = _mean is null ? [] : [new RowStatistics(_mean, _std!, 1e-5)] }];
+    public override IReadOnlyList<Stage> Stages => [new Stage("train", null, Update) { Draws = [new(new TransitionRows())], Duties = _mean is null ? [] : [new RowStatistics(_mean, _std!, 1e-5)], Periods = _settings.EmaDecay is null ? [] : [SlowUpdates] }];
+
+    private Period SlowUpdates => new(_settings.EmaEvery, 0);
 
     /// <inheritdoc/>
     protected override void Update(Batch b)
@@ -153,6 +165,7 @@ public sealed class Synther : Algorithm
         var loss = _edm.Loss(Standardised(rows), logSigma, noise, (x, time) => _network.Apply(x, _network.Embed(DiffusionTimes.Of(time)), null));
         Report("loss", loss);
         if (_optimiser.Minimise(loss) is { } norm) Report("gradient_norm", norm);
+        if (_settings.EmaDecay is { } decay && Due(SlowUpdates)) Targets.Polyak(b.Graph, _network, _sampled, 1 - decay);
     }
 
     /// <summary>Rows, and their parts by the names of a dataset's columns.</summary>
@@ -189,7 +202,7 @@ public sealed class Synther : Algorithm
     private double[] Sigmas(int count) => Edm.Sigmas(count, _settings.SigmaMin, _settings.SigmaMax, _settings.Rho);
 
     private Tensor Follow(Sampler sampler, Tensor start, Func<int, Tensor> draw, Func<Tensor, int, Tensor>? revise = null) =>
-        sampler.Run(start, _edm.Scaled(sampler, _network.At(start.Graph, Edm.TimesOf(sampler), null)), draw, revise);
+        sampler.Run(start, _edm.Scaled(sampler, _sampled.At(start.Graph, Edm.TimesOf(sampler), null)), draw, revise);
 
     private Tensor Standardised(Tensor rows) => _mean is null ? rows : (rows - rows.Graph.Read(_mean)) / rows.Graph.Read(_std!);
 

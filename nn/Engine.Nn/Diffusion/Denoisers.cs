@@ -211,11 +211,12 @@ public sealed class ResidualMlp : Denoiser
     /// <param name="at">Where.</param>
     /// <param name="size">n of the state.</param>
     /// <param name="settings">Sizes.</param>
-    public ResidualMlp(Builder at, int size, ResidualMlpSettings settings)
+    /// <param name="like">Of a slow copy, the network that it is of, whose frequencies it has too; null: frequencies of its own.</param>
+    public ResidualMlp(Builder at, int size, ResidualMlpSettings settings, ResidualMlp? like = null)
     {
         static LinearLayer Layer(Builder place, int inputs, int outputs) => new(place, inputs, outputs, Initialiser.UniformFanIn, Initialiser.UniformFanIn);
         _activation = settings.Activation;
-        _frequencies = FourierFeatures.Fixed(at["time"], settings.FourierCount);
+        _frequencies = like?._frequencies ?? FourierFeatures.Fixed(at["time"], settings.FourierCount);
         _time = new TimeLayers(at["time"]["layer0"], at["time"]["layer1"], (1 + 2 * settings.FourierCount, settings.InputWidth, settings.InputWidth), Activations.Silu, Initialisation.PyTorch);
         _input = Layer(at["input"], size, settings.InputWidth);
         _widen = Layer(at["widen"], settings.InputWidth, settings.Width);
