@@ -21,6 +21,10 @@ public class DiffusionTests
     [InlineData("edp", "dpm_steps", "0", "dpm_steps=0: expected at least 1")]
     [InlineData("edp", "loss", "sac", "td3 or iql")]
     [InlineData("idql", "actor_dropout", "1", "below 1")]
+    [InlineData("diffuser", "horizon", "30", "horizon=30: expected a multiple of 8")]
+    [InlineData("diffuser", "groups", "3", "a divisor of 32 channels")]
+    [InlineData("synther", "sample_steps", "0", "sample_steps=0: expected at least 1")]
+    [InlineData("synther", "sigma_min", "90", "below sigma_max=80")]
     public void Bad_settings_are_refused(string algorithm, string setting, string value, string expected)
     {
         var e = Assert.Throws<SettingsException>(() => SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, [KeyValuePair.Create(setting, SettingsJson.ParseValue(value))]));

@@ -39,6 +39,7 @@ public class FixtureTests
     [InlineData("edp-iql")]
     [InlineData("idql")]
     [InlineData("synther")]
+    [InlineData("diffuser")]
     [Trait("Speed", "Slow")]
     public void Shared_recorded_updates_are_reproduced(string name) => Verify(SharedData.Path("fixtures/" + name));
 

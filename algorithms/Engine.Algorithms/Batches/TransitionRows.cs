@@ -18,6 +18,9 @@ public sealed record TransitionRows : BatchKind
         return _ => Tensor.Concat(-1, part("observations").Reshape(drawn.Count, -1), part("actions"), part("rewards").Expand(-1), part("next_observations").Reshape(drawn.Count, -1), part("terminals").Expand(-1));
     }
 
+    /// <summary>The columns in a row, and whether they are the next observation's.</summary>
+    public static IReadOnlyList<(string Column, int After)> Order { get; } = [("observations", 0), ("actions", 0), ("rewards", 0), ("observations", 1), ("terminals", 0)];
+
     /// <summary>2S + A + 2.</summary>
     public static int Width(Spaces spaces) => 2 * spaces.Observation.Size + spaces.Action.Size + 2;
 

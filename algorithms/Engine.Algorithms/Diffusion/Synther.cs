@@ -152,7 +152,7 @@ public sealed class Synther : Algorithm
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<Stage> Stages => [new Stage("train", null, Update) { Draws = [new(new TransitionRows())], Duties = _mean is null ? [] : [new RowStatistics(_mean, _std!, 1e-5)], Periods = _settings.EmaDecay is null ? [] : [SlowUpdates] }];
+    public override IReadOnlyList<Stage> Stages => [new Stage("train", null, Update) { Draws = [new(new TransitionRows())], Duties = _mean is null ? [] : [new RowStatistics(_mean, _std!, 1e-5, TransitionRows.Order)], Periods = _settings.EmaDecay is null ? [] : [SlowUpdates] }];
 
     private Period SlowUpdates => new(_settings.EmaEvery, 0);
 

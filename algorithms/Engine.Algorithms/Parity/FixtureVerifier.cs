@@ -48,14 +48,13 @@ public static class FixtureVerifier
         }
         var settings = fixture.Settings();
         var algorithm = AlgorithmCatalogue.Find(fixture.Algorithm).Create(new AlgorithmContext(state, 0, fixture.Spaces), settings);
-        LoadInitial(fixture, state);
-
         var stage = algorithm.Stages.Last(s => s.Update is not null);
         uint[] due = Enumerable.Range(0, fixture.Updates).Select(stage.DueAt).ToArray();
         var variants = due.Distinct().Order().ToList();
         var graphs = variants.Select(v => Trace(fixture, algorithm, stage, v)).ToArray();
         var replay = new Replay(fixture, graphs, Array.ConvertAll(due, d => variants.IndexOf(d)));
         var once = RecordedOnce.Of(fixture, algorithm);
+        LoadInitial(fixture, state, once is null ? graphs : [.. graphs, once.Graph]);
         return Compare(fixture, RunInterpreter(replay, once, state), RunDevice(replay, once, state), once is null ? graphs : [.. graphs, once.Graph]);
     }
 
@@ -82,9 +81,10 @@ public static class FixtureVerifier
 
     private static long Elements(SafetensorsTensor tensor) => tensor.Shape.Aggregate(1L, (a, b) => a * b);
 
-    private static void LoadInitial(Fixture fixture, State state)
+    /// <summary>Loads the parameters that the graphs read or change; those of other stages are not a fixture's.</summary>
+    private static void LoadInitial(Fixture fixture, State state, Graph[] graphs)
     {
-        var wanted = state.Variables.Where(v => v.Kind == VariableKind.Parameter || v.Name.StartsWith("normalizer.", StringComparison.Ordinal)).ToArray();
+        var wanted = state.Variables.Where(v => (v.Kind == VariableKind.Parameter && graphs.Any(g => g.Initial.ContainsKey(v.Name) || g.Assigned.ContainsKey(v.Name))) || v.Name.StartsWith("normalizer.", StringComparison.Ordinal)).ToArray();
         foreach (var variable in wanted)
         {
             var tensor = fixture.Initial[variable.Name];
@@ -186,6 +186,9 @@ public static class FixtureVerifier
         foreach (var graph in replay.Graphs) interpreters.Add(new Interpreter<double>(graph, interpreters.FirstOrDefault()));
         foreach (var tensor in replay.Fixture.Initial.Tensors)
             tensor.ToDoubles().CopyTo(interpreters[0].Variable(tensor.Name, state[tensor.Name].Type).Floats, 0);
+        // What the fixture does not state begins as in any run.
+        foreach (var variable in state.Variables.Where(v => v.Kind == VariableKind.State && v.Type.DType == DType.F32 && !replay.Fixture.Initial.TryGet(v.Name, out _)))
+            Array.ConvertAll(state.Read(variable.Name), v => (double)v).CopyTo(interpreters[0].Variable(variable.Name, variable.Type).Floats, 0);
         var rows = replay.Run((phase, name, values) =>
         {
             var input = interpreters[phase].Input(name);
