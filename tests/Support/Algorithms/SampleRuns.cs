@@ -45,7 +45,10 @@ internal static class SampleRuns
         catch (Exception e) when (e is SettingsException or DatasetException) { return false; }
     }
 
-    /// <summary>Whether an update passes many layers, or the same ones many times: with a batch of the paper's it would take minutes on the stand-in.</summary>
+    // With the papers' batches, and as many actions to choose among, updates and evaluations would take minutes on the stand-in.
+    private static readonly (string, string)[] Short = [("batch_size", "16"), ("acting_samples", "2"), ("sampled_actions", "2"), ("acting_steps", "2"), ("plans", "1")];
+
+    /// <summary>Whether an update passes many layers, or the same ones many times.</summary>
     private static bool Denoises(System.Text.Json.Nodes.JsonObject settings) => settings.ContainsKey("diffusion_steps") || settings.ContainsKey("sample_steps");
 
     private static (RunConfig, Dictionary<string, TrainingData>) Make(string algorithm, (string? Dataset, string Environment) task, int steps, bool defaults, (string Key, string Value)[] settings)
@@ -54,7 +57,7 @@ internal static class SampleRuns
         var known = SettingsJson.ToJson(entry.Defaults);
         (string, string)[] sizes = defaults ? known.ContainsKey("fourier_features") ? [("width", "512")] : [] : [.. Widths.Select(w => (w, "[16,16]")), ("batch_size", "32"), ("block_width", "16"), ("blocks", "2"), ("acting_samples", "4"), ("sampled_actions", "4"), ("width", "16"), ("input_width", "8"), ("sample_steps", "4"), ("acting_steps", "3"), ("horizon", "8"), ("multipliers", "[1,2]"), ("plans", "2"), ("diffusion_steps", "3"), ("return_steps", "20")];
         // Whatever the sizes, an update comes soon, and is no long row of them.
-        (string, string)[] soon = [("buffer_capacity", "500"), ("start_steps", "5"), ("value_steps", "5"), ("utd_ratio", defaults ? "1" : "2"), .. defaults && known.ContainsKey("utd_ratio") ? [("batch_size", "128")] : Array.Empty<(string, string)>(), .. defaults && Denoises(known) ? [("batch_size", "16")] : Array.Empty<(string, string)>()];
+        (string, string)[] soon = [("buffer_capacity", "500"), ("start_steps", "5"), ("value_steps", "5"), ("utd_ratio", defaults ? "1" : "2"), .. defaults && known.ContainsKey("utd_ratio") ? [("batch_size", "128")] : Array.Empty<(string, string)>(), .. defaults && Denoises(known) ? Short : []];
         var small = sizes.Concat(soon).Where(s => known.ContainsKey(s.Item1));
         var data = new Dictionary<string, TrainingData>();
         if (task.Dataset is { } source)
