@@ -71,7 +71,7 @@ public abstract class Algorithm
     public void TraceSamples(Sampling sampling) => Sample(sampling with { State = () => Normalize(ColumnRole.Observation, sampling.State()) });
 
     /// <summary>Traces samples of the trained networks: what independent implementations are compared by after the last update. States are normalised where the algorithm normalises.</summary>
-    protected virtual void Sample(Sampling s) => throw new NotSupportedException($"{GetType().Name} draws no samples");
+    protected virtual void Sample(Sampling s) => throw new SettingsException($"{GetType().Name} draws no samples");
 
     /// <summary>Whether the update that is traced is one of the updates of a period, which the stage must name.</summary>
     protected bool Due(Period period)

@@ -8,7 +8,7 @@ using Engine.Kernels;
 var root = new RootCommand("Offline reinforcement learning without Python: train, evaluate and verify on one machine.")
 {
     TrainCommand.Create(), EvaluateCommand.Create(), StudyCommand.Create(), ReportCommand.Create(), ExportCommand.Create(), DatasetsCommand.Create(), AlgorithmsCommand.Create(), DevicesCommand.Create(), VerifyCommand.Create(),
-    BenchCommand.Create(), CompletionCommand.Create(),
+    BenchCommand.Create(), SampleCommand.Create(), CompletionCommand.Create(),
 };
 var parsed = root.Parse(args);
 // Where a command takes any number of names, an option that it does not know is one of them.

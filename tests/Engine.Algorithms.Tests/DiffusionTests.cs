@@ -21,6 +21,10 @@ public class DiffusionTests
     [InlineData("edp", "dpm_steps", "0", "dpm_steps=0: expected at least 1")]
     [InlineData("edp", "loss", "sac", "td3 or iql")]
     [InlineData("idql", "actor_dropout", "1", "below 1")]
+    [InlineData("diffuser", "horizon", "30", "horizon=30: expected a multiple of 8")]
+    [InlineData("diffuser", "groups", "3", "a divisor of 32 channels")]
+    [InlineData("synther", "sample_steps", "0", "sample_steps=0: expected at least 1")]
+    [InlineData("synther", "sigma_min", "90", "below sigma_max=80")]
     public void Bad_settings_are_refused(string algorithm, string setting, string value, string expected)
     {
         var e = Assert.Throws<SettingsException>(() => SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, [KeyValuePair.Create(setting, SettingsJson.ParseValue(value))]));
@@ -50,6 +54,40 @@ public class DiffusionTests
         Assert.InRange(Count(new LayerNormResNet(new Builder(state, 0, "idql"), 6, 17, new LayerNormResNetSettings())), 1.635e6, 1.645e6);
         Assert.InRange(Count(new ResidualMlp(new Builder(state, 0, "synther"), 42, new ResidualMlpSettings())), 25.5e6, 25.7e6);
         Assert.InRange(Count(new ResidualMlp(new Builder(state, 0, "small"), 42, new ResidualMlpSettings(Width: 1024))), 6.4e6, 6.6e6);
+    }
+
+    /// <summary>What a generator draws is a dataset that can be written, read and trained on; equal seeds draw equal rows.</summary>
+    [Fact]
+    public void A_generators_transitions_are_a_dataset()
+    {
+        string folder = Directory.CreateTempSubdirectory("engine-generator").FullName;
+        try
+        {
+            using var device = new CpuDevice();
+            var (config, data) = SampleRuns.Of("synther", steps: 30, settings: [("ema_decay", "0.5"), ("ema_every", "2")]);
+            string run = Path.Combine(folder, "run"), file = Path.Combine(folder, "rows.hdf5");
+            using (var trainer = new Training.Trainer(config, data, device, run))
+            {
+                // Mean and standard deviation are those of the rows.
+                var table = data["offline"].Shard(0);
+                var rewards = table.AtTransitions("rewards");
+                Assert.Equal(rewards.Average(), trainer.State.Read("normalizer.mean")[4], 1e-3);
+                Assert.Equal(Math.Sqrt(rewards.Average(r => Math.Pow(r - rewards.Average(), 2))), trainer.State.Read("normalizer.std")[4], 1e-3);
+                Assert.Equal((0f, 1f), (trainer.State.Read("normalizer.mean")[^1], trainer.State.Read("normalizer.std")[^1]));
+                trainer.Run(_ => { }, CancellationToken.None);
+            }
+            var drawn = Policies.Generator.Draw(run, 1203, seed: 4, "last", device);
+            Assert.Equal(1203, drawn.Count);
+            Assert.All(drawn.Actions, a => Assert.InRange(a, -2, 2)); // Pendulum's bounds
+            Assert.Equal(drawn.Rewards, Policies.Generator.Draw(run, 1203, 4, "last", device).Rewards);
+            Assert.NotEqual(drawn.Rewards[..1000], Policies.Generator.Draw(run, 1000, 5, "last", device).Rewards);
+            Data.DatasetWriter.Write(drawn, file);
+            var read = Data.TrainingData.Load(file, "Pendulum-v1");
+            Assert.Equal(1203, read.Count);
+            Assert.Equal(drawn.NextObservations, read.Shard(0).AtTransitions("observations", 1));
+            Assert.Contains("at least 1", Assert.Throws<SettingsException>(() => Policies.Generator.Draw(run, 0, 4, "last", device)).Message, StringComparison.Ordinal);
+        }
+        finally { Directory.Delete(folder, true); }
     }
 
     /// <summary>Two actions that are as good as each other are both taken: the policy does not take their mean.</summary>

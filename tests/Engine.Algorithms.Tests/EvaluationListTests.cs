@@ -119,7 +119,10 @@ public sealed class EvaluationListTests : IDisposable
                 using var trainer = new Trainer(config with { HoldOut = 0.2, LogEvery = 1 }, data, device, null);
                 TrainingReport? last = null;
                 trainer.Run(report => last = report, CancellationToken.None);
-                Assert.Equal(last!.Metrics.Keys.Order(StringComparer.Ordinal), last.HeldOut.Keys.Order(StringComparer.Ordinal));
+                // Of the stage that runs: what earlier stages reported is kept among the metrics.
+                bool one = trainer.Stages.Count(s => s.Stage.Update is not null) == 1;
+                Assert.Equal(last!.Metrics.Keys.Where(m => one || last.HeldOut.ContainsKey(m)).Order(StringComparer.Ordinal), last.HeldOut.Keys.Order(StringComparer.Ordinal));
+                Assert.NotEmpty(last.HeldOut);
                 Assert.All(last.HeldOut, h => Assert.True(double.IsFinite(h.Value), $"{entry.Name}: {h}"));
                 computed++;
             }

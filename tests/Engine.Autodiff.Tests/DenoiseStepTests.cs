@@ -28,7 +28,7 @@ public class DenoiseStepTests
         using var device = new CpuDevice();
         using var state = new State(device);
         // x - m is 0.1, 2 (limited to 0.25) and -0.2; of the first two sums one is within 3, the other is not.
-        var y = Sample.Run(graph, state, new() { ["x"] = [0.3f, 2, 0], ["m"] = [0.2f, 0, 0.2f], ["z"] = [0.4f, 0.5f, 0] });
+        var y = Sample.Run(graph, state, new Dictionary<string, float[]> { ["x"] = [0.3f, 2, 0], ["m"] = [0.2f, 0, 0.2f], ["z"] = [0.4f, 0.5f, 0] });
         Assert.Equal([1.95f, 3, -2], y["y"], (a, b) => Math.Abs(a - b) < 1e-6);
         Assert.Equal([10.5f, 0, 10.5f], y["dx"], (a, b) => Math.Abs(a - b) < 1e-5); // no gradient where it is clipped
         Assert.Throws<ShapeException>(() => new DenoiseStep(new([1]), new(1, 1, 1, 1)).Infer([TensorType.Float([3])]));

@@ -96,6 +96,18 @@ public sealed class ElementwiseTests(ITestOutputHelper output)
     [OpenClFact]
     public void Expressions_have_the_processors_bits_on_OpenCL() => Assert.Equal(25, Expressions(Accelerator.OpenCl, 25));
 
+    /// <summary>All of a denoising step is one launch, without a kernel of its own.</summary>
+    [Fact]
+    public void A_denoising_step_is_one_kernel()
+    {
+        foreach (var c in OpTable.Cases.Where(c => c.Op is DenoiseStep))
+        {
+            using Autodiff.State state = new(Accelerator.Debugger);
+            using var program = Autodiff.Program.Trace(state, g => g.Output("y", Autodiff.Graph.Apply(c.Op, c.Inputs.Select((x, i) => g.Input($"x{i}", x.Type)).ToArray())));
+            Assert.Equal(1, program.KernelCount);
+        }
+    }
+
     [Fact]
     public void Equal_expressions_share_a_kernel_and_so_do_numbers_of_rows()
     {

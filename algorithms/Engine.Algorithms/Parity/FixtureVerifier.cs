@@ -48,14 +48,13 @@ public static class FixtureVerifier
         }
         var settings = fixture.Settings();
         var algorithm = AlgorithmCatalogue.Find(fixture.Algorithm).Create(new AlgorithmContext(state, 0, fixture.Spaces), settings);
-        LoadInitial(fixture, state);
-
         var stage = algorithm.Stages.Last(s => s.Update is not null);
         uint[] due = Enumerable.Range(0, fixture.Updates).Select(stage.DueAt).ToArray();
         var variants = due.Distinct().Order().ToList();
         var graphs = variants.Select(v => Trace(fixture, algorithm, stage, v)).ToArray();
         var replay = new Replay(fixture, graphs, Array.ConvertAll(due, d => variants.IndexOf(d)));
         var once = RecordedOnce.Of(fixture, algorithm);
+        LoadInitial(fixture, state, once is null ? graphs : [.. graphs, once.Graph]);
         return Compare(fixture, RunInterpreter(replay, once, state), RunDevice(replay, once, state), once is null ? graphs : [.. graphs, once.Graph]);
     }
 
@@ -82,9 +81,10 @@ public static class FixtureVerifier
 
     private static long Elements(SafetensorsTensor tensor) => tensor.Shape.Aggregate(1L, (a, b) => a * b);
 
-    private static void LoadInitial(Fixture fixture, State state)
+    /// <summary>Loads the parameters that the graphs read or change; those of other stages are not a fixture's.</summary>
+    private static void LoadInitial(Fixture fixture, State state, Graph[] graphs)
     {
-        var wanted = state.Variables.Where(v => v.Kind == VariableKind.Parameter || v.Name.StartsWith("normalizer.", StringComparison.Ordinal)).ToArray();
+        var wanted = state.Variables.Where(v => (v.Kind == VariableKind.Parameter && graphs.Any(g => g.Initial.ContainsKey(v.Name) || g.Assigned.ContainsKey(v.Name))) || v.Name.StartsWith("normalizer.", StringComparison.Ordinal)).ToArray();
         foreach (var variable in wanted)
         {
             var tensor = fixture.Initial[variable.Name];
@@ -157,7 +157,8 @@ public static class FixtureVerifier
             return rows;
         }
 
-        public bool Assigns(string name) => Graphs.Any(g => g.Assigned.ContainsKey(name));
+        /// <summary>Whether the updates read or change a variable of that name.</summary>
+        public bool Has(string name) => Graphs.Any(g => g.Assigned.ContainsKey(name) || g.Initial.ContainsKey(name));
 
         /// <summary>Every input of a graph with the numbers of all updates, one after another.</summary>
         private List<(string Name, double[] Values, int Size)> Feeds(Graph graph)
@@ -185,6 +186,9 @@ public static class FixtureVerifier
         foreach (var graph in replay.Graphs) interpreters.Add(new Interpreter<double>(graph, interpreters.FirstOrDefault()));
         foreach (var tensor in replay.Fixture.Initial.Tensors)
             tensor.ToDoubles().CopyTo(interpreters[0].Variable(tensor.Name, state[tensor.Name].Type).Floats, 0);
+        // What the fixture does not state begins as in any run.
+        foreach (var variable in state.Variables.Where(v => v.Kind == VariableKind.State && v.Type.DType == DType.F32 && !replay.Fixture.Initial.TryGet(v.Name, out _)))
+            Array.ConvertAll(state.Read(variable.Name), v => (double)v).CopyTo(interpreters[0].Variable(variable.Name, variable.Type).Floats, 0);
         var rows = replay.Run((phase, name, values) =>
         {
             var input = interpreters[phase].Input(name);
@@ -194,7 +198,7 @@ public static class FixtureVerifier
         }, phase => interpreters[phase].Run(), (phase, name) => interpreters[phase].Output(name).Floats);
         var samples = once?.RunInterpreter(interpreters[0]);
         return name => rows.TryGetValue(name, out var row) ? row.ToArray() : samples?.Invoke(name) is { } sample ? sample
-            : replay.Graphs.FirstOrDefault(g => g.Assigned.ContainsKey(name)) is { } graph ? interpreters[0].Variable(name, graph.Assigned[name].Type).Floats : null;
+            : replay.Has(name) ? interpreters[0].Variable(name, state[name].Type).Floats : null;
     }
 
     private static Func<string, double[]?> RunDevice(Replay replay, RecordedOnce? once, State state)
@@ -216,7 +220,7 @@ public static class FixtureVerifier
                 programs[phase].Write(name, singles);
             }, phase => programs[phase].Run(), (phase, name) => Array.ConvertAll(programs[phase].Read(name), v => (double)v));
             var samples = once?.RunDevice(state);
-            return name => rows.TryGetValue(name, out var row) ? row.ToArray() : samples?.Invoke(name) is { } sample ? sample : replay.Assigns(name) ? Array.ConvertAll(state.Read(name), v => (double)v) : null;
+            return name => rows.TryGetValue(name, out var row) ? row.ToArray() : samples?.Invoke(name) is { } sample ? sample : replay.Has(name) ? Array.ConvertAll(state.Read(name), v => (double)v) : null;
         }
         finally
         {

@@ -19,27 +19,68 @@ public abstract class Denoiser : Module
     /// <param name="graph">Where it is traced.</param>
     /// <param name="times">As the network sees them.</param>
     /// <param name="condition">[B, c]; null where the network has none.</param>
-    public Func<Tensor, int, Tensor> At(Graph graph, IReadOnlyList<double> times, Tensor? condition)
+    public virtual Func<Tensor, int, Tensor> At(Graph graph, IReadOnlyList<double> times, Tensor? condition)
     {
         var all = Embed(DiffusionTimes.Of(graph, times));
         return (x, k) => Apply(x, all.Slice(0, k, 1).BroadcastTo([x.Shape[0], all.Shape[1]]), condition);
     }
 }
 
-/// <summary>Order of an <see cref="MlpDenoiser"/>'s inputs.</summary>
+/// <summary>In which order a first layer takes its inputs.</summary>
 public enum DenoiserInputs
 {
     /// <summary>State, time, condition (Diffusion-QL).</summary>
     StateTimeCondition,
     /// <summary>Condition, state, time (EDP).</summary>
     ConditionStateTime,
+    /// <summary>State, condition, time (IDQL).</summary>
+    StateConditionTime,
+}
+
+/// <summary>A network whose first layer takes state, time and condition side by side. Within a sampler the parts of time and condition, which no step changes, are computed once.</summary>
+public abstract class ConditionedDenoiser : Denoiser
+{
+    /// <summary>The first layer.</summary>
+    protected abstract LinearLayer First { get; }
+
+    /// <summary>The order of its inputs.</summary>
+    protected abstract DenoiserInputs Order { get; }
+
+    /// <summary>The network from the first layer's result on.</summary>
+    /// <param name="first">[B, width]</param>
+    /// <param name="training">With dropout, where the network has it.</param>
+    protected abstract Tensor Rest(Tensor first, bool training);
+
+    /// <inheritdoc/>
+    public override Tensor Apply(Tensor x, Tensor time, Tensor? condition, bool training = false) => Rest(First.Apply(Order switch
+    {
+        DenoiserInputs.StateTimeCondition => Tensor.Concat(-1, x, time, condition!),
+        DenoiserInputs.ConditionStateTime => Tensor.Concat(-1, condition!, x, time),
+        _ => Tensor.Concat(-1, x, condition!, time),
+    }), training);
+
+    /// <inheritdoc/>
+    public override Func<Tensor, int, Tensor> At(Graph graph, IReadOnlyList<double> times, Tensor? condition)
+    {
+        var all = Embed(DiffusionTimes.Of(graph, times));
+        int c = condition!.Shape[^1], t = all.Shape[1], inputs = First.Weight.Type.Shape[0], n = inputs - c - t;
+        var (ofState, ofTime, ofCondition) = Order switch
+        {
+            DenoiserInputs.StateTimeCondition => (0, n, n + t),
+            DenoiserInputs.ConditionStateTime => (c, c + n, 0),
+            _ => (0, n + c, n),
+        };
+        var fixedPart = First.ApplyPart(condition, ofCondition, bias: true);
+        var timePart = First.ApplyPart(all, ofTime, bias: false);
+        return (x, k) => Rest(First.ApplyPart(x, ofState, bias: false) + fixedPart + timePart.Slice(0, k, 1), training: false);
+    }
 }
 
 /// <summary>
 /// The noise model of Wang et al. 2023 ("Diffusion Policies as an Expressive Policy Class for Offline Reinforcement Learning"): sinusoidal features of the time through <c>time0</c> (twice as wide), mish, <c>time1</c>; then an MLP <c>layer0...</c> on state, time
 /// and condition.
 /// </summary>
-public sealed class MlpDenoiser : Denoiser
+public sealed class MlpDenoiser : ConditionedDenoiser
 {
     private readonly TimeLayers _time;
     private readonly Mlp _mlp;
@@ -67,7 +108,13 @@ public sealed class MlpDenoiser : Denoiser
     public override Tensor Embed(DiffusionTimes times) => _time.Apply(Sinusoidal.Features(times, _timeSize, _inputs == DenoiserInputs.StateTimeCondition ? SinusoidalLayout.SinesFirst : SinusoidalLayout.CosinesFirst));
 
     /// <inheritdoc/>
-    public override Tensor Apply(Tensor x, Tensor time, Tensor? condition, bool training = false) => _mlp.Apply(_inputs == DenoiserInputs.StateTimeCondition ? Tensor.Concat(-1, x, time, condition!) : Tensor.Concat(-1, condition!, x, time));
+    protected override LinearLayer First => _mlp.First;
+
+    /// <inheritdoc/>
+    protected override DenoiserInputs Order => _inputs;
+
+    /// <inheritdoc/>
+    protected override Tensor Rest(Tensor first, bool training) => _mlp.ApplyAfterFirst(first);
 }
 
 /// <summary>Sizes of a <see cref="LayerNormResNet"/>.</summary>
@@ -81,7 +128,7 @@ public sealed record LayerNormResNetSettings(int Blocks = 3, int Width = 256, in
 /// <summary>
 /// The noise model of Hansen-Estruch et al. 2023 (IDQL): learned Fourier features of the time, <c>time.layer0</c>, swish, <c>time.layer1</c>; <c>input</c> on state, condition and that; blocks x + layer1(swish(layer0(norm0(x)))); <c>output</c> of swish.
 /// </summary>
-public sealed class LayerNormResNet : Denoiser
+public sealed class LayerNormResNet : ConditionedDenoiser
 {
     private readonly FourierFeatures _frequencies;
     private readonly TimeLayers _time;
@@ -114,18 +161,24 @@ public sealed class LayerNormResNet : Denoiser
     public override Tensor Embed(DiffusionTimes times) => _time.Apply(_frequencies.Apply(times));
 
     /// <inheritdoc/>
-    public override Tensor Apply(Tensor x, Tensor time, Tensor? condition, bool training = false)
+    protected override LinearLayer First => _input;
+
+    /// <inheritdoc/>
+    protected override DenoiserInputs Order => DenoiserInputs.StateConditionTime;
+
+    /// <inheritdoc/>
+    protected override Tensor Rest(Tensor first, bool training)
     {
-        var h = _input.Apply(Tensor.Concat(-1, x, condition!, time));
-        foreach (var (norm, first, second) in _blocks)
+        var h = first;
+        foreach (var (norm, widen, narrow) in _blocks)
         {
             var inside = h;
             if (training && _settings.Dropout > 0)
             {
-                var kept = h.Graph.Random.Uniform($"dropout.{first.Weight.Name}", h.Shape) >= _settings.Dropout;
+                var kept = h.Graph.Random.Uniform($"dropout.{widen.Weight.Name}", h.Shape) >= _settings.Dropout;
                 inside = Tensor.Select(kept, h * (1 / (1 - _settings.Dropout)), h.Graph.Constant(0));
             }
-            h = h + second.Apply(Activations.Silu(first.Apply(norm.Apply(inside))));
+            h = h + narrow.Apply(Activations.Silu(widen.Apply(norm.Apply(inside))));
         }
         return _output.Apply(Activations.Silu(h));
     }
@@ -136,10 +189,14 @@ public sealed class LayerNormResNet : Denoiser
 /// <param name="Width">Of the blocks.</param>
 /// <param name="Blocks">Residual blocks.</param>
 /// <param name="FourierCount">Frequencies of the time.</param>
-public sealed record ResidualMlpSettings(int InputWidth = 128, int Width = 2048, int Blocks = 6, int FourierCount = 8);
+public sealed record ResidualMlpSettings(int InputWidth = 128, int Width = 2048, int Blocks = 6, int FourierCount = 8)
+{
+    /// <summary>Before each block and the output.</summary>
+    public Func<Tensor, Tensor> Activation { get; init; } = Activations.Relu;
+}
 
 /// <summary>
-/// The network of Lu et al. 2023 ("Synthetic Experience Replay"): <c>input</c> of the state plus the time's Fourier features through <c>time.layer0</c>, swish, <c>time.layer1</c>; <c>widen</c>; blocks h + block(relu(h)); <c>output</c> of relu. The frequencies,
+/// The network of Lu et al. 2023 ("Synthetic Experience Replay"): <c>input</c> of the state plus the time's Fourier features through <c>time.layer0</c>, swish, <c>time.layer1</c>; <c>widen</c>; blocks h + block(relu(h)); <c>output</c> of relu (or another activation). The frequencies,
 /// <c>time.frequencies</c>, are drawn and kept. It has no condition.
 /// </summary>
 public sealed class ResidualMlp : Denoiser
@@ -148,15 +205,18 @@ public sealed class ResidualMlp : Denoiser
     private readonly TimeLayers _time;
     private readonly LinearLayer _input, _widen, _output;
     private readonly LinearLayer[] _blocks;
+    private readonly Func<Tensor, Tensor> _activation;
 
     /// <summary>Creates the layers, as PyTorch begins them.</summary>
     /// <param name="at">Where.</param>
     /// <param name="size">n of the state.</param>
     /// <param name="settings">Sizes.</param>
-    public ResidualMlp(Builder at, int size, ResidualMlpSettings settings)
+    /// <param name="like">Of a slow copy, the network that it is of, whose frequencies it has too; null: frequencies of its own.</param>
+    public ResidualMlp(Builder at, int size, ResidualMlpSettings settings, ResidualMlp? like = null)
     {
         static LinearLayer Layer(Builder place, int inputs, int outputs) => new(place, inputs, outputs, Initialiser.UniformFanIn, Initialiser.UniformFanIn);
-        _frequencies = FourierFeatures.Fixed(at["time"], settings.FourierCount);
+        _activation = settings.Activation;
+        _frequencies = like?._frequencies ?? FourierFeatures.Fixed(at["time"], settings.FourierCount);
         _time = new TimeLayers(at["time"]["layer0"], at["time"]["layer1"], (1 + 2 * settings.FourierCount, settings.InputWidth, settings.InputWidth), Activations.Silu, Initialisation.PyTorch);
         _input = Layer(at["input"], size, settings.InputWidth);
         _widen = Layer(at["widen"], settings.InputWidth, settings.Width);
@@ -174,7 +234,7 @@ public sealed class ResidualMlp : Denoiser
     public override Tensor Apply(Tensor x, Tensor time, Tensor? condition, bool training = false)
     {
         var h = _widen.Apply(_input.Apply(x) + time);
-        foreach (var block in _blocks) h = h + block.Apply(h.Relu());
-        return _output.Apply(h.Relu());
+        foreach (var block in _blocks) h = h + block.Apply(_activation(h));
+        return _output.Apply(_activation(h));
     }
 }

@@ -65,13 +65,14 @@ public static class Samplers
     /// </summary>
     /// <param name="schedule">T steps.</param>
     /// <param name="prediction">What the network says.</param>
-    /// <param name="count">K of them, 1 to T: 0, T / K, 2 T / K, ... from the last to the first.</param>
+    /// <param name="count">K, 1 to T: the steps 0, n, 2 n, ... below T with n = T / K rounded down, from the last to the first; K of them where K divides T, else a few more (as in the reference, ermongroup/ddim).</param>
     /// <param name="eta">Of the noise, at least 0.</param>
     /// <param name="bound">The predicted sample is limited to ± this; null: it is not.</param>
     public static Sampler Ddim(NoiseSchedule schedule, Prediction prediction, int count, double eta = 0, double? bound = null)
     {
         if (count < 1 || count > schedule.Steps) throw new ArgumentException($"DDIM takes 1 to {schedule.Steps} of the schedule's {schedule.Steps} steps, not {count}");
         int every = schedule.Steps / count;
+        count = (schedule.Steps - 1) / every + 1;
         var steps = new List<SamplerStep>();
         for (int k = count - 1; k >= 0; k--)
         {

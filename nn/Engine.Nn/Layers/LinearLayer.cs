@@ -53,6 +53,16 @@ public sealed class LinearLayer : Module
         if (member is { } m) (weight, bias) = (weight.At(0, m), bias.At(0, m));
         return x.Linear(weight, bias, activation);
     }
+
+    /// <summary>What some of one network's inputs add to the layer's result: x W of the rows of W that are theirs, plus b.</summary>
+    /// <param name="x">[..., n], inputs number <paramref name="first"/> to first + n - 1.</param>
+    /// <param name="first">Number of the first of them.</param>
+    /// <param name="bias">Whether b is added.</param>
+    public Tensor ApplyPart(Tensor x, int first, bool bias)
+    {
+        var weight = x.Graph.Read(Weight).Slice(0, first, x.Shape[^1]);
+        return bias ? x.Linear(weight, x.Graph.Read(Bias)) : x.MatMul(weight);
+    }
 }
 
 /// <summary>Layer normalisation over the last axis with a learned scale and shift: [H], shared by the members of an ensemble, or [members, H].</summary>

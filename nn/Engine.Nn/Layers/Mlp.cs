@@ -76,19 +76,28 @@ public sealed class Mlp : Module
     /// <param name="x">The input.</param>
     /// <param name="dropout">Share of every hidden layer's outputs that is set to 0 (Srivastava et al. 2014), the others divided by 1 - dropout; 0 when not training.</param>
     /// <param name="member">Of an ensemble this one alone, as a network of its own ([batch, out]); null for all.</param>
-    public Tensor Apply(Tensor x, double dropout = 0, int? member = null)
+    public Tensor Apply(Tensor x, double dropout = 0, int? member = null) => Apply(x, dropout, member, from: null);
+
+    /// <summary>The first layer.</summary>
+    public LinearLayer First => _layers[0];
+
+    /// <summary>The network from the first layer's result [batch, hidden] on, before its normalisation and activation.</summary>
+    public Tensor ApplyAfterFirst(Tensor first) => Apply(first, 0, null, from: first);
+
+    private Tensor Apply(Tensor x, double dropout, int? member, Tensor? from)
     {
         int hidden = _settings.HiddenSizes.Length;
         // The fused layer knows relu; other activations follow it.
         bool norms = _settings.LayerNormEpsilon is not null, fused = (!norms || _settings.LayerNormAfterActivation) && _settings.Activation == Activations.Relu;
         for (int i = 0; i < hidden; i++)
         {
-            if (i == 0 && _settings.TanhNormEpsilon is not null) x = _norms[0].Apply(_layers[0].Apply(x, member: member), member).Tanh();
+            bool known = i == 0 && from is not null;
+            if (i == 0 && _settings.TanhNormEpsilon is not null) x = _norms[0].Apply(from ?? _layers[0].Apply(x, member: member), member).Tanh();
             else
             {
-                x = _layers[i].Apply(x, fused ? Activation.Relu : Activation.None, member);
+                if (!known) x = _layers[i].Apply(x, fused ? Activation.Relu : Activation.None, member);
                 if (norms && !_settings.LayerNormAfterActivation) x = _norms[i].Apply(x, member);
-                if (!fused) x = _settings.Activation(x);
+                if (!fused || known) x = _settings.Activation(x);
                 if (norms && _settings.LayerNormAfterActivation) x = _norms[i].Apply(x, member);
             }
             if (dropout > 0)

@@ -56,13 +56,14 @@ public sealed class AdamOptimiser
     public IEnumerable<Variable> Parameters => _slots.Select(s => s.Parameter);
 
     /// <summary>One step down the gradient of a scalar loss: every parameter gets a new version.</summary>
-    public void Minimise(Tensor loss)
+    /// <returns>The norm of the gradients before it is clipped, [] or [members]; null where it is not.</returns>
+    public Tensor? Minimise(Tensor loss)
     {
         var graph = loss.Graph;
         graph.Watch(loss);
         var current = Array.ConvertAll(_slots, s => graph.Read(s.Parameter));
         var gradients = Gradients.Of(loss, current);
-        if (_settings.MaxGradientNorm is { } limit) Clip(gradients, limit);
+        var norm = _settings.MaxGradientNorm is { } limit ? Clip(gradients, limit) : null;
 
         using var scope = graph.Scope("adam");
         var k = graph.Read(_step);
@@ -82,14 +83,16 @@ public sealed class AdamOptimiser
             graph.Assign(first, updated[1]);
             graph.Assign(second, updated[2]);
         }
+        return norm;
     }
 
-    private void Clip(Tensor[] gradients, double limit)
+    private Tensor Clip(Tensor[] gradients, double limit)
     {
         bool members = _settings.GradientNormPerMember;
         var norm = gradients.Select(g => members ? g.Square().Reshape(g.Shape[0], -1).Sum(1) : g.Square().Sum()).Aggregate((a, b) => a + b).Sqrt();
         var factor = (limit / (norm + _settings.GradientNormEpsilon)).Clip(double.NegativeInfinity, 1);
         for (int i = 0; i < gradients.Length; i++) gradients[i] *= members ? factor.Reshape((Shape)(int[])[factor.Shape[0], .. Enumerable.Repeat(1, gradients[i].Shape.Rank - 1)]) : factor;
+        return norm;
     }
 }
 

@@ -247,6 +247,23 @@ public sealed class BatchKindTests
             });
     }
 
+    [Theory, MemberData(nameof(Sources))]
+    public void Transitions_as_numbers_have_their_parts(string name)
+    {
+        using var source = Open(name);
+        Check(source, new TransitionRows(), (journey, t, _) => TransitionRows.Order.SelectMany(c => Row(journey, t, c.After == 0 ? c.Column : "next_" + c.Column)));
+    }
+
+    [Theory, MemberData(nameof(Sources))]
+    public void Plans_end_with_zeros_and_have_returns(string name)
+    {
+        using var source = Open(name);
+        foreach (var (h, n) in new[] { (1, 1), (4, 33), (33, 3) })
+            Check(source, new Plans(h, n, Discount, -7), (journey, t, column) => column == "trajectories"
+                ? Enumerable.Range(t, h).SelectMany(k => k < journey.Length ? [.. Row(journey, k, "actions"), .. Row(journey, k, "observations")] : new float[3])
+                : [(float)Enumerable.Range(t, Math.Min(n, journey.Length - t)).Sum(k => Math.Pow(Discount, k - t) * (journey.Rewards[k] - 7 * journey.Terminals[k]))]);
+    }
+
     [Theory, InlineData("dataset"), InlineData("stated successors")]
     public void Episodes_begin_at_the_first_row(string name)
     {
