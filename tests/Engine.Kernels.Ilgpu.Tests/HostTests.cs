@@ -3,7 +3,6 @@ using System.Runtime.InteropServices;
 using Engine.Kernels.Cpu;
 using Engine.Kernels.Ilgpu.Runtime;
 using ILGPU;
-using ILGPU.Algorithms;
 using ILGPU.Backends;
 using ILGPU.Backends.EntryPoints;
 using ILGPU.Runtime;
