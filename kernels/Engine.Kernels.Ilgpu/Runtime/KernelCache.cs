@@ -64,7 +64,7 @@ namespace Engine.Kernels.Ilgpu.Runtime
             {
                 try
                 {
-                    var method = Write(source);
+                    var method = Write(source, listed.Kind);
                     var compiled = accelerator.GetBackend().Compile(EntryPointDescription.FromExplicitlyGroupedKernel(method), new KernelSpecialization());
                     Patches.Prepare(compiled);
                     var kernel = accelerator.LoadKernel(compiled);
@@ -87,7 +87,8 @@ namespace Engine.Kernels.Ilgpu.Runtime
             _kernels.Clear();
         }
 
-        private MethodInfo Write(KernelSource source)
+        /// <summary>A kernel as a method, with the schedule of a kind of accelerator.</summary>
+        internal static MethodInfo Write(KernelSource source, AcceleratorKind kind)
         {
             string name = $"engine_{source.Name}";
             var ignores = typeof(IgnoresAccessChecksToAttribute).GetConstructor([typeof(string)])!;
@@ -97,7 +98,7 @@ namespace Engine.Kernels.Ilgpu.Runtime
             var method = type.DefineMethod(name, MethodAttributes.Public | MethodAttributes.Static, typeof(void), [.. source.Parameters, typeof(int)]);
             var il = method.GetILGenerator();
             var index = il.DeclareLocal(typeof(int));
-            if (listed.Kind == AcceleratorKind.Debugger) WriteRange(il, index, source);
+            if (kind == AcceleratorKind.Debugger) WriteRange(il, index, source);
             else WriteItem(il, index, source);
             return type.CreateType().GetMethod(name)!;
         }
