@@ -72,7 +72,7 @@ public sealed unsafe class CudaDevice : Device
     /// <c>context.Context.Pointer</c> and <c>stream.Stream.Pointer</c>. Buffers are shared by their addresses (<see cref="Wrap"/>). The host keeps both, and disposes the device first.
     /// </summary>
     /// <param name="context">A CUcontext.</param>
-    /// <param name="stream">A CUstream of it that was created; the default stream (0, 1, 2) is refused, for it waits for others and cannot be captured.</param>
+    /// <param name="stream">A CUstream of it that was created; the default stream (0, 1, 2) is refused, for it waits for others and they for it.</param>
     /// <exception cref="ArgumentException">There is no context, or the stream is the default one; the message says how to make one.</exception>
     /// <exception cref="DeviceException">The driver cannot be used, or the context is not valid.</exception>
     public static CudaDevice Attach(nint context, nint stream)

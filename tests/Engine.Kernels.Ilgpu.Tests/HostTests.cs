@@ -310,6 +310,29 @@ public sealed class HostTests
     [OpenClFact]
     public void A_kernel_that_does_not_compile_leaves_the_hosts_context_usable_on_OpenCL() => Heals(openCl: true);
 
+    /// <summary>Two accelerators of a context compile through one compiler, whose cache one of them clears again and again.</summary>
+    [Fact]
+    public async Task Accelerators_of_one_context_may_compile_at_the_same_time()
+    {
+        using var host = new Host(openCl: false);
+        using var second = host.Context.GetCPUDevice(0).CreateAccelerator(host.Context);
+        using var stream = second.CreateStream();
+        using IlgpuDevice one = IlgpuDevice.Attach(host.Accelerator, host.Stream), other = IlgpuDevice.Attach(second, stream);
+        UnaryKind[] kinds = [UnaryKind.Exp, UnaryKind.Log, UnaryKind.Tanh, UnaryKind.Sqrt, UnaryKind.Abs, UnaryKind.Sigmoid, UnaryKind.Relu, UnaryKind.Square];
+        var failing = Task.Run(() =>
+        {
+            foreach (var kind in kinds)
+            {
+                Load(one, new Unary(kind)).Dispose();
+                Assert.Throws<DeviceException>(() => one.Cache.Load(KernelSource.Of(typeof(HostTests), nameof(Unsupported)), "sample"));
+            }
+        });
+        var type = TensorType.Float([8]);
+        byte[] x = MemoryMarshal.AsBytes(Numbers.AsSpan()).ToArray();
+        foreach (var kind in kinds) Assert.Equal(OpCheck.Run(Accelerator.Debugger, new Unary(kind), [type], [x])[0], OpCheck.Run(other, new Unary(kind), [type], [x])[0]);
+        await failing;
+    }
+
     [Fact]
     public void What_is_not_the_accelerators_own_is_refused()
     {
