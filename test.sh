@@ -125,7 +125,7 @@ check "build (warnings are errors)" "restore" step build
 built="build (warnings are errors)"
 
 # Without a GPU, CUDA is tested on a library that looks like NVIDIA's driver and runs the same kernels on the processor.
-shim=kernels/Engine.Kernels.Cuda/cpu-shim standin=$PWD/.scratch/standin cuda=$built
+shim=kernels/Engine.Kernels.Cuda/cpu-shim standin=$PWD/.scratch/standin cuda=$built no_cuda=''
 if [ -n "$quick" ]; then unset ENGINE_CUDA_DRIVER
 elif [ -n "${ENGINE_CUDA_DRIVER:-}" ]; then echo "CUDA: the driver is $ENGINE_CUDA_DRIVER"
 elif nvidia-smi -L >/dev/null 2>&1; then echo "CUDA: tested on $(nvidia-smi -L | head -n 1)"
@@ -139,15 +139,29 @@ elif command -v g++ >/dev/null; then
   check "CUDA replay (g++, AddressSanitizer)" "$library" step "$shim/build.sh" --replay "$standin"
   check "CUDA kernels under AddressSanitizer" "Engine.Kernels.Cuda.Tests: kernels|CUDA replay (g++, AddressSanitizer)" step replay
   check "CUDA stand-in: self-test" "CUDA replay (g++, AddressSanitizer)" step "$shim/selftest.sh" "$standin/selftest" "$standin"
-else echo "CUDA: no GPU and no g++: its tests are skipped"; fi
+else
+  echo "CUDA: no GPU and no g++: its tests are skipped"
+  no_cuda=1
+fi
 
 if [ -z "$quick" ]; then check "Engine.Kernels.Cuda.Tests" "$cuda" suite Engine.Kernels.Cuda.Tests ${others:+"$others"}; fi # the longest
 for project in tests/*.Tests; do
   project=$(basename "$project")
-  if [ "$project" != Engine.Kernels.Cuda.Tests ]; then check "$project" "$built" suite "$project"; fi
+  case $project in
+    Engine.Kernels.Cuda.Tests) ;;
+    Engine.Kernels.Ilgpu.Tests) check "$project" "$cuda" suite "$project" ;; # hosts of both
+    *) check "$project" "$built" suite "$project" ;;
+  esac
 done
 for sample in samples/*/; do
-  if [ -z "$quick" ]; then check "sample $(basename "$sample")" "$built" step dotnet run --project "$sample" -c Release --no-build; fi
+  name=$(basename "$sample")
+  if [ -n "$quick" ]; then continue; fi
+  if [[ $name != *Cuda* ]]; then check "sample $name" "$built" step dotnet run --project "$sample" -c Release --no-build
+  elif [ -z "$no_cuda" ]; then check "sample $name" "$cuda" step dotnet run --project "$sample" -c Release --no-build
+  else
+    echo "sample $name: skipped, for there is no CUDA"
+    skipped=$((skipped + 1))
+  fi
 done
 
 if [ -n "$quick" ]; then

@@ -97,9 +97,10 @@ class Side:
         return self.values("seconds", line=line)
 
 
-def engine(*arguments, label="engine", samples=40, **more):
-    if options.device == "cuda":
-        arguments = [*arguments, "--device", "cuda"]
+def engine(*arguments, label="engine", samples=40, device=None, **more):
+    device = device or options.device
+    if device != "cpu":
+        arguments = [*arguments, "--device", device]
     elif options.threads > 1 and "--threads" not in arguments:
         arguments = [*arguments, "--threads", options.threads]
     return Side(label, [options.engine or BUILT, "bench", *arguments, "--json", "--rounds", 3 if options.quick else samples], peer=False, **more)
@@ -456,6 +457,38 @@ def gpu_members():
     gpu_update("sac-n", "float32", limit=7e-3, settings=["--set", "critics=500"], peer=None)
 
 
+# ---- entries of either device ----
+
+def ilgpu():
+    """the portable device beside this one, in float32: elementwise and fused work, sums of rows, products, an update of SAC-N, a launch"""
+    gpu = options.device == "cuda"
+    portable = options.ilgpu or ("ilgpu:cuda:0" if gpu else "ilgpu")
+    found = devices()
+    if "ilgpu" in found if portable == "ilgpu" else portable not in found:  # a line of that name says why there is none
+        row(f"ilgpu: there is no {portable}; engine devices says why")
+        return
+    # Under PoCL as many threads as the other side has; the limits are times of that side.
+    environment = {} if gpu else {"POCL_MAX_PTHREAD_COUNT": str(options.threads)}
+    elementwise, rows_, products, whole = (1.5, None, 3, 5) if gpu else (4, 5, 8, 10)
+    works = [(["add", "1024"], None), (["row-sum", "16x32"], None), (["gemm", "16x16x16"], None), (["bc", "--set", "hidden_sizes=16,16", "--set", "batch_size=16"], None)] if options.small else [
+        (["add", "1048576"], elementwise), (["exp", "1048576"], elementwise), (["chain", "1048576"], elementwise), (["row-sum", "2560x256"], rows_),
+        (["gemm", "256x256x256"], products), (["gemm", "10x256x256x256"], products), (["sac-n"], whole)]
+    samples = 10
+    for work, most in works:
+        name = " ".join(w for w in work if w != "--set")
+        ours, other = engine(*work, samples=samples), engine(*work, samples=samples, device=portable, label="ilgpu", environment=environment)
+        interleave(ours, other)
+        figure(f"{name}: {options.device}", ours.seconds(), form=unit)
+        figure(f"{name}: {portable}", other.seconds(), form=unit)
+        figure(f"{name}: {portable} takes", ratio(other.seconds(), ours.seconds()), **(at_most(most, times) if most else {"form": times}))
+        figure(f"{name}: states of {portable} that differ between rounds", [len(set(other.values("digest"))) - 1], target="none", reached=lambda v: v == 0)
+    launch = engine("add", "1", samples=samples, device=portable, label="ilgpu", environment=environment)
+    interleave(launch)
+    versions["ilgpu"] = launch.values("device")[0]
+    figure(f"a launch on {portable}", launch.seconds(), **at_most(10e-6))
+    figure(f"a launch on {portable}: bytes allocated", launch.values("allocated_bytes"), target="0", reached=lambda v: v == 0, form="{:.0f}".format)
+
+
 class Clocks:
     """What nvidia-smi says of the GPU, once a second while the entries run."""
 
@@ -486,8 +519,8 @@ class Clocks:
         return f"SM clock while in use, MHz: {min(clocks):.0f}, {statistics.median(clocks):.0f}, {max(clocks):.0f} (least, median, most of {len(clocks)} seconds)" if clocks else "the GPU was never seen in use"
 
 
-ENTRIES = {f.__name__.replace("_", "-"): f for f in (gemm, sac_n, edac, large_batch, members, td3_bc, iql, threads, policy, elementwise, cold, online, avx2)}
-GPU_ENTRIES = {f.__name__.removeprefix("gpu_").replace("_", "-"): f for f in (gpu_gemm, gpu_sac_n, gpu_edac, gpu_large_batch, gpu_members)}
+ENTRIES = {f.__name__.replace("_", "-"): f for f in (gemm, sac_n, edac, large_batch, members, td3_bc, iql, threads, policy, elementwise, cold, online, avx2, ilgpu)}
+GPU_ENTRIES = {f.__name__.removeprefix("gpu_").replace("_", "-"): f for f in (gpu_gemm, gpu_sac_n, gpu_edac, gpu_large_batch, gpu_members, ilgpu)}
 
 
 # ---- the run ----
@@ -506,6 +539,12 @@ def steal():
     return int(Path("/proc/stat").read_text().split("\n")[0].split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
+def devices():
+    """What the program says of its devices, by name."""
+    lines = subprocess.run([options.engine or BUILT, "devices", "--json"], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    return {d["device"]: d for d in map(json.loads, lines)}
+
+
 def machine():
     model, family, number = (read("/proc/cpuinfo", rf"^{re.escape(k)}\s*: (.*)$".replace("^", "(?m)^")) for k in ("model name", "cpu family", "model"))
     caches = ", ".join(f"L{level} {size}" for level, size in sorted({(Path(c, "level").read_text().strip(), Path(c, "size").read_text().strip()) for c in map(str, Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")) if Path(c, "type").read_text().strip() != "Instruction"}))
@@ -513,8 +552,7 @@ def machine():
     description = f"{model}, family {family} model {number}, {os.cpu_count()} processors, {caches}, Linux {platform.release()}"
     if options.device == "cpu":
         return name, description
-    lines = subprocess.run([options.engine or BUILT, "devices", "--json"], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
-    gpu = next(g for g in map(json.loads, lines) if g["device"] == "cuda")
+    gpu = devices()["cuda"]
     if "unavailable" in gpu:
         sys.exit(f"--device cuda: {gpu['unavailable']}")
     return re.sub("[^a-z0-9]+", "-", gpu["description"].lower()).strip("-"), f"{gpu['description']}, compute capability {gpu['compute_capability']}, {gpu['multiprocessors']} multiprocessors, {gpu['memory_bytes'] / 1e9:.0f} GB, driver for CUDA {gpu['driver_cuda_version']}; {description}"
@@ -558,6 +596,7 @@ def main():
     parser.add_argument("--modes", default="eager,graph,compiled-graph", help="cuda: how PyTorch runs, of eager, graph, compiled (mode reduce-overhead), compiled-graph (%(default)s)")
     parser.add_argument("--precisions", default="float32,tf32,bfloat16", help="cuda: those that are asked for (%(default)s); updates are measured in float32 and tf32")
     parser.add_argument("--jax", help="an interpreter that has JAX: one more peer of sac-n and edac, and on a GPU of every update")
+    parser.add_argument("--ilgpu", help="of ilgpu: which of its accelerators (cpu: the one that ilgpu chooses; cuda: ilgpu:cuda:0)")
     parser.add_argument("--openblas", default="libopenblas.so.0", help="the library")
     parser.add_argument("--drop-caches", action="store_true", help="cold: empty the page cache before each start (needs root)")
     parser.add_argument("--no-build", action="store_true", help="take perf/out/engine as it is")

@@ -12,8 +12,9 @@ namespace Engine.Cli;
 /// <param name="Latency">Of a policy.</param>
 /// <param name="Digest">Of the variables after the calls that warm up.</param>
 /// <param name="PeakBytes">Most memory the process had held when it was warm.</param>
-/// <param name="Counts">Of a GPU: what <see cref="CountedCycles"/> cycles of calls launch and wait for.</param>
-internal sealed record Measurement(Workload Workload, double[] Times, Latency? Latency, string Digest, long PeakBytes, CudaCounts? Counts)
+/// <param name="AllocatedBytes">What <see cref="CountedCycles"/> cycles of calls allocate on .NET's heap, in the thread that calls.</param>
+/// <param name="Counts">Of a GPU: what as many launch and wait for.</param>
+internal sealed record Measurement(Workload Workload, double[] Times, Latency? Latency, string Digest, long PeakBytes, long AllocatedBytes, CudaCounts? Counts)
 {
     private const int CountedCycles = 10;
 
@@ -24,7 +25,17 @@ internal sealed record Measurement(Workload Workload, double[] Times, Latency? L
         using var process = Process.GetCurrentProcess();
         long peak = process.PeakWorkingSet64;
         string digest = workload.Digest();
-        return new(workload, workload.Time(rounds), (workload as PolicyWorkload)?.Measure(rounds * 2500), digest, peak, Count(workload, device as CudaDevice));
+        return new(workload, workload.Time(rounds), (workload as PolicyWorkload)?.Measure(rounds * 2500), digest, peak, Allocated(workload), Count(workload, device as CudaDevice));
+    }
+
+    private static long Allocated(Workload workload)
+    {
+        // What a run of many calls allocates once is no call's.
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        workload.Run(CountedCycles * workload.Cycle);
+        long once = GC.GetAllocatedBytesForCurrentThread();
+        workload.Run(2 * CountedCycles * workload.Cycle);
+        return GC.GetAllocatedBytesForCurrentThread() - once - (once - before);
     }
 
     private static CudaCounts? Count(Workload workload, CudaDevice? device)
@@ -72,6 +83,7 @@ internal sealed record Measurement(Workload Workload, double[] Times, Latency? L
             ["kernels"] = Workload.Programs.Sum(p => p.Program.KernelCount),
             ["arena_bytes"] = Workload.ArenaBytes,
             ["peak_memory_bytes"] = PeakBytes,
+            ["allocated_bytes"] = PerCall(AllocatedBytes),
             ["digest"] = Digest,
         };
         if (roof is not null)
@@ -99,7 +111,7 @@ internal sealed record Measurement(Workload Workload, double[] Times, Latency? L
         var lines = new List<string> { Workload.Name };
         if (Latency is { } l)
             lines.Add($"p50 {l.P50 * 1e6:F2} us, p99 {l.P99 * 1e6:F2}, p99.9 {l.P999 * 1e6:F2} over {l.Calls:N0} calls, of which reading the clock is {l.Clock * 1e6:F2}; {l.OfHundred * 1e6:F2} us a call of a hundred in a row; {l.AllocatedBytes} bytes allocated by {l.Calls:N0} calls");
-        lines.Add($"median {BenchOutput.Time(Median)}, 10% {BenchOutput.Time(Low)}, 90% {BenchOutput.Time(High)} over {Times.Length} samples; {string.Join(" + ", Workload.Programs.Select(p => p.Program.KernelCount))} kernels, arena {Workload.ArenaBytes / 1e6:F1} MB, process at most {PeakBytes / 1e6:F0} MB");
+        lines.Add($"median {BenchOutput.Time(Median)}, 10% {BenchOutput.Time(Low)}, 90% {BenchOutput.Time(High)} over {Times.Length} samples; {string.Join(" + ", Workload.Programs.Select(p => p.Program.KernelCount))} kernels, arena {Workload.ArenaBytes / 1e6:F1} MB, process at most {PeakBytes / 1e6:F0} MB; {PerCall(AllocatedBytes):0.##} bytes allocated a call");
         if (Workload.NominalFlops > 0)
             lines.Add($"nominal {Workload.NominalFlops / 1e9:G4} GFLOP, {Workload.NominalFlops / Median / 1e9:F1} GFLOP/s{OfPeak(Workload.NominalFlops, roof)}; executed {Workload.ExecutedFlops / 1e9:G4} GFLOP, {Workload.ExecutedFlops / Median / 1e9:F1} GFLOP/s{OfPeak(Workload.ExecutedFlops, roof)}");
         lines.Add($"operands {Workload.Bytes / 1e6:G4} MB, {Workload.Bytes / Median / 1e9:F1} GB/s{(roof is null ? "" : $"{(Level(roof) is { } level ? $" in {level}" : "")}; {Workload.LimitSeconds(roof) / Median:P1} of the roofline ({BenchOutput.Time(Workload.LimitSeconds(roof))})")}");

@@ -60,13 +60,30 @@ public sealed class State : IDisposable
     /// <summary>Adds a variable of zeros.</summary>
     public Variable AddZeros(string name, TensorType type, VariableKind kind = VariableKind.State) => AddBytes(new(name, type, kind), []);
 
+    /// <summary>Adds a variable that lies in memory there is: a host's, which its device has wrapped. Programs read and write it there; nothing is copied.</summary>
+    /// <param name="name">Unique path.</param>
+    /// <param name="type">What lies there, row-major from the first byte.</param>
+    /// <param name="memory">A buffer of the state's device, of at least the type's bytes. The state disposes it.</param>
+    /// <param name="kind">What it is for.</param>
+    /// <exception cref="ShapeException">The memory is too small.</exception>
+    public Variable Add(string name, TensorType type, Buffer memory, VariableKind kind = VariableKind.Data)
+    {
+        if (memory.Bytes < type.Bytes) throw new ShapeException($"variable {name} is {type}, {type.Bytes} bytes; its memory has {memory.Bytes}");
+        return Add(new Variable(name, type, kind), () => memory);
+    }
+
     private Variable AddBytes(Variable variable, ReadOnlySpan<byte> initial)
     {
-        if (_variables.ContainsKey(variable.Name)) throw new ArgumentException($"variable {variable.Name} exists already");
         if (initial.Length > 0 && initial.Length != variable.Type.Bytes) throw new ShapeException($"variable {variable.Name} is {variable.Type}, {variable.Type.Bytes} bytes; got {initial.Length}");
-        var buffer = Device.Allocate(variable.Type.Bytes);
-        if (initial.Length > 0) buffer.Write(initial);
-        _variables.Add(variable.Name, (variable, buffer));
+        Add(variable, () => Device.Allocate(variable.Type.Bytes));
+        if (initial.Length > 0) BufferOf(variable.Name).Write(initial);
+        return variable;
+    }
+
+    private Variable Add(Variable variable, Func<Buffer> memory)
+    {
+        if (_variables.ContainsKey(variable.Name)) throw new ArgumentException($"variable {variable.Name} exists already");
+        _variables.Add(variable.Name, (variable, memory()));
         _order.Add(variable);
         return variable;
     }

@@ -29,6 +29,7 @@ public readonly record struct CudaCounts(long Kernels, long KernelLaunches, long
 public sealed unsafe class CudaDevice : Device
 {
     private const uint NonBlocking = 1;
+    private const nint LastDefaultStream = 2; // the handles 1 and 2 are the default stream too, the old one and that of each thread
     private const int OldestArchitecture = 75; // of ptx/, and of the text that Elementwise/ writes
 
     private readonly int _device;
@@ -66,14 +67,20 @@ public sealed unsafe class CudaDevice : Device
         Modules = new CudaModules(Limits.Architecture, StandIn.IsLoaded);
     }
 
-    /// <summary>Uses a context, and a stream of it, that the host has made: buffers are shared by their addresses. The host keeps both, and disposes the device first.</summary>
+    /// <summary>
+    /// Uses a context, and a stream of it, that a host has made, with its own driver calls or through a library: ILGPU's are <c>accelerator.NativePtr</c> and <c>stream.StreamPtr</c>, ManagedCuda's
+    /// <c>context.Context.Pointer</c> and <c>stream.Stream.Pointer</c>. Buffers are shared by their addresses (<see cref="Wrap"/>). The host keeps both, and disposes the device first.
+    /// </summary>
     /// <param name="context">A CUcontext.</param>
-    /// <param name="stream">A CUstream of it; 0: a stream of its own, which the host orders by <see cref="Synchronize"/>.</param>
+    /// <param name="stream">A CUstream of it that was created; the default stream (0, 1, 2) is refused, for it waits for others and they for it.</param>
+    /// <exception cref="ArgumentException">There is no context, or the stream is the default one; the message says how to make one.</exception>
     /// <exception cref="DeviceException">The driver cannot be used, or the context is not valid.</exception>
-    public static CudaDevice Attach(nint context, nint stream = 0)
+    public static CudaDevice Attach(nint context, nint stream)
     {
-        DriverLibrary.Need();
         if (context == 0) throw new ArgumentException("expected a CUcontext, got 0", nameof(context));
+        if (stream is >= 0 and <= LastDefaultStream)
+            throw new ArgumentException("expected a stream that was created, got the default stream: make one by cuStreamCreate, in ILGPU by accelerator.CreateStream(), in ManagedCuda by new CudaStream()", nameof(stream));
+        DriverLibrary.Need();
         Check(cuCtxGetCurrent(out var before));
         Check(cuCtxSetCurrent(new CudaContext(context)));
         try

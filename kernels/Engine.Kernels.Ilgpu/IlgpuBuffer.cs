@@ -1,5 +1,3 @@
-using ILGPU.Runtime;
-
 namespace Engine.Kernels.Ilgpu;
 
 /// <summary>Memory of an accelerator. Its address is a number that the device knows.</summary>
@@ -18,8 +16,7 @@ internal sealed class IlgpuBuffer(IlgpuDevice device, int number, long bytes) : 
         Check(source.Length, offset);
         if (source.IsEmpty) return;
         using var current = device.Enter();
-        device.ViewOf(Address, offset, source.Length).CopyFromCPU(device.Queue, source);
-        device.Queue.Synchronize();
+        device.Write(Address, offset, source);
     }
 
     public override void Read(Span<byte> destination, long offset = 0)
@@ -27,8 +24,7 @@ internal sealed class IlgpuBuffer(IlgpuDevice device, int number, long bytes) : 
         Check(destination.Length, offset);
         if (destination.IsEmpty) return;
         using var current = device.Enter();
-        device.ViewOf(Address, offset, destination.Length).CopyToCPU(device.Queue, destination);
-        device.Queue.Synchronize();
+        device.Read(Address, offset, destination);
     }
 
     private void Check(long length, long offset)

@@ -3,6 +3,7 @@ using System.Globalization;
 using Engine.Kernels.Ilgpu.Runtime;
 using ILGPU;
 using ILGPU.Runtime;
+using ILGPU.Runtime.CPU;
 using ILGPU.Runtime.Cuda;
 using ILGPU.Runtime.OpenCL;
 
@@ -16,8 +17,10 @@ namespace Engine.Kernels.Ilgpu;
 public sealed record IlgpuDeviceInfo(string Name, string Description, string? Unavailable, bool IsDebugger);
 
 /// <summary>
-/// An accelerator of ILGPU: OpenCL, CUDA, or .NET threads for finding faults. Everything goes to one queue in the order it is called: runs return when they are queued, writes and reads wait.
+/// An accelerator of ILGPU: OpenCL, CUDA, or .NET threads for finding faults. Everything goes to one queue in the order it is called: runs and writes return when they are queued (a write waits when
+/// 4 MiB of writes are under way), reads wait.
 /// Elementwise ops, products and draws have the processor's bits; sums are added in a fixed order of their own, the same on every accelerator. One thread at a time uses a device; buffers may be finalised on any.
+/// A thread's <see cref="Accelerator.Current"/> is after every call what it was before.
 /// </summary>
 public sealed class IlgpuDevice : Device
 {
@@ -25,7 +28,9 @@ public sealed class IlgpuDevice : Device
 
     private readonly ListedAccelerator _listed;
     private readonly Accelerator _accelerator;
-    private readonly ConcurrentDictionary<int, MemoryBuffer1D<byte, Stride1D.Dense>> _buffers = new();
+    private readonly bool _owns; // accelerator and queue; else they are a host's
+    private readonly Staging _staging;
+    private readonly ConcurrentDictionary<int, (MemoryBuffer Memory, bool Owned)> _buffers = new();
     private readonly ConcurrentQueue<int> _garbage = new();
     private int _lastBuffer;
     private bool _disposed;
@@ -36,20 +41,66 @@ public sealed class IlgpuDevice : Device
     public IlgpuDevice(string name = "ilgpu")
     {
         ArgumentNullException.ThrowIfNull(name);
-        _listed = Accelerators.Choose(name);
-        Schedule = _listed.Kind;
+        using var before = new Binding(null);
+        (_listed, _owns) = (Accelerators.Choose(name), true);
         try
         {
             _accelerator = _listed.Hardware.CreateAccelerator(Accelerators.Context);
+            Queue = _accelerator.CreateStream();
         }
         catch (Exception e) when (e is CLException or CudaException or NotSupportedException or CapabilityNotSupportedException)
         {
             throw new DeviceException($"device {_listed.Name}, {_listed.Description}, cannot be opened: {Text(e)}");
         }
-        using var current = _accelerator.BindScoped();
-        Queue = _accelerator.CreateStream();
-        Cache = new KernelCache(_accelerator, _listed);
-        Nothing = Allocate(64);
+        (Schedule, _staging, Cache, Nothing) = Ready();
+    }
+
+    private IlgpuDevice(Accelerator accelerator, AcceleratorStream stream)
+    {
+        (_listed, _accelerator, Queue) = (new ListedAccelerator("ilgpu:host", accelerator.Device), accelerator, stream);
+        if (_listed.Refusal is { } why) throw new DeviceException($"device {Name}, {Description}: {why}");
+        var made = accelerator.Context.Properties;
+        if (made.MathMode != MathMode.Default) throw new DeviceException($"device {Name}: its context was made with MathMode.{made.MathMode}, which changes what kernels compute; make one with MathMode.Default");
+        if (made.InliningMode != InliningMode.Default) throw new DeviceException($"device {Name}: its context was made with InliningMode.{made.InliningMode}, by which kernels have pointers that not every device has; make one with InliningMode.Default");
+        (Schedule, _staging, Cache, Nothing) = Ready();
+    }
+
+    private (AcceleratorKind, Staging, KernelCache, Buffer) Ready() =>
+        (_listed.Kind, new Staging(_accelerator, Queue), new KernelCache(_accelerator, _listed), Allocate(64));
+
+    /// <summary>
+    /// Uses an accelerator and a stream that a host has made. Everything is queued on that stream, kernels are compiled in the accelerator's own context, and nothing waits but reads. The host keeps
+    /// both, and disposes the device first. A kernel that does not compile leaves the context usable: its cache is cleared then, so no other thread may be compiling in it.
+    /// </summary>
+    /// <param name="accelerator">An accelerator of a context with the default <see cref="MathMode"/> and <see cref="InliningMode"/>.</param>
+    /// <param name="stream">A stream of it.</param>
+    /// <exception cref="ArgumentException">The stream is another accelerator's.</exception>
+    /// <exception cref="DeviceException">OpenCL is too old, or the context has another mode.</exception>
+    public static IlgpuDevice Attach(Accelerator accelerator, AcceleratorStream stream)
+    {
+        ArgumentNullException.ThrowIfNull(accelerator);
+        ArgumentNullException.ThrowIfNull(stream);
+        if (stream.Accelerator != accelerator) throw new ArgumentException("expected a stream of the accelerator, got another's", nameof(stream));
+        ObjectDisposedException.ThrowIf(accelerator.IsDisposed, accelerator);
+        Patches.Ensure();
+        return new IlgpuDevice(accelerator, stream);
+    }
+
+    /// <summary>
+    /// Accepts every OpenCL device, for a host's <c>Context.Create(b => b.OpenCL(IlgpuDevice.EveryOpenClDevice))</c>: ILGPU itself leaves out those without generic pointers, and finds none where only
+    /// the loader's run-time package is installed. The host's own kernels do not run on a device without generic pointers; this project's do.
+    /// </summary>
+    public static Predicate<CLDevice> EveryOpenClDevice
+    {
+        get
+        {
+            Patches.Ensure(); // before ILGPU looks for the library
+            return device =>
+            {
+                if (!device.Capabilities.GenericAddressSpace) Patches.PretendGenericPointers(device.Capabilities);
+                return true;
+            };
+        }
     }
 
     /// <summary>The accelerators of this machine, the ones that cannot be used included.</summary>
@@ -100,14 +151,29 @@ public sealed class IlgpuDevice : Device
         {
             memory = _accelerator.Allocate1D<byte>(Math.Max(bytes, 64));
             memory.View.BaseView.MemSetToZero(Queue);
-            Queue.Synchronize();
         }
         catch (Exception e) when (e is CLException or CudaException or OutOfMemoryException or OverflowException or ArgumentOutOfRangeException)
         {
             throw OutOfMemory(bytes, Text(e));
         }
+        return Add(memory, bytes, owned: true);
+    }
+
+    /// <summary>Memory that the host has allocated and keeps, as a buffer: the same memory, no copy.</summary>
+    /// <param name="memory">Memory of the accelerator, of elements of any size.</param>
+    /// <exception cref="ArgumentException">It is another accelerator's.</exception>
+    public Buffer Wrap(MemoryBuffer memory)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        ObjectDisposedException.ThrowIf(memory.IsDisposed, memory);
+        if (memory.Accelerator != _accelerator) throw new ArgumentException($"expected memory of the accelerator of device {Name}, got another's", nameof(memory));
+        return Add(memory, memory.LengthInBytes, owned: false);
+    }
+
+    private IlgpuBuffer Add(MemoryBuffer memory, long bytes, bool owned)
+    {
         int number = ++_lastBuffer;
-        _buffers[number] = memory;
+        _buffers[number] = (memory, owned);
         return new IlgpuBuffer(this, number, bytes);
     }
 
@@ -135,7 +201,7 @@ public sealed class IlgpuDevice : Device
     public override void Synchronize()
     {
         using var current = Enter();
-        Guarded(Queue.Synchronize, "waiting");
+        Guarded(_staging.Wait, "waiting");
     }
 
     /// <inheritdoc/>
@@ -143,23 +209,29 @@ public sealed class IlgpuDevice : Device
     {
         if (!_disposed)
         {
-            using (Enter())
+            // A host that disposes its accelerator first takes with it all that was made there.
+            if (!_accelerator.IsDisposed)
             {
-                Queue.Synchronize();
+                using var current = new Binding(_accelerator);
+                _staging.Wait();
                 foreach (int number in _buffers.Keys) Free(number);
-                Queue.Dispose();
+                Cache.Dispose();
+                if (_owns)
+                {
+                    Queue.Dispose();
+                    _accelerator.Dispose();
+                }
             }
             _disposed = true;
-            _accelerator.Dispose();
         }
         base.Dispose();
     }
 
     /// <summary>Makes the accelerator the thread's until the result is disposed: a host that uses ILGPU has its own.</summary>
-    internal ScopedAcceleratorBinding Enter()
+    internal Binding Enter()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return _accelerator.BindScoped();
+        return new Binding(_accelerator);
     }
 
     /// <summary>What a buffer's <see cref="Buffer.Address"/> is: OpenCL has no addresses, so its number above offsets.</summary>
@@ -169,10 +241,37 @@ public sealed class IlgpuDevice : Device
     /// <exception cref="DeviceException">No buffer of this device has the address.</exception>
     internal ArrayView<byte> ViewOf(nint address, long offset, long bytes)
     {
-        long value = address;
-        int number = (int)(value >> TokenBits);
-        if (!_buffers.TryGetValue(number, out var memory)) throw new DeviceException($"device {Name}: address {value:x} is that of no buffer of this device; it may have been disposed");
-        return memory.View.BaseView.SubView((value & ((1L << TokenBits) - 1)) + offset, bytes);
+        var (memory, at) = Find(address, offset, bytes);
+        return memory.AsRawArrayView(at, bytes);
+    }
+
+    private (MemoryBuffer Memory, long Offset) Find(nint address, long offset, long bytes)
+    {
+        long value = address, at = (value & ((1L << TokenBits) - 1)) + offset;
+        if (!_buffers.TryGetValue((int)(value >> TokenBits), out var buffer) || buffer.Memory.IsDisposed)
+            throw new DeviceException($"device {Name}: address {value:x} is that of no buffer of this device; it may have been disposed");
+        if (at + bytes > buffer.Memory.LengthInBytes)
+            throw new DeviceException(string.Create(CultureInfo.InvariantCulture, $"device {Name}: {bytes:N0} bytes from byte {at:N0} on do not lie in a buffer of {buffer.Memory.LengthInBytes:N0}"));
+        return (buffer.Memory, at);
+    }
+
+    /// <summary>Queues a copy to the accelerator.</summary>
+    internal void Write(nint address, long offset, ReadOnlySpan<byte> source)
+    {
+        var (memory, at) = Find(address, offset, source.Length);
+        _staging.Write(source, memory, at);
+    }
+
+    /// <summary>Copies from the accelerator, after everything that is queued.</summary>
+    internal unsafe void Read(nint address, long offset, Span<byte> destination)
+    {
+        var (memory, at) = Find(address, offset, destination.Length);
+        fixed (byte* to = destination)
+        {
+            using var target = CPUMemoryBuffer.Create(_accelerator, to, destination.Length);
+            memory.CopyTo(Queue, at, target.AsRawArrayView());
+            _staging.Wait();
+        }
     }
 
     /// <summary>A buffer that nobody uses any more, from any thread: it is freed when the device next allocates.</summary>
@@ -183,7 +282,7 @@ public sealed class IlgpuDevice : Device
 
     private void Free(int number)
     {
-        if (_buffers.TryRemove(number, out var memory)) memory.Dispose();
+        if (_buffers.TryRemove(number, out var buffer) && buffer.Owned) buffer.Memory.Dispose();
     }
 
     /// <summary>Does something that a driver may refuse.</summary>

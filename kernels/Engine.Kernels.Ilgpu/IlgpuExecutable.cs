@@ -4,7 +4,6 @@ using Engine.Kernels.Ilgpu.Launches;
 using Engine.Kernels.Ilgpu.Runtime;
 using ILGPU;
 using ILGPU.Algorithms;
-using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
 using ILGPU.Runtime.OpenCL;
 
@@ -166,8 +165,7 @@ internal sealed class IlgpuExecutable : Executable
     {
         if (loop.Count is not { } operand) return loop.Max;
         int count = 0;
-        _device.ViewOf(_slots[operand.Slot], operand.Offset, sizeof(int)).CopyToCPU(_device.Queue, MemoryMarshal.AsBytes(new Span<int>(ref count)));
-        _device.Queue.Synchronize();
+        _device.Read(_slots[operand.Slot], operand.Offset, MemoryMarshal.AsBytes(new Span<int>(ref count)));
         return (uint)count <= (uint)loop.Max ? count : throw new ArgumentOutOfRangeException(nameof(loop), $"repeat: count {count} is outside 0..{loop.Max}");
     }
 

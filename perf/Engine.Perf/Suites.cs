@@ -1,29 +1,38 @@
 using BenchmarkDotNet.Attributes;
 using Engine.Algorithms;
 using Engine.Algorithms.Benchmarks;
+using Engine.Kernels;
 using Engine.Kernels.Cpu;
+using Engine.Kernels.Ilgpu;
 
 namespace Engine.Perf;
 
-/// <summary>Workloads of one sort on one thread. The same classes are what <c>engine bench</c> times.</summary>
+/// <summary>Workloads of one sort, on one thread unless the suite says otherwise. The same classes are what <c>engine bench</c> times.</summary>
 public abstract class Suite
 {
-    private CpuDevice _device = null!;
+    private Device _device = null!;
     private Workload _workload = null!;
 
     /// <summary>The workload of the parameters.</summary>
-    protected internal abstract Workload Create(CpuDevice device);
+    protected internal abstract Workload Create(Device device);
+
+    /// <summary>Where it runs.</summary>
+    protected virtual Device Open() => new CpuDevice();
 
     [GlobalSetup]
     public void Setup()
     {
-        _device = new CpuDevice();
+        _device = Open();
         _workload = Create(_device);
         _workload.Run(_workload.WarmUp);
     }
 
-    /// <summary>One call.</summary>
-    protected void Call() => _workload.Run(1);
+    /// <summary>So many calls, done when it returns.</summary>
+    protected void Call(int times = 1)
+    {
+        _workload.Run(times);
+        _device.Synchronize();
+    }
 
     [GlobalCleanup]
     public void Cleanup()
@@ -51,7 +60,7 @@ public class Gemm : Suite
     [Params("nn", "tn", "nt")]
     public string Stored { get; set; } = "";
 
-    protected internal override Workload Create(CpuDevice device) => new OpWorkload("gemm", Shape, device, Stored[0] == 't', Stored[1] == 't');
+    protected internal override Workload Create(Device device) => new OpWorkload("gemm", Shape, device, Stored[0] == 't', Stored[1] == 't');
 
     [Benchmark]
     public void Product() => Call();
@@ -65,7 +74,7 @@ public class Elementwise : Suite
     [ParamsSource(nameof(Works))]
     public string Work { get; set; } = "";
 
-    protected internal override Workload Create(CpuDevice device) => Work.Split(' ') is [var kind, var shape] ? new OpWorkload(kind, shape, device) : throw new InvalidOperationException(Work);
+    protected internal override Workload Create(Device device) => Work.Split(' ') is [var kind, var shape] ? new OpWorkload(kind, shape, device) : throw new InvalidOperationException(Work);
 
     [Benchmark]
     public void Op() => Call();
@@ -82,7 +91,7 @@ public class EnsembleMlp : Suite
     [Params("mlp", "mlp-gradient")]
     public string Kind { get; set; } = "";
 
-    protected internal override Workload Create(CpuDevice device) => new OpWorkload(Kind, Shape, device);
+    protected internal override Workload Create(Device device) => new OpWorkload(Kind, Shape, device);
 
     [Benchmark]
     public void Ensemble() => Call();
@@ -96,7 +105,7 @@ public class TrainingStep : Suite
     [ParamsSource(nameof(Algorithms))]
     public string Name { get; set; } = "";
 
-    protected internal override Workload Create(CpuDevice device)
+    protected internal override Workload Create(Device device)
     {
         var (entry, settings) = Algorithm(Name);
         return new UpdateWorkload(entry, settings, 17, 6, device);
@@ -112,7 +121,7 @@ public class PolicyLatency : Suite
     [Params("256,256", "256,256,256")]
     public string Hidden { get; set; } = "";
 
-    protected internal override Workload Create(CpuDevice device)
+    protected internal override Workload Create(Device device)
     {
         var (entry, settings) = Algorithm("bc", $"hidden_sizes={Hidden}", "normalize_observations=false");
         return new PolicyWorkload(entry, settings, 17, 6, device);
@@ -120,4 +129,39 @@ public class PolicyLatency : Suite
 
     [Benchmark]
     public void Act() => Call();
+}
+
+/// <summary>The portable device, here an OpenCL processor or GPU, beside the processor's own kernels on all threads.</summary>
+public abstract class OnEither : Suite
+{
+    [Params("cpu", "ilgpu")]
+    public string Device { get; set; } = "";
+
+    protected override Device Open() => Device == "cpu" ? new CpuDevice(Environment.ProcessorCount) : new IlgpuDevice(Device);
+}
+
+/// <summary>Elementwise and fused work, sums of rows, products, and an update of SAC-N.</summary>
+public class Portable : OnEither
+{
+    [Params("add 1048576", "exp 1048576", "chain 1048576", "row-sum 2560x256", "gemm 256x256x256", "gemm 10x256x256x256", "sac-n")]
+    public string Work { get; set; } = "";
+
+    protected internal override Workload Create(Device device)
+    {
+        if (Work.Split(' ') is [var kind, var shape]) return new OpWorkload(kind, shape, device);
+        var (entry, settings) = Algorithm(Work);
+        return new UpdateWorkload(entry, settings, 17, 6, device);
+    }
+
+    [Benchmark]
+    public void Run() => Call();
+}
+
+/// <summary>A program with one kernel of nothing to do, called so often that waiting for the device does not count: what a launch costs and allocates.</summary>
+public class Launch : OnEither
+{
+    protected internal override Workload Create(Device device) => new OpWorkload("add", "1", device);
+
+    [Benchmark(OperationsPerInvoke = 1000)]
+    public void Queue() => Call(1000);
 }

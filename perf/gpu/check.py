@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks and measures the carried build (perf/gpu/pack.sh) on a machine with an NVIDIA GPU; .NET is not needed there.
 
-  check.py                              devices ops fixtures graph
+  check.py                              devices ops fixtures graph ilgpu
   check.py sanitizer --tools memcheck   compute-sanitizer; a tool a command where commands are limited, with --within
   check.py bench                        an update and matrix products beside PyTorch and JAX of this machine, on the GPU
   check.py cpu                          the same updates on the processor, one thread and all
@@ -210,6 +210,32 @@ def graph(stage):
             stage.attempt(compare, algorithm, precision)
 
 
+def ilgpu(stage):
+    """the portable device on the same GPU (--ilgpu): ops against float64, and an update twice, the same bits; its times stand in bench's entry ilgpu"""
+    found = {d["device"]: d for d in stage.json("devices")}
+    if options.ilgpu not in found:
+        raise Skipped(f"no {options.ilgpu}: {found['ilgpu']['unavailable'] if 'ilgpu' in found else 'engine lists ' + ', '.join(found)}")
+    stage.say(f"{options.ilgpu}: {found[options.ilgpu]['description']}")
+
+    def verify():
+        only = ["--only", "tanh,sum"] if options.quick else []
+        said = stage.json("verify", "--ops", *only, "--device", options.ilgpu, check=False)
+        if not said or said[0]["failed"] or not said[0]["cases"]:
+            stage.engine("verify", "--ops", *only, "--device", options.ilgpu, check=False)  # which ones, for the log
+            raise Failed(f"ops on {options.ilgpu}: {said[0]['failed']} of {said[0]['cases']} cases fail" if said else f"ops on {options.ilgpu} did not run: see {stage.name}.log")
+        return f"{said[0]['ops']} ops in {said[0]['cases']} cases agree"
+
+    def twice(algorithm):
+        runs = [stage.json("bench", algorithm, "--device", options.ilgpu, "--rounds", 3, *(SMALL if options.quick else []))[0] for _ in range(2)]
+        if len({r["digest"] for r in runs}) != 1:
+            raise Failed(f"{algorithm} on {options.ilgpu}: other bits: {', '.join(r['digest'] for r in runs)}")
+        return f"{algorithm}: {runs[0]['digest']} twice, {runs[1]['seconds'] * 1e6:.0f} us, {runs[1]['allocated_bytes']:g} bytes allocated an update"
+
+    stage.attempt(verify)
+    for algorithm in ("td3-bc",) if options.quick else ("td3-bc", "sac-n", "edac"):
+        stage.attempt(twice, algorithm)
+
+
 def sanitizer(stage):
     """compute-sanitizer's tools (--tools) on all ops (in tf32 and bfloat16 on products alone) and on small updates"""
     tool = options.sanitizer or find_sanitizer()
@@ -244,7 +270,7 @@ def sanitizer(stage):
 def bench(stage):
     """perf/compare.py --device cuda: what the GPU must reach, beside PyTorch and JAX"""
     peers = peer_options(stage)
-    compare(stage, *options.entries.split(","), "--device", "cuda", "--precisions", options.precisions, *peers, *(["--small"] if options.quick else []))
+    compare(stage, *options.entries.split(","), "--device", "cuda", "--precisions", options.precisions, "--ilgpu", options.ilgpu, *peers, *(["--small"] if options.quick else []))
 
 
 def cpu(stage):
@@ -255,8 +281,8 @@ def cpu(stage):
         compare(stage, *entries, "--threads", threads, *peers, *(["--compile"] if options.compile else []))
 
 
-STAGES = {"devices": (devices, 60), "ops": (ops, 300), "fixtures": (fixtures, 300), "graph": (graph, 300), "sanitizer": (sanitizer, 2400), "bench": (bench, 3000), "cpu": (cpu, 1500)}
-DEFAULT = ["devices", "ops", "fixtures", "graph"]
+STAGES = {"devices": (devices, 60), "ops": (ops, 300), "fixtures": (fixtures, 300), "graph": (graph, 300), "ilgpu": (ilgpu, 300), "sanitizer": (sanitizer, 2400), "bench": (bench, 3000), "cpu": (cpu, 1500)}
+DEFAULT = ["devices", "ops", "fixtures", "graph", "ilgpu"]
 
 
 def compare(stage, *arguments):
@@ -332,7 +358,8 @@ def main():
     parser.add_argument("--sanitizer-limit", type=float, default=300, help="seconds of each run of compute-sanitizer (300)")
     parser.add_argument("--tools", default=",".join(TOOLS), help="of sanitizer: which of its tools (%(default)s); where commands are limited, one a command")
     parser.add_argument("--rounds", type=int, default=3, help="of bench and cpu (3)")
-    parser.add_argument("--entries", default="all", help="of bench, with commas: gemm,sac-n,edac,large-batch,members (all)")
+    parser.add_argument("--entries", default="all", help="of bench, with commas: gemm,sac-n,edac,large-batch,members,ilgpu (all)")
+    parser.add_argument("--ilgpu", default="ilgpu:cuda:0", help="of ilgpu and of bench's entry of that name: which of ILGPU's accelerators (%(default)s)")
     parser.add_argument("--compile", action="store_true", help="of cpu: PyTorch's compiled update too (minutes)")
     parser.add_argument("--algorithms", default="bc,td3-bc,iql,awac,sac-n,edac,lb-sac,discrete-bc,dqn", help="of graph (%(default)s)")
     parser.add_argument("--precisions", default=",".join(PRECISIONS), help="of ops, graph, sanitizer and bench (%(default)s)")

@@ -108,6 +108,7 @@ public sealed class BenchmarkTests
         { "exp", "100", 0, 4 * 200 },
         { "tanh", "100", 0, 4 * 200 },
         { "sum", "100", 0, 4 * 101 },
+        { "row-sum", "20x5", 0, 4 * 120 },
         { "adam", "100", 0, 4 * (700 + 3) }, // and three scalars
         { "polyak", "100", 0, 4 * 300 },
     };
@@ -137,6 +138,7 @@ public sealed class BenchmarkTests
     [InlineData("gemm", "3x5")]
     [InlineData("gemm", "3x5x-7")]
     [InlineData("gemm", "3x5x0")]
+    [InlineData("row-sum", "100")]
     [InlineData("gemm", "axbxc")]
     [InlineData("mlp", "3x4x5")]
     [InlineData("add", "3x5")]

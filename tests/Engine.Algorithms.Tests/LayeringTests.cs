@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Xml.Linq;
 
 namespace Engine.Algorithms.Tests;
@@ -52,5 +53,19 @@ public class LayeringTests
             Assert.Contains(method.Status, new[] { "planned", "started", "done" });
             foreach (string name in method.Algorithms) AlgorithmCatalogue.Find(name);
         }
+    }
+    /// <summary>Licences ask for a notice wherever a binary goes.</summary>
+    [Fact]
+    public void The_notices_name_every_package_that_the_command_carries()
+    {
+        using var carried = JsonDocument.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "engine.deps.json")));
+        var packages = carried.RootElement.GetProperty("libraries").EnumerateObject().Where(l => l.Value.GetProperty("type").GetString() == "package").Select(l => l.Name.Split('/')[0]);
+        var table = File.ReadLines(Path.Combine(Repository()!, "THIRD-PARTY-NOTICES.md")).Where(l => l.StartsWith("| ", StringComparison.Ordinal)).Skip(1).Select(l => l.Split('|')[1].Trim());
+        Assert.Equal(packages.Order(StringComparer.Ordinal), table.Order(StringComparer.Ordinal));
+        // They lie beside the command, with what ILGPU's licence asks for.
+        string command = Path.Combine(Repository()!, "algorithms/Engine.Cli", Path.GetRelativePath(Path.Combine(Repository()!, "tests/Engine.Algorithms.Tests"), AppContext.BaseDirectory));
+        Assert.Equal(File.ReadAllText(Path.Combine(Repository()!, "THIRD-PARTY-NOTICES.md")), File.ReadAllText(Path.Combine(command, "THIRD-PARTY-NOTICES.md")));
+        foreach (string package in new[] { "ILGPU", "ILGPU.Algorithms" })
+            foreach (string file in new[] { "LICENSE.txt", "LICENSE-3RD-PARTY.txt" }) Assert.Contains("ILGPU", File.ReadAllText(Path.Combine(command, "licences", package, file)), StringComparison.Ordinal);
     }
 }

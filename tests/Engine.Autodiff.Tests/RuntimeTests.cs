@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Engine.Autodiff.Passes;
 using Engine.Kernels;
@@ -316,5 +317,22 @@ public class RuntimeTests
         }
         program.Write("count", [7]);
         Assert.Throws<ArgumentOutOfRangeException>(() => program.Run());
+    }
+    [Fact]
+    public void A_variable_may_lie_in_memory_that_there_is()
+    {
+        using var device = new CpuDevice();
+        using var memory = device.Allocate(16);
+        memory.Write(MemoryMarshal.AsBytes<float>([1, 2, 3, 4]));
+        using var state = new State(device);
+        var x = state.Add("x", TensorType.Float([2, 2]), memory);
+        using var program = state.Compile(g => g.Assign(x, g.Read(x) * 2 + 1));
+        program.Run();
+        float[] read = new float[4];
+        memory.Read(MemoryMarshal.AsBytes(read.AsSpan()));
+        Assert.Equal([3, 5, 7, 9], read);
+        Assert.Equal(read, state.Read("x"));
+        Assert.Contains("its memory has 16", Assert.Throws<ShapeException>(() => state.Add("y", TensorType.Float([5]), memory)).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => state.Add("x", TensorType.Float([2, 2]), memory));
     }
 }

@@ -125,7 +125,8 @@ public sealed unsafe class DeviceTests
         CudaError.Check(CudaDriver.cuStreamDestroy(stream));
         CudaError.Check(CudaDriver.cuCtxSetCurrent(default));
         CudaError.Check(CudaDriver.cuDevicePrimaryCtxRelease(ordinal));
-        Assert.Throws<ArgumentException>(() => CudaDevice.Attach(0));
+        Assert.Throws<ArgumentException>(() => CudaDevice.Attach(0, stream.Value));
+        foreach (nint standard in new nint[] { 0, 1, 2 }) Assert.Contains("cuStreamCreate", Assert.Throws<ArgumentException>(() => CudaDevice.Attach(context.Value, standard)).Message, StringComparison.Ordinal);
     }
 
     [CudaFact]

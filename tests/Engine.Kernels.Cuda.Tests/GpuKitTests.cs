@@ -56,6 +56,20 @@ public sealed class GpuKitTests : IDisposable
         Assert.EndsWith("0 passed, 2 failed, 0 skipped", text.TrimEnd(), StringComparison.Ordinal);
     }
 
+    /// <summary>The portable device, on the accelerator that is everywhere; the stand-in's GPU it does not see.</summary>
+    [KitFact]
+    public void The_portable_device_is_checked_where_it_is_listed()
+    {
+        var (code, text) = Check(Program(), "ilgpu");
+        Assert.True(code == 0, text);
+        Assert.Contains("SKIPPED: no ilgpu:cuda:0", text, StringComparison.Ordinal);
+        (code, text) = Check(Program(), "ilgpu", "--ilgpu", "ilgpu:cpu");
+        Assert.True(code == 0, text);
+        Assert.Contains("cases agree", text, StringComparison.Ordinal);
+        Assert.Contains("td3-bc: ", text, StringComparison.Ordinal);
+        Assert.EndsWith("1 passed, 0 failed, 0 skipped", text.TrimEnd(), StringComparison.Ordinal);
+    }
+
     [KitFact]
     public void A_sanitizer_must_have_looked_and_found_nothing()
     {

@@ -10,7 +10,7 @@ namespace Engine.Algorithms.Benchmarks;
 /// <summary>One op, or an ensemble of networks, on variables that are the same in every call: what fits in a cache stays there.</summary>
 public sealed class OpWorkload : Workload
 {
-    private const string GemmForm = "MxKxN, or BxMxKxN for B products at once", MlpForm = "MEMBERSxBATCHxIN-HIDDEN-...-OUT";
+    private const string GemmForm = "MxKxN, or BxMxKxN for B products at once", MlpForm = "MEMBERSxBATCHxIN-HIDDEN-...-OUT", RowForm = "ROWSxCOLUMNS";
     private readonly Program _program;
 
     /// <summary>What can be timed: name, meaning, how a shape is written, and for elementwise work how many float32 tensors it reads and writes.</summary>
@@ -24,13 +24,14 @@ public sealed class OpWorkload : Workload
         ("exp", "exp(x)", "elements", 2),
         ("tanh", "tanh(x)", "elements", 2),
         ("sum", "sum of x", "elements", 1),
+        ("row-sum", "sum of every row of x", RowForm, 0),
         ("adam", "Adam's step: parameter, moments and gradient read, the first three written in place", "elements", 7),
         ("polyak", "a target network's step: both read, one written in place", "elements", 3),
     ];
 
     /// <summary>Traces and compiles the op.</summary>
     /// <param name="kind">A name of <see cref="Kinds"/>.</param>
-    /// <param name="shape">As the kind's form says, such as 256x23x256, 10x256x23-256-256-1 or 4096.</param>
+    /// <param name="shape">As the kind's form says, such as 256x23x256, 10x256x23-256-256-1, 2560x256 or 4096.</param>
     /// <param name="device">Where it runs.</param>
     /// <param name="transposeA">Of a matrix product: the left factor is stored [K, M].</param>
     /// <param name="transposeB">The right factor is stored [N, K].</param>
@@ -39,7 +40,7 @@ public sealed class OpWorkload : Workload
     {
         string form = Find(kind).Form;
         var sizes = shape.Split('x').Select((part, at) => (form == MlpForm && at == 2 ? part.Split('-') : [part]).Select(Size).ToArray()).ToArray();
-        bool good = sizes.All(s => s.All(n => n > 0)) && form switch { GemmForm => sizes.Length is 3 or 4, MlpForm => sizes.Length == 3 && sizes[2].Length >= 3, _ => sizes.Length == 1 };
+        bool good = sizes.All(s => s.All(n => n > 0)) && form switch { GemmForm => sizes.Length is 3 or 4, RowForm => sizes.Length == 2, MlpForm => sizes.Length == 3 && sizes[2].Length >= 3, _ => sizes.Length == 1 };
         if (!good) throw new SettingsException($"{kind} {shape}: expected {form}");
         int[] flat = sizes.SelectMany(s => s).ToArray();
         _program = Program.Trace(State, graph =>
@@ -81,6 +82,7 @@ public sealed class OpWorkload : Workload
             case "exp": Keep(graph, "result", x.Exp()); break;
             case "tanh": Keep(graph, "result", x.Tanh()); break;
             case "sum": Keep(graph, "result", x.Sum()); break;
+            case "row-sum": Keep(graph, "result", x.Sum(1)); break;
             case "polyak": graph.Assign(State["x"], Graph.Apply(new Polyak(0.005), x, Variable(graph, "online", size))); break;
             case "adam":
                 string[] written = ["x", "first", "second"];
@@ -111,6 +113,7 @@ public sealed class OpWorkload : Workload
         var (_, _, form, tensors) = Find(kind);
         if (form == GemmForm) return ["256x256x256", "512x512x512", "1024x1024x1024", "256x23x256", "256x256x1", "10x256x256x256"];
         if (form == MlpForm) return ["10x256x23-256-256-256-1", "2x256x23-256-256-1"];
+        if (form == RowForm) return ["2560x256"];
         long[] caches = CpuRoofline.Caches();
         return [.. new[] { caches[0] / 2, caches[1] / 2, caches[2] / 4, (64L << 20) * tensors }.Select(bytes => (bytes / tensors / 256 * 64).ToString(CultureInfo.InvariantCulture))];
     }

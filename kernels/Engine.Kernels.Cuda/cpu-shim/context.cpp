@@ -17,8 +17,9 @@ static thread_local Context* current = nullptr;
 
 static bool alive(Context* context)
 {
-    for (auto& c : state().contexts)
-        if (c && c.get() == context) return true;
+    for (auto* all : {&state().contexts, &state().made})
+        for (auto& c : *all)
+            if (c && c.get() == context) return true;
     return false;
 }
 
@@ -172,6 +173,7 @@ EXPORT int cuDeviceGetAttribute(int* value, int attribute, int device)
             case 76: *value = a % 10; break;
             case 78: *value = 0; break;                           // priorities of streams
             case 81: *value = opt_in_shared_bytes() + 1024; break; // shared memory of a multiprocessor
+            case 83: case 90: case 91: *value = 0; break;         // managed memory, preemption, the host's addresses of registered memory
             case 97: *value = opt_in_shared_bytes(); break;
             case 106: *value = 16; break;                         // blocks of a multiprocessor
             case 115: *value = 1; break;                          // memory pools
@@ -204,26 +206,78 @@ template <typename T> static void remove_of(Handles<T>& handles, Context* contex
         if (object->context == context) handles.remove(object);
 }
 
+// A context goes, and with it all that was made in it.
+static void clear(Context& context)
+{
+    auto& s = state();
+    release_all(context);
+    remove_of(s.streams, &context);
+    remove_of(s.events, &context);
+    remove_of(s.executables, &context);
+    for (Module* module : s.modules.live)
+        if (module->context == &context)
+            for (auto& [name, function] : module->functions) s.functions.live.erase(function.get());
+    remove_of(s.modules, &context);
+}
+
 EXPORT int cuDevicePrimaryCtxRelease_v2(int device)
 {
     return call(Needs::Initialized, [&] {
         check_device(device);
-        auto& s = state();
-        auto& own = s.contexts[device];
+        auto& own = state().contexts[device];
         if (!own) throw Error{InvalidContext, {}};
         if (--own->references > 0) return;
-        // The context goes, and with it all that was made in it.
-        release_all(*own);
-        remove_of(s.streams, own.get());
-        remove_of(s.events, own.get());
-        remove_of(s.executables, own.get());
-        for (Module* module : s.modules.live)
-            if (module->context == own.get())
-                for (auto& [name, function] : module->functions) s.functions.live.erase(function.get());
-        remove_of(s.modules, own.get());
+        clear(*own);
         own.reset();
     });
 }
+
+// The stand-in keeps no stack of contexts: a new one is the thread's, and a thread whose context is destroyed has none.
+EXPORT int cuCtxCreate_v2(void** context, unsigned, int device)
+{
+    return call(Needs::Initialized, [&] {
+        check_device(device);
+        not_null(context);
+        auto made = std::make_unique<Context>();
+        made->device = device;
+        *context = current = made.get();
+        state().made.push_back(std::move(made));
+    });
+}
+
+EXPORT int cuCtxDestroy_v2(void* context)
+{
+    return call(Needs::Initialized, [&] {
+        auto& made = state().made;
+        for (auto c = made.begin(); c != made.end(); ++c)
+            if (c->get() == context)
+            {
+                clear(**c);
+                made.erase(c);
+                if (current == context) current = nullptr;
+                return;
+            }
+        throw Error{InvalidContext, {}};
+    });
+}
+
+// A processor has neither caches nor banks to configure: what is set is the default, 0.
+static int configuration(int* value)
+{
+    return call(Needs::Context, [&] { *not_null(value) = 0; });
+}
+
+static int configure(int value)
+{
+    return call(Needs::Context, [&] {
+        if (value) throw Error{NotSupported, "a configuration of caches or banks: the stand-in has the default alone"};
+    });
+}
+
+EXPORT int cuCtxGetCacheConfig(int* value) { return configuration(value); }
+EXPORT int cuCtxSetCacheConfig(int value) { return configure(value); }
+EXPORT int cuCtxGetSharedMemConfig(int* value) { return configuration(value); }
+EXPORT int cuCtxSetSharedMemConfig(int value) { return configure(value); }
 
 EXPORT int cuCtxSetCurrent(void* context)
 {

@@ -138,7 +138,8 @@ struct State
     bool initialized = false;
     int devices = 1, version = 12040, multiprocessors = 8;
     size_t memory = (size_t)4 << 30;
-    std::vector<std::unique_ptr<Context>> contexts; // by device; null when nobody holds one
+    std::vector<std::unique_ptr<Context>> contexts; // the primary ones, by device; null when nobody holds one
+    std::vector<std::unique_ptr<Context>> made;     // by cuCtxCreate
     std::map<uint64_t, Allocation> allocations;
     Handles<Stream> streams;
     Handles<Event> events;

@@ -258,6 +258,25 @@ EXPORT int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void* 
     });
 }
 
+// Either address may be the host's, which is told by its lying in no allocation.
+EXPORT int cuMemcpyAsync(uint64_t to, uint64_t from, size_t bytes, void* stream)
+{
+    return call(Needs::Context, [&] {
+        if (bytes == 0) return;
+        auto check = [=](const char* what) {
+            for (uint64_t address : {to, from})
+                if (!address) throw Error{InvalidValue, {}};
+                else if (find_allocation(address, 0) && !find_allocation(address, bytes))
+                    throw Error{InvalidValue, std::string(what) + ": the range of " + std::to_string(bytes) + " bytes is not inside an allocation"};
+        };
+        check("cuMemcpyAsync");
+        submit(stream, [=](Context&) {
+            check("a copy");
+            memmove(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
+        });
+    });
+}
+
 EXPORT int cuMemsetD8Async(uint64_t to, unsigned char value, size_t count, void* stream)
 {
     return call(Needs::Context, [&] {

@@ -22,10 +22,16 @@ internal enum AcceleratorKind
 /// <summary>An accelerator that ILGPU lists, and our name for it.</summary>
 /// <param name="Name">The device's name.</param>
 /// <param name="Hardware">ILGPU's.</param>
-/// <param name="Kind">What it is.</param>
-/// <param name="Pretending">It has no generic pointers, and is told to ILGPU as if it had.</param>
-internal sealed record ListedAccelerator(string Name, IlgpuHardware Hardware, AcceleratorKind Kind, bool Pretending)
+internal sealed record ListedAccelerator(string Name, IlgpuHardware Hardware)
 {
+    /// <summary>What it is.</summary>
+    public AcceleratorKind Kind => Hardware switch
+    {
+        CLDevice cl => (cl.DeviceType & CLDeviceType.CL_DEVICE_TYPE_CPU) != 0 ? AcceleratorKind.Processor : AcceleratorKind.Gpu,
+        CudaDevice => AcceleratorKind.Gpu,
+        _ => AcceleratorKind.Debugger,
+    };
+
     /// <summary>Whether it computes in float64; draws of normals, powers and large angles need it.</summary>
     public bool Float64 => Hardware is not CLDevice cl || cl.Capabilities.Float64;
 
@@ -56,28 +62,19 @@ internal static class Accelerators
     private static (Context, ListedAccelerator[]) Find()
     {
         Patches.Ensure();
-        var pretending = new List<CLDevice>();
         var context = Context.Create(builder =>
         {
             builder.Inlining(InliningMode.Aggressive);
-            builder.OpenCL(device =>
-            {
-                if (!device.Capabilities.GenericAddressSpace)
-                {
-                    Patches.PretendGenericPointers(device.Capabilities);
-                    pretending.Add(device);
-                }
-                return true;
-            });
+            builder.OpenCL(IlgpuDevice.EveryOpenClDevice);
             builder.Cuda();
             builder.CPU(new CPUDevice(2, 1, 1)); // two threads, so that a kernel that needs an order shows it
         });
         var all = new List<ListedAccelerator>();
         int gpus = 0, cls = 0;
-        foreach (var gpu in context.GetCudaDevices()) all.Add(new(string.Create(CultureInfo.InvariantCulture, $"ilgpu:cuda:{gpus++}"), gpu, AcceleratorKind.Gpu, false));
+        foreach (var gpu in context.GetCudaDevices()) all.Add(new(string.Create(CultureInfo.InvariantCulture, $"ilgpu:cuda:{gpus++}"), gpu));
         foreach (var cl in context.GetCLDevices())
-            all.Add(new(string.Create(CultureInfo.InvariantCulture, $"ilgpu:opencl:{cls++}"), cl, (cl.DeviceType & CLDeviceType.CL_DEVICE_TYPE_CPU) != 0 ? AcceleratorKind.Processor : AcceleratorKind.Gpu, pretending.Contains(cl)));
-        all.Add(new("ilgpu:cpu", context.GetCPUDevice(0), AcceleratorKind.Debugger, false));
+            all.Add(new(string.Create(CultureInfo.InvariantCulture, $"ilgpu:opencl:{cls++}"), cl));
+        all.Add(new("ilgpu:cpu", context.GetCPUDevice(0)));
         return (context, all.ToArray());
     }
 

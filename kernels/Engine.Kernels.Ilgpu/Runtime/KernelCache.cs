@@ -44,10 +44,10 @@ namespace Engine.Kernels.Ilgpu.Runtime
     /// <summary>
     /// Compiles kernels, each once for a device's life. A kernel is a static method in an assembly made at run time, for ILGPU reads methods' IL and refuses dynamic methods. Its last parameter is the number of work-items.
     /// </summary>
-    internal sealed class KernelCache(Accelerator accelerator, ListedAccelerator listed)
+    internal sealed class KernelCache(Accelerator accelerator, ListedAccelerator listed) : IDisposable
     {
-        // ILGPU's compiler is shared by the devices of a process, and one failure spoils it until its cache is cleared.
-        private static readonly Lock Compiling = new();
+        // A context's compiler is shared by its accelerators, and one failure spoils it until its cache is cleared.
+        private static readonly ConditionalWeakTable<Context, Lock> Compiling = [];
         private static int _assemblies;
 
         private readonly Dictionary<string, LoadedKernel> _kernels = [];
@@ -60,13 +60,13 @@ namespace Engine.Kernels.Ilgpu.Runtime
         public LoadedKernel Load(KernelSource source, string op)
         {
             if (_kernels.TryGetValue(source.Key, out var known)) return known;
-            lock (Compiling)
+            lock (Compiling.GetOrCreateValue(accelerator.Context))
             {
                 try
                 {
-                    var method = Write(source);
+                    var method = Write(source, listed.Kind);
                     var compiled = accelerator.GetBackend().Compile(EntryPointDescription.FromExplicitlyGroupedKernel(method), new KernelSpecialization());
-                    Patches.Prepare(compiled, listed.Pretending);
+                    Patches.Prepare(compiled);
                     var kernel = accelerator.LoadKernel(compiled);
                     var loaded = new LoadedKernel(kernel, MakeLauncher(kernel, source), source.Parameters.Count(p => p.IsGenericType));
                     _kernels.Add(source.Key, loaded);
@@ -74,13 +74,21 @@ namespace Engine.Kernels.Ilgpu.Runtime
                 }
                 catch (Exception e) when (e is not OutOfMemoryException)
                 {
-                    Accelerators.Context.ClearCache(ClearCacheMode.Everything);
+                    accelerator.Context.ClearCache(ClearCacheMode.Everything);
                     throw new DeviceException($"op {op}: its kernel {source.Name} does not compile on device {listed.Name}: {IlgpuDevice.Text(e)}");
                 }
             }
         }
 
-        private MethodInfo Write(KernelSource source)
+        /// <summary>Unloads all kernels.</summary>
+        public void Dispose()
+        {
+            foreach (var loaded in _kernels.Values) loaded.Kernel.Dispose();
+            _kernels.Clear();
+        }
+
+        /// <summary>A kernel as a method, with the schedule of a kind of accelerator.</summary>
+        internal static MethodInfo Write(KernelSource source, AcceleratorKind kind)
         {
             string name = $"engine_{source.Name}";
             var ignores = typeof(IgnoresAccessChecksToAttribute).GetConstructor([typeof(string)])!;
@@ -90,7 +98,7 @@ namespace Engine.Kernels.Ilgpu.Runtime
             var method = type.DefineMethod(name, MethodAttributes.Public | MethodAttributes.Static, typeof(void), [.. source.Parameters, typeof(int)]);
             var il = method.GetILGenerator();
             var index = il.DeclareLocal(typeof(int));
-            if (listed.Kind == AcceleratorKind.Debugger) WriteRange(il, index, source);
+            if (kind == AcceleratorKind.Debugger) WriteRange(il, index, source);
             else WriteItem(il, index, source);
             return type.CreateType().GetMethod(name)!;
         }

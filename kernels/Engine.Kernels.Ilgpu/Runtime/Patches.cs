@@ -9,13 +9,14 @@ using ILGPU.Backends.PTX;
 using ILGPU.Frontend;
 using ILGPU.Frontend.Intrinsic;
 using ILGPU.IR.Values;
+using ILGPU.Runtime;
 using ILGPU.Runtime.OpenCL;
 
 namespace Engine.Kernels.Ilgpu.Runtime;
 
 /// <summary>
 /// What ILGPU 1.5.3 needs before it runs our kernels with our bits everywhere: it looks for libraries under names that run-time packages do not install, has no fused multiply-add in its front
-/// end, refuses OpenCL devices without generic pointers though its code needs none, and lets compilers contract products and sums. Three private members are touched; a test fails if one is gone.
+/// end, refuses OpenCL devices without generic pointers though its code needs none, lets compilers contract products and sums, and cannot leave a thread without an accelerator. Five private members are touched; a test fails if one is gone.
 /// </summary>
 internal static partial class Patches
 {
@@ -64,16 +65,16 @@ internal static partial class Patches
 
     public static double SameDouble(double a) => a;
 
-    /// <summary>Lets ILGPU accept a device without generic pointers.</summary>
+    /// <summary>Lets ILGPU accept a device, which it refuses without generic pointers.</summary>
     public static void PretendGenericPointers(CLCapabilityContext capabilities) => SetGenericAddressSpace(capabilities, true);
 
-    /// <summary>Changes a kernel's text before it is built: no contraction, and pointers of buffers instead of generic ones where there are none.</summary>
-    public static void Prepare(CompiledKernel kernel, bool pretending)
+    /// <summary>Changes a kernel's text before it is built: no contraction, and pointers of buffers instead of generic ones, which not every device has.</summary>
+    public static void Prepare(CompiledKernel kernel)
     {
         if (kernel is CLCompiledKernel cl)
         {
             ref string source = ref Source(cl);
-            source = PrepareOpenCl(source, kernel.Name, pretending);
+            source = PrepareOpenCl(source, kernel.Name);
         }
         else if (kernel is PTXCompiledKernel ptx)
         {
@@ -83,12 +84,9 @@ internal static partial class Patches
     }
 
     /// <summary>The text of an OpenCL kernel as it is built.</summary>
-    internal static string PrepareOpenCl(string source, string kernel, bool pretending)
-    {
+    internal static string PrepareOpenCl(string source, string kernel) =>
         // After inlining, the only generic pointers are those of buffers: kernels here have no other memory.
-        if (pretending) source = source.Replace("__generic", "global", StringComparison.Ordinal);
-        return "#pragma OPENCL FP_CONTRACT OFF\n" + Renumber(source, kernel);
-    }
+        "#pragma OPENCL FP_CONTRACT OFF\n" + Renumber(source.Replace("__generic", "global", StringComparison.Ordinal), kernel);
 
     /// <summary>
     /// Drivers keep what they have built by its text, but ILGPU numbers types, labels and functions for the process, so the text would depend on what was compiled before. Here they are numbered
@@ -105,11 +103,24 @@ internal static partial class Patches
         });
     }
 
+    /// <summary>Leaves the thread without an accelerator, as ILGPU does when one is disposed.</summary>
+    public static void Unbind(Accelerator current)
+    {
+        OnUnbind(current);
+        SetCurrent(current, null);
+    }
+
     [GeneratedRegex(@"\b([A-Za-z]\w*?)_([0-9]+)(?=\b|_kernel\b)")]
     private static partial Regex Numbered();
 
     [GeneratedRegex(@"\b(mul|add|sub)\.(f32|f64)\b")]
     private static partial Regex Contractible();
+
+    [UnsafeAccessor(UnsafeAccessorKind.StaticMethod, Name = "set_Current")]
+    private static extern void SetCurrent(Accelerator? type, Accelerator? value);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "OnUnbind")]
+    private static extern void OnUnbind(Accelerator accelerator);
 
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "set_GenericAddressSpace")]
     private static extern void SetGenericAddressSpace(CLCapabilityContext capabilities, bool value);

@@ -30,6 +30,26 @@ static void devices()
     CHECK(cuGetErrorName(2, &error) == 0 && std::string(error) == "CUDA_ERROR_OUT_OF_MEMORY" && cuGetErrorString(2, &text) == 0 && std::string(text) == "out of memory");
     CHECK(cuGetErrorName(123456, &error) == 1 && error == nullptr);
     CHECK(cuCtxSetCurrent(&count) == 201);
+    for (int known : {83, 90, 91}) CHECK(cuDeviceGetAttribute(&value, known, 0) == 0 && value == 0);
+}
+
+// What a host that makes its own context has of it, and what is gone with it.
+static void contexts()
+{
+    void *own = nullptr, *second = nullptr, *current = nullptr, *made = nullptr;
+    int value = 7;
+    uint64_t a = 0;
+    CHECK(cuCtxCreate_v2(&own, 0, 1) == 101 && cuCtxCreate_v2(&own, 0, 0) == 0 && own != context && cuCtxGetCurrent(&current) == 0 && current == own && cuCtxCreate_v2(&second, 0, 0) == 0 && second != own && cuCtxSetCurrent(own) == 0);
+    CHECK(cuCtxGetCacheConfig(&value) == 0 && value == 0 && cuCtxSetCacheConfig(0) == 0 && cuCtxSetCacheConfig(1) == 801 && cuCtxGetSharedMemConfig(&value) == 0 && value == 0 && cuCtxSetSharedMemConfig(0) == 0 && cuCtxSetSharedMemConfig(2) == 801);
+    CHECK(cuStreamCreate(&made, 1) == 0 && cuMemAlloc_v2(&a, 100) == 0);
+    float x[25], y[25] = {};
+    for (int i = 0; i < 25; i++) x[i] = (float)i;
+    auto host = [](float* p) { return reinterpret_cast<uint64_t>(p); };
+    CHECK(cuMemcpyAsync(a, host(x), 100, made) == 0 && cuMemcpyAsync(a + 4, a, 96, made) == 0 && cuMemcpyAsync(host(y), a, 100, nullptr) == 0 && y[0] == 0 && y[1] == 0 && y[2] == 1 && y[24] == 23);
+    CHECK(cuMemcpyAsync(a, host(x), 101, made) == 1 && cuMemcpyAsync(host(y), a + 4, 100, made) == 1 && cuMemcpyAsync(0, a, 4, made) == 1 && cuMemcpyAsync(a, host(x), 0, made) == 0);
+    CHECK(cuMemcpyAsync(a, host(x), 4, stream) == 201); // a stream of another context
+    CHECK(cuCtxDestroy_v2(second) == 0 && cuCtxGetCurrent(&current) == 0 && current == own && cuCtxDestroy_v2(own) == 0 && cuCtxDestroy_v2(own) == 201 && cuCtxDestroy_v2(context) == 201);
+    CHECK(cuCtxGetCurrent(&current) == 0 && current == nullptr && cuCtxSetCurrent(own) == 201 && cuCtxSetCurrent(context) == 0 && cuStreamDestroy_v2(made) == 400 && cuMemFree_v2(a) == 1);
 }
 
 static void memory()
@@ -259,6 +279,7 @@ void test_driver()
 {
     host_signals();
     devices();
+    contexts();
     memory();
     launches();
     captures();

@@ -15,6 +15,9 @@ struct Size { unsigned x = 1, y = 1, z = 1; };
     F(cuDeviceGetName, (char*, int, int)) F(cuDeviceGetAttribute, (int*, int, int)) F(cuDeviceTotalMem_v2, (size_t*, int))         \
     F(cuDevicePrimaryCtxRetain, (void**, int)) F(cuDevicePrimaryCtxRelease_v2, (int)) F(cuCtxSetCurrent, (void*))                  \
     F(cuCtxGetCurrent, (void**)) F(cuCtxGetDevice, (int*)) F(cuCtxSynchronize, ()) F(cuMemGetInfo_v2, (size_t*, size_t*))          \
+    F(cuCtxCreate_v2, (void**, unsigned, int)) F(cuCtxDestroy_v2, (void*)) F(cuCtxGetCacheConfig, (int*))                          \
+    F(cuCtxSetCacheConfig, (int)) F(cuCtxGetSharedMemConfig, (int*)) F(cuCtxSetSharedMemConfig, (int))                             \
+    F(cuMemcpyAsync, (uint64_t, uint64_t, size_t, void*))                                                                          \
     F(cuMemAllocAsync, (uint64_t*, size_t, void*)) F(cuMemFreeAsync, (uint64_t, void*)) F(cuMemAlloc_v2, (uint64_t*, size_t))      \
     F(cuMemFree_v2, (uint64_t)) F(cuDeviceGetDefaultMemPool, (void**, int)) F(cuMemPoolSetAttribute, (void*, int, void*))          \
     F(cuMemPoolTrimTo, (void*, size_t)) F(cuMemHostAlloc, (void**, size_t, unsigned)) F(cuMemFreeHost, (void*))                    \
