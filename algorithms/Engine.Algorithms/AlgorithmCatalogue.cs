@@ -81,6 +81,7 @@ public static class AlgorithmCatalogue
         AlgorithmEntry.Of<DiffusionQlSettings>("diffusion-ql", "a denoising policy of few steps that imitates and maximises a value through its chain", "Wang et al. 2023, arXiv 2208.06193", (c, s) => new DiffusionQl(c, s)),
         AlgorithmEntry.Of<EdpSettings>("edp", "a denoising policy whose action is approximated in one step, with TD3's or IQL's critics", "Kang et al. 2023, arXiv 2305.20081", (c, s) => new Edp(c, s)),
         AlgorithmEntry.Of<IdqlSettings>("idql", "IQL's critics choose among the actions of a denoising policy that imitates", "Hansen-Estruch et al. 2023, arXiv 2304.10573", (c, s) => new Idql(c, s)),
+        AlgorithmEntry.Of<ExpoSettings>("expo", "a denoising policy that imitates, a policy of edits, and the best action of both; offline, then online", "Dong et al. 2025, arXiv 2507.07986", (c, s) => new Expo(c, s)),
         AlgorithmEntry.Of<SyntherSettings>("synther", "a generator of transitions, to train others on more data than there is", "Lu et al. 2023, arXiv 2303.06614", (c, s) => new Synther(c, s)),
         AlgorithmEntry.Of<DiffuserSettings>("diffuser", "plans by denoising whole trajectories, led by the gradient of a value", "Janner et al. 2022, arXiv 2205.09991", (c, s) => new Diffuser(c, s)),
     ];

@@ -4,12 +4,11 @@ using Engine.Algorithms.ValueBased;
 using Engine.Autodiff;
 using Engine.Kernels;
 using Engine.Nn;
-using Engine.Nn.Diffusion;
 
 namespace Engine.Algorithms.Diffusion;
 
 /// <summary>Hyper-parameters of IDQL.</summary>
-public sealed record IdqlSettings : DiffusionSettings
+public sealed record IdqlSettings : DiffusionSettings, IResNetPolicy
 {
     /// <summary>The reference's: a large batch, two hidden layers, weight decay of the policy.</summary>
     public IdqlSettings() => (BatchSize, HiddenSizes, TimeEmbeddingSize, CriticLossReduction, WeightDecay) = (512, [256, 256], 64, Reduction.Mean, 1e-4);
@@ -62,7 +61,7 @@ public sealed record IdqlSettings : DiffusionSettings
     public override void Validate()
     {
         base.Validate();
-        Require(ActorDropout < 1, "actor_dropout", ActorDropout, "below 1");
+        this.ValidatePolicy();
     }
 
     /// <summary>The policy alone has weight decay.</summary>
@@ -85,14 +84,9 @@ public sealed class Idql : ActorCritic
     public Idql(AlgorithmContext context, IdqlSettings settings) : base(context, settings)
     {
         _settings = settings;
-        var schedule = settings.NoiseSchedule();
-        var network = new LayerNormResNetSettings(settings.Blocks, settings.BlockWidth, settings.TimeEmbeddingSize, settings.LayerNormEpsilon, settings.ActorDropout);
-        var sampler = Samplers.DdpmOfNoise(schedule, Prediction.Noise, settings.MaxAction);
-        DiffusionPolicy Create(string name) => new(new LayerNormResNet(Parameters[name], context.ActionSize, context.ObservationSize, network), context.ActionSize, schedule, Prediction.Noise, sampler);
-        (_actor, _slowActor) = (Create("actor"), Create("ema_actor"));
+        (_actor, _slowActor) = (settings.CreatePolicy(Parameters["actor"], context), settings.CreatePolicy(Parameters["ema_actor"], context));
         Targets.Copy(context.State, _actor, _slowActor);
-        Schedule rate = settings.ActorLearningRateSchedule == LearningRateSchedule.Cosine ? new CosineSchedule(settings.ActorLearningRate, settings.ActorCosineDecayUpdates) : settings.ActorLearningRate;
-        _actorOptimiser = new AdamOptimiser(context.State, "actor", _actor, settings.Adam(rate));
+        _actorOptimiser = new AdamOptimiser(context.State, "actor", _actor, settings.Adam(settings.ActorRate()));
         _valueNorm = settings.ValueLayerNorm ? new LayerNormLayer(Parameters["value"]["norm0"], context.ObservationSize, settings.LayerNormEpsilon) : null;
         _value = new Mlp(Parameters["value"], context.ObservationSize, 1, settings.Network());
         _valueOptimiser = new AdamOptimiser(context.State, "value", _valueNorm is null ? _value : new Modules(_value, _valueNorm), settings.Adam(settings.ValueLearningRate) with { WeightDecay = 0 });

@@ -33,6 +33,9 @@ public sealed class Temperature : Module
     /// <summary>What it minimises, from log densities [B] of the policy's actions: mean(-log temperature (log density + target entropy)).</summary>
     public Tensor Loss(Tensor logProb) => (-logProb.Graph.Read(_log) * (logProb + _targetEntropy).StopGradient()).Mean();
 
-    /// <summary>One step down that loss.</summary>
+    /// <summary>The same gradient times the temperature, as its reference's authors minimise it, from the mean entropy [1] of the policy: temperature (entropy - target entropy).</summary>
+    public Tensor LossOfEntropy(Tensor entropy) => (entropy.Graph.Read(_log).Exp() * (entropy - _targetEntropy)).Mean();
+
+    /// <summary>One step down a loss of it.</summary>
     public void Minimise(Tensor loss) => _optimiser.Minimise(loss);
 }

@@ -41,6 +41,13 @@ public record RlpdSettings : SacSettings
         Require(BatchSize % UtdRatio == 0, "batch_size", BatchSize, $"a multiple of utd_ratio={UtdRatio}");
     }
 
+    /// <summary>What an update draws: offline data and the buffer, each its share.</summary>
+    public IReadOnlyList<Draw> Draws() =>
+    [
+        .. OfflineShare > 0 ? new[] { new Draw(new Transitions(), Share: OfflineShare) } : [],
+        .. OfflineShare < 1 ? new[] { new Draw(new Transitions(), Draw.Online, Share: 1 - OfflineShare) } : [],
+    ];
+
     /// <inheritdoc/>
     public override MlpSettings CriticNetwork() => Network() with
     {
@@ -64,11 +71,7 @@ public sealed record RedqSettings : RlpdSettings
 public sealed class Rlpd(AlgorithmContext context, RlpdSettings settings) : Sac(context, settings)
 {
     /// <inheritdoc/>
-    protected override IReadOnlyList<Draw> Draws =>
-    [
-        .. settings.OfflineShare > 0 ? new[] { new Draw(new Transitions(), Share: settings.OfflineShare) } : [],
-        .. settings.OfflineShare < 1 ? new[] { new Draw(new Transitions(), Draw.Online, Share: 1 - settings.OfflineShare) } : [],
-    ];
+    protected override IReadOnlyList<Draw> Draws => settings.Draws();
 
     /// <inheritdoc/>
     protected override void Update(Batch b)

@@ -60,6 +60,23 @@ public record SacSettings : ActorCriticSettings
         base.Validate();
         Require(LogStdMin <= LogStdMax, "log_std_min", LogStdMin, $"at most log_std_max={LogStdMax}");
     }
+
+    /// <summary>Steps of the environment alone, and then beside updates.</summary>
+    /// <param name="context">Whose environments take part.</param>
+    /// <param name="draws">What an update draws.</param>
+    /// <param name="update">The update.</param>
+    /// <param name="start">How the policy acts before the first update; null: actions drawn uniformly.</param>
+    public IReadOnlyList<Stage> Online(AlgorithmContext context, IReadOnlyList<Draw> draws, Action<Batch> update, Mode? start = null)
+    {
+        double updates = UpdateRatio * context.Copies;
+        var first = new Interact(Draw.Online, BufferCapacity, mode: start);
+        var policy = new Interact(Draw.Online, BufferCapacity, every: Math.Max(1, (int)Math.Round(updates)), atOnce: Math.Max(1, (int)Math.Round(1 / updates)));
+        return
+        [
+            new Stage("start", (StartSteps + context.Copies - 1) / context.Copies, null) { Duties = [first] },
+            new Stage("online", null, update) { Draws = draws, Duties = [policy] },
+        ];
+    }
 }
 
 /// <summary>
@@ -69,36 +86,20 @@ public class Sac : ActorCritic
 {
     private readonly SacSettings _settings;
     private readonly TanhGaussianActor _actor;
-    private readonly AdamOptimiser _actorOptimiser, _temperatureOptimiser;
-    private readonly Variable _logTemperature;
-    private readonly double _targetEntropy;
+    private readonly AdamOptimiser _actorOptimiser;
+    private readonly Temperature _temperature;
 
     /// <summary>Creates the networks.</summary>
     public Sac(AlgorithmContext context, SacSettings settings) : base(context, settings)
     {
         _settings = settings;
-        _targetEntropy = settings.TargetEntropy ?? -context.ActionSize;
         _actor = new TanhGaussianActor(Parameters["actor"], context.ObservationSize, context.ActionSize, new TanhGaussianSettings { Trunk = settings.Network(), LogStd = (settings.LogStdMin, settings.LogStdMax), MaxAction = settings.MaxAction });
-        _logTemperature = Parameters.Parameter("log_temperature", [1], Initialiser.Constant(0), 1, 1);
         _actorOptimiser = new AdamOptimiser(context.State, "actor", _actor, settings.Adam(settings.ActorLearningRate));
-        _temperatureOptimiser = new AdamOptimiser(context.State, "log_temperature", [_logTemperature], settings.Adam(settings.TemperatureLearningRate));
+        _temperature = new Temperature(Parameters, settings.TargetEntropy ?? -context.ActionSize, settings.Adam(settings.TemperatureLearningRate));
     }
 
     /// <inheritdoc/>
-    public override IReadOnlyList<Stage> Stages
-    {
-        get
-        {
-            double updates = _settings.UpdateRatio * Context.Copies;
-            var random = new Interact(Draw.Online, _settings.BufferCapacity, mode: null);
-            var policy = new Interact(Draw.Online, _settings.BufferCapacity, every: Math.Max(1, (int)Math.Round(updates)), atOnce: Math.Max(1, (int)Math.Round(1 / updates)));
-            return
-            [
-                new Stage("start", (_settings.StartSteps + Context.Copies - 1) / Context.Copies, null) { Duties = [random] },
-                new Stage("online", null, Update) { Draws = Draws, Duties = [policy] },
-            ];
-        }
-    }
+    public override IReadOnlyList<Stage> Stages => _settings.Online(Context, Draws, Update);
 
     /// <summary>What an update draws.</summary>
     protected virtual IReadOnlyList<Draw> Draws => [new Draw(new Transitions(), Draw.Online)];
@@ -121,7 +122,7 @@ public class Sac : ActorCritic
     {
         var (action, logProb) = _actor.Sample(_actor.At(b.NextObservations), noise);
         var next = value(TargetCritics.Q(b.NextObservations, action));
-        if (_settings.BackupEntropy) next -= Temperature(b.Graph) * logProb;
+        if (_settings.BackupEntropy) next -= _temperature.Value(b.Graph) * logProb;
         var loss = CriticLoss(b, Target(b, next));
         CriticOptimiser.Minimise(loss);
         UpdateTargetCritics(b.Graph);
@@ -133,18 +134,16 @@ public class Sac : ActorCritic
     protected void UpdateActor(Batch b, Func<Tensor, Tensor> value)
     {
         var (action, logProb) = _actor.Sample(b.Observations, "actor");
-        var temperature = b.Graph.Read(_logTemperature).Exp();
-        var loss = (temperature.StopGradient() * logProb - value(Critics.Q(b.Observations, action))).Mean();
+        var temperature = _temperature.Value(b.Graph);
+        var loss = (temperature * logProb - value(Critics.Q(b.Observations, action))).Mean();
         Report("actor_loss", loss);
         _actorOptimiser.Minimise(loss);
 
         var entropy = -logProb.Mean().StopGradient();
-        var temperatureLoss = (temperature * (entropy - _targetEntropy)).Mean();
+        var temperatureLoss = _temperature.LossOfEntropy(entropy);
         Report("entropy", entropy);
         Report("temperature", temperature);
         Report("temperature_loss", temperatureLoss);
-        _temperatureOptimiser.Minimise(temperatureLoss);
+        _temperature.Minimise(temperatureLoss);
     }
-
-    private Tensor Temperature(Graph graph) => graph.Read(_logTemperature).Exp().StopGradient();
 }

@@ -46,18 +46,18 @@ internal static class SampleRuns
     }
 
     // With the papers' batches updates would take minutes on the stand-in, and so would evaluations, which there are none of then.
-    private static readonly (string, string)[] Short = [("batch_size", "16"), ("diffusion_steps", "3"), ("horizon", "8")];
+    private static readonly (string, string)[] Short = [("batch_size", "16"), ("block_width", "64"), ("diffusion_steps", "3"), ("flow_steps", "3"), ("sampled_actions", "4"), ("edited_actions", "3"), ("horizon", "8")];
 
     /// <summary>Whether an update passes many layers, or the same ones many times.</summary>
-    private static bool Denoises(System.Text.Json.Nodes.JsonObject settings) => settings.ContainsKey("diffusion_steps") || settings.ContainsKey("sample_steps");
+    private static bool Denoises(System.Text.Json.Nodes.JsonObject settings) => settings.ContainsKey("diffusion_steps") || settings.ContainsKey("sample_steps") || settings.ContainsKey("flow_steps");
 
     private static (RunConfig, Dictionary<string, TrainingData>) Make(string algorithm, (string? Dataset, string Environment) task, int steps, bool defaults, (string Key, string Value)[] settings)
     {
         var entry = AlgorithmCatalogue.Find(algorithm);
         var known = SettingsJson.ToJson(entry.Defaults);
-        (string, string)[] sizes = defaults ? known.ContainsKey("fourier_features") ? [("width", "512")] : [] : [.. Widths.Select(w => (w, "[16,16]")), ("batch_size", "32"), ("block_width", "16"), ("blocks", "2"), ("acting_samples", "4"), ("sampled_actions", "4"), ("width", "16"), ("input_width", "8"), ("sample_steps", "4"), ("acting_steps", "3"), ("horizon", "8"), ("multipliers", "[1,2]"), ("plans", "2"), ("diffusion_steps", "3"), ("return_steps", "20")];
+        (string, string)[] sizes = defaults ? known.ContainsKey("fourier_features") ? [("width", "512")] : [] : [.. Widths.Select(w => (w, "[16,16]")), ("batch_size", "32"), ("block_width", "16"), ("blocks", "2"), ("acting_samples", "4"), ("sampled_actions", "4"), ("edited_actions", "3"), ("width", "16"), ("input_width", "8"), ("sample_steps", "4"), ("acting_steps", "3"), ("horizon", "8"), ("multipliers", "[1,2]"), ("plans", "2"), ("diffusion_steps", "3"), ("return_steps", "20")];
         // Whatever the sizes, an update comes soon, and is no long row of them.
-        (string, string)[] soon = [("buffer_capacity", "500"), ("start_steps", "5"), ("value_steps", "5"), ("utd_ratio", defaults ? "1" : "2"), .. defaults && known.ContainsKey("utd_ratio") ? [("batch_size", "128")] : Array.Empty<(string, string)>(), .. defaults && Denoises(known) ? Short : []];
+        (string, string)[] soon = [("buffer_capacity", "500"), ("start_steps", "5"), ("value_steps", "5"), ("offline_steps", "5"), ("utd_ratio", defaults ? "1" : "2"), .. defaults && known.ContainsKey("utd_ratio") ? [("batch_size", "128")] : Array.Empty<(string, string)>(), .. defaults && Denoises(known) ? Short : []];
         var small = sizes.Concat(soon).Where(s => known.ContainsKey(s.Item1));
         var data = new Dictionary<string, TrainingData>();
         if (task.Dataset is { } source)
@@ -69,8 +69,8 @@ internal static class SampleRuns
         {
             Algorithm = algorithm,
             Dataset = task.Dataset,
-            Environment = defaults && Denoises(known) ? null : task.Environment,
-            Steps = steps + (known.ContainsKey("start_steps") || known.ContainsKey("value_steps") ? 5 : 0),
+            Environment = defaults && Denoises(known) && !known.ContainsKey("start_steps") ? null : task.Environment,
+            Steps = steps + 5 * new[] { "start_steps", "value_steps", "offline_steps" }.Count(known.ContainsKey),
             Seed = 3,
             EvaluationEpisodes = 3,
             LogEvery = 7,
