@@ -81,6 +81,15 @@ public abstract class Algorithm
         return (_due >> at & 1) != 0;
     }
 
+    /// <summary>Traces an update of another method, which is a part of this one, on a batch of this one's: what it reads is normalised already.</summary>
+    /// <param name="part">The method, whose settings do not normalise.</param>
+    /// <param name="stage">Its stage; the stage that is traced must have the same periods.</param>
+    /// <param name="b">The batch.</param>
+    protected void UpdateOf(Algorithm part, Stage stage, Batch b) => part.TraceUpdate(stage, b.Graph, (draw, column) => (BatchColumn.Number(column), b.Of(draw)[column]), _due);
+
+    /// <summary>Traces the policy of another method, which is a part of this one.</summary>
+    protected static Tensor ActOf(Algorithm part, Acting a) => part.Act(a);
+
     private Tensor Normalize(ColumnRole role, Tensor raw)
     {
         if (_mean is null || role == ColumnRole.Plain) return raw;

@@ -84,6 +84,7 @@ public static class AlgorithmCatalogue
         AlgorithmEntry.Of<ExpoSettings>("expo", "a denoising policy that imitates, a policy of edits, and the best action of both; offline, then online", "Dong et al. 2025, arXiv 2507.07986", (c, s) => new Expo(c, s)),
         AlgorithmEntry.Of<SyntherSettings>("synther", "a generator of transitions, to train others on more data than there is", "Lu et al. 2023, arXiv 2303.06614", (c, s) => new Synther(c, s)),
         AlgorithmEntry.Of<DiffuserSettings>("diffuser", "plans by denoising whole trajectories, led by the gradient of a value", "Janner et al. 2022, arXiv 2205.09991", (c, s) => new Diffuser(c, s)),
+        AlgorithmEntry.Of<SsOrlSettings>("ss-orl", "any method on trajectories of which some have no actions: an inverse-dynamics model labels them", "Zheng et al. 2023, arXiv 2210.06518", (c, s) => new SsOrl(c, s)),
     ];
 
     /// <summary>All, in the order they are listed.</summary>

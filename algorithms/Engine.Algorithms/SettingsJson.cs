@@ -14,7 +14,7 @@ public static class SettingsJson
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false) },
+        Converters = { new BaseMethod.Json(), new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false) },
         WriteIndented = true,
     };
 
@@ -43,10 +43,18 @@ public static class SettingsJson
         var types = defaults.GetType().GetProperties().ToDictionary(NameOf, p => p.PropertyType);
         foreach (var (name, value) in values)
         {
+            // METHOD.SETTING is one of a method that is a part of this one.
+            string[] path = name.Split('.', 2);
+            if (path.Length == 2 && json[path[0]] is JsonObject part)
+            {
+                part[path[1]] = value?.DeepClone();
+                json[path[0]] = ToJson(FromJson(path[0], part, typeof(BaseMethod)), typeof(BaseMethod));
+                continue;
+            }
             if (!json.ContainsKey(name)) throw new SettingsException($"hyper-parameter {name} is unknown; {NearNames.Describe(name, json.Select(p => p.Key))}");
             // One width is a list of one.
             json[name] = json[name] is JsonArray && value is JsonValue ? new JsonArray(value.DeepClone()) : value?.DeepClone();
-            try { _ = json.Deserialize(defaults.GetType(), Options); }
+            try { json = ToJson((AlgorithmSettings)json.Deserialize(defaults.GetType(), Options)!); }
             catch (JsonException) { throw new SettingsException($"{name}={Text(value)}: expected {Expected(types[name], "a value like " + (ToJson(defaults)[name]?.ToJsonString() ?? "a number"))}"); }
         }
         var settings = (AlgorithmSettings)json.Deserialize(defaults.GetType(), Options)!;

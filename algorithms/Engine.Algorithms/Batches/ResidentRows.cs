@@ -37,6 +37,9 @@ public class ResidentRows : Rows
         else _tables[0] = data.Shard(0);
     }
 
+    /// <summary>Whether an update has read a column.</summary>
+    public bool Reads(string column) => _resident.ContainsKey(column) || _resident.ContainsKey($"{column}.kept");
+
     private bool Sharded => _data.Shards > 1;
 
     private int Slots => Sharded ? 2 : 1;

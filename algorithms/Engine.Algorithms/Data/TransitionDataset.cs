@@ -170,20 +170,40 @@ public sealed class TransitionDataset : TrainingData
         int count = Math.Clamp((int)Math.Round(share * ends.Length), 1, ends.Length - 1);
         new PhiloxStream(seed, "hold-out").Shuffle(ends);
         var held = ends[..count].ToHashSet();
-        return (Part(Table.Of(end => !held.Contains(end))), Part(Table.Of(held.Contains)));
-
-        TransitionDataset Part(DataTable table) => new()
-        {
-            Source = Source,
-            Spaces = Spaces,
-            Count = table.Transitions.Length,
-            Table = table,
-            EpisodeReturns = EpisodeReturns,
-            Returns = Returns,
-            Notes = Notes,
-            Fingerprint = Fingerprint,
-        };
+        return (With(Table.Of(end => !held.Contains(end))), With(Table.Of(held.Contains)));
     }
+
+    /// <summary>The trajectories of a choice, as <see cref="Split"/> makes parts.</summary>
+    /// <exception cref="DatasetException">There are not so many.</exception>
+    public TransitionDataset Of(TrajectoryChoice choice) => With(Table.Of(choice.Of(Table, Source).Contains));
+
+    /// <summary>The column that says which rows' actions are known: 1, else 0.</summary>
+    public const string Labelled = "labelled";
+
+    /// <summary>The same rows with the actions of a choice of trajectories only: the others' are 0, and so is their column <see cref="Labelled"/>.</summary>
+    /// <param name="known">Whose actions stay; null: all.</param>
+    /// <exception cref="DatasetException">There are not so many.</exception>
+    public TransitionDataset WithActionsOf(TrajectoryChoice? known)
+    {
+        var kept = known?.Of(Table, Source);
+        var labelled = Array.ConvertAll(Table.Ends, end => kept is null || kept.Contains(end) ? 1f : 0f);
+        int width = ActionSize;
+        var actions = ((float[])Table["actions"]).Select((a, i) => labelled[i / width] * a).ToArray();
+        return With(Table.With(Table.Columns.First(c => c.Name == "actions"), actions).With(BatchColumn.Number(Labelled), labelled));
+    }
+
+    /// <summary>Other rows in the place of these.</summary>
+    private TransitionDataset With(DataTable table) => new()
+    {
+        Source = Source,
+        Spaces = Spaces,
+        Count = table.Transitions.Length,
+        Table = table,
+        EpisodeReturns = EpisodeReturns,
+        Returns = Returns,
+        Notes = Notes,
+        Fingerprint = Fingerprint,
+    };
 
     private static ActionBounds Range(Dataset flat)
     {

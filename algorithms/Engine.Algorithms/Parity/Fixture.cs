@@ -96,7 +96,10 @@ public sealed class Fixture
     {
         var values = new Dictionary<string, JsonNode?> { ["batch_size"] = BatchSize };
         if (_json["max_action"] is { } bound && AlgorithmCatalogue.Find(Algorithm).Defaults is ContinuousSettings) values["max_action"] = bound.DeepClone();
-        string[] own = AlgorithmCatalogue.Find(Algorithm).HyperParameters().Select(h => h.Name).ToArray();
+        var entry = AlgorithmCatalogue.Find(Algorithm);
+        string[] own = entry.HyperParameters().Select(h => h.Name).ToArray();
+        // A method that is a part of this one has fixtures of its own.
+        foreach (var part in entry.Defaults.GetType().GetProperties().Where(p => p.PropertyType == typeof(BaseMethod))) values[SettingsJson.NameOf(part)] = null;
         foreach (var (name, value) in HyperParameters)
             if (FixtureNames.Setting(name, value, message => throw Error(name, message)) is { } setting)
                 foreach (string known in FixtureNames.Own(setting.Name, setting.Value, own)) values[known] = setting.Value?.DeepClone();

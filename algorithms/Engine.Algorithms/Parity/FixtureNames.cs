@@ -6,7 +6,7 @@ namespace Engine.Algorithms.Parity;
 internal static class FixtureNames
 {
     /// <summary>Settings that Engine has under another name.</summary>
-    private static readonly Dictionary<string, string> Settings = new() { ["double"] = "double_q" };
+    private static readonly Dictionary<string, string> Settings = new() { ["double"] = "double_q", ["normalize_states"] = "normalize_observations" };
 
     /// <summary>What must have one value, which is the only one that Engine knows.</summary>
     private static readonly Dictionary<string, string> Fixed = new() { ["optimizer"] = "\"adam\"", ["bc_updates"] = "0", ["weight_decay_of"] = "\"actor\"" };

@@ -35,7 +35,7 @@ internal sealed class RecordedOnce
         if (!fixture.Noise.Tensors.Any(t => t.Name.StartsWith(Draw, StringComparison.Ordinal))) return null;
         var once = new RecordedOnce(fixture);
         SafetensorsTensor Tensor(string name) => fixture.Noise.TryGet(Draw + name, out var tensor) ? tensor : throw once.Missing(Draw + name);
-        int rows = fixture.Noise.TryGet(Draw + "state", out var state) ? state.Shape.Length == 1 ? 1 : (int)state.Shape[0] : (int)Tensor("initial").Shape[0];
+        int rows = fixture.Noise.TryGet(Draw + "state", out var state) ? state.Shape.Length == 1 ? 1 : (int)state.Shape[0] : (int)(fixture.Noise.TryGet(Draw + "initial", out var initial) ? initial : fixture.Noise.Tensors.First(t => t.Name.StartsWith(Draw, StringComparison.Ordinal))).Shape[0];
         algorithm.TraceSamples(new Sampling(once.Graph, rows, () => once.Input(Tensor("state")).Reshape(rows, -1), (name, shape) =>
         {
             var tensor = Tensor(name);

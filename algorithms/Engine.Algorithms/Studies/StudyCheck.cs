@@ -3,8 +3,9 @@ using System.Globalization;
 namespace Engine.Algorithms.Studies;
 
 /// <summary>
-/// What a study is to show over its seeds, by a percentile bootstrap of the differences of runs with the same seed. "a &gt; b": the one-sided 95% bound of a - b is above 0. "a &gt;= b R": it is above -5% of b's distance from R, the return of a random
-/// policy. "a &gt; NUMBER": that of a - NUMBER is above 0. An algorithm may be followed by what else is evaluated, as its column is named: "a.success", "a.far.return" of the evaluation "far", "a.heldout.actor_loss".
+/// What a study is to show over its seeds, by a percentile bootstrap of the differences of runs with the same seed. "a &gt; b": the one-sided 95% bound of a - b is above 0; "a &lt; b": that of b - a. "a &gt;= b R": that of a - b is above -5% of b's
+/// distance from R, the return of a random policy; "a &gt;= b R 90%": above -10% of it. In the place of b there may be a number, beside &gt; and &lt;. An algorithm may be followed by what else is evaluated, as its column is named: "a.success",
+/// "a.far.return" of the evaluation "far", "a.heldout.actor_loss".
 /// </summary>
 /// <param name="Text">As written.</param>
 /// <param name="Better">The algorithm's label on the left.</param>
@@ -12,8 +13,12 @@ namespace Engine.Algorithms.Studies;
 /// <param name="Measure">What is compared; null: the return of the last checkpoint.</param>
 /// <param name="Number">The number on the right.</param>
 /// <param name="Random">Return of a random policy, of "&gt;=".</param>
-public sealed record StudyCheck(string Text, string Better, string? Other, string? Measure, double Number, double? Random)
+/// <param name="Less">Whether the left side is to be below the right one.</param>
+/// <param name="Share">Share of b's distance from the random policy that a is to reach, of "&gt;=".</param>
+public sealed record StudyCheck(string Text, string Better, string? Other, string? Measure, double Number, double? Random, bool Less, double Share)
 {
+    private const double UsualShare = 0.95;
+
     /// <summary>Parses a check.</summary>
     /// <param name="text">The check.</param>
     /// <param name="labels">Of the study's algorithms, which may have points.</param>
@@ -27,25 +32,26 @@ public sealed record StudyCheck(string Text, string Better, string? Other, strin
             string label = labels.Where(l => part == l || part.StartsWith(l + ".", StringComparison.Ordinal)).MaxBy(l => l.Length) ?? throw new SettingsException($"{part} is none of the algorithms {string.Join(", ", labels)}");
             return (label, part.Length == label.Length ? null : part[(label.Length + 1)..]);
         }
-        if (parts is [var left, ">" or ">=", var right, ..] && Number(left) is null)
+        if (parts is [var left, ">" or "<" or ">=", var right, ..] && Number(left) is null)
         {
             var (better, measure) = Split(left);
             double? limit = Number(right);
             var (other, second) = limit is null ? Split(right) : (null!, measure);
-            double? random = parts.Length == 4 ? Number(parts[3]) : null;
-            bool whole = parts[1] == ">" ? parts.Length == 3 : parts.Length == 4 && random is not null && limit is null;
-            if (whole && measure == second) return new StudyCheck(text, better, other, measure, limit ?? 0, random);
+            double? random = parts.Length > 3 ? Number(parts[3]) : null;
+            double? share = parts.Length == 5 && parts[4].EndsWith('%') ? Number(parts[4][..^1]) / 100 : UsualShare;
+            bool whole = parts[1] == ">=" ? parts.Length is 4 or 5 && random is not null && share is > 0 and <= 1 && limit is null && (parts.Length == 4 || parts[4].EndsWith('%')) : parts.Length == 3;
+            if (whole && measure == second) return new StudyCheck(text, better, other, measure, limit ?? 0, random, parts[1] == "<", share!.Value);
         }
-        throw new SettingsException($"check \"{text}\": expected \"A > B\", \"A > NUMBER\" or \"A >= B RANDOM\", each algorithm with the same .MEASURE if any");
+        throw new SettingsException($"check \"{text}\": expected \"A > B\", \"A > NUMBER\", the same with <, \"A >= B RANDOM\" or \"A >= B RANDOM SHARE%\", each algorithm with the same .MEASURE if any");
     }
 
     /// <summary>The bound of the difference, the limit it must be above, and whether it is.</summary>
     /// <param name="values">Of a label: a number a seed.</param>
     public (double Bound, double Limit, bool Holds) Evaluate(Func<string, double[]> values)
     {
-        double[] better = values(Better), other = Other is null ? Array.ConvertAll(better, _ => Number) : values(Other);
-        double bound = Statistics.Bootstrap(better.Zip(other, (a, b) => a - b).ToArray(), 0.05).Low;
-        double limit = Random is { } random ? -0.05 * Math.Abs(other.Average() - random) : 0;
+        double[] left = values(Better), other = Other is null ? Array.ConvertAll(left, _ => Number) : values(Other);
+        double bound = Statistics.Bootstrap(left.Zip(other, (a, b) => Less ? b - a : a - b).ToArray(), 0.05).Low;
+        double limit = Random is { } random ? -(1 - Share) * Math.Abs(other.Average() - random) : 0;
         return (bound, limit, bound > limit);
     }
 }

@@ -65,6 +65,14 @@ public sealed record RunConfig
     [RunOption("steps of an episode, for files that do not mark time limits", Name = "--max-steps"), AtLeast(1)]
     public int? MaxEpisodeSteps { get; init; }
 
+    /// <summary>Which trajectories of the dataset are trained on (<see cref="TrajectoryChoice.Parse"/>); null for all. What is held out is no part of the choice.</summary>
+    [RunOption("which trajectories of the dataset are trained on: best=0.1, worst=0.1, a number of them, best=5; ,discount=0.99 ranks by discounted returns")]
+    public string? Trajectories { get; init; }
+
+    /// <summary>Of which of these the actions are known (<see cref="TrajectoryChoice.Parse"/>); null for all. The others' actions are removed, and the column <c>labelled</c> says which rows have theirs. Held-out rows keep theirs.</summary>
+    [RunOption("of which trajectories the actions are known, as --trajectories; those of the others are removed, for methods that learn without")]
+    public string? ActionsOf { get; init; }
+
     /// <summary>Components of the observation that are the goal, separated by commas, where the environment does not say; null for what it says.</summary>
     [RunOption("components of the observation that are the goal, such as 0,1 (default: the environment's)")]
     public string? Goal { get; init; }
@@ -171,6 +179,8 @@ public sealed record RunConfig
         if (Settings is ContinuousSettings { MaxAction: not 1 } continuous) throw new SettingsException($"max_action={continuous.MaxAction}: training works in [-1, 1]; the bounds come from the environment or the data");
         DatasetOptions.Validate();
         RewardTransform.Parse(Rewards);
+        TrajectoryChoice.Parse("trajectories", Trajectories);
+        TrajectoryChoice.Parse("actions_of", ActionsOf);
         ParseGoal();
         FurtherEvaluations();
         if (HoldOut > 0 && Datasets.ContainsKey(Draw.HeldOut)) throw new SettingsException($"hold_out={HoldOut}: the dataset {Draw.HeldOut} is what is held out; give one of both");

@@ -35,11 +35,37 @@ internal sealed class RunSources : IDisposable
             if (data is not TransitionDataset whole) throw new DatasetException($"{data.Source}: nothing can be held out of data in shards; name held-out data, --dataset {Draw.HeldOut}=FILE");
             (_data[name], _heldOut[name]) = whole.Split(config.HoldOut, config.EvaluationSeed);
         }
+        Choose(config);
         if (run.Datasets.TryGetValue(Draw.HeldOut, out var given)) _heldOut[Draw.Offline] = Given(given);
         foreach (var (name, data) in _data) _sources[name] = new ResidentRows(name, data, run.State, RewardTransform.Parse(config.Rewards), config.Seed, config.ShardUpdates);
         var drawn = stages.Where(s => s.Update is not null).SelectMany(s => s.Draws).Select(d => d.Source).ToHashSet();
         foreach (string name in _data.Keys)
             if (!drawn.Contains(name)) throw new SettingsException($"--dataset {name}={_data[name].Source}: {config.Algorithm} draws from {(drawn.Count == 0 ? "no dataset" : string.Join(", ", drawn))} and would not read it");
+    }
+
+    /// <summary>Trajectories that are trained on, and those whose actions are known, of the dataset without a name of its own.</summary>
+    private void Choose(RunConfig config)
+    {
+        var (trained, known) = (TrajectoryChoice.Parse("trajectories", config.Trajectories), TrajectoryChoice.Parse("actions_of", config.ActionsOf));
+        if (trained is null && known is null) return;
+        string option = trained is null ? $"actions_of={config.ActionsOf}" : $"trajectories={config.Trajectories}";
+        if (!_data.TryGetValue(Draw.Offline, out var data)) throw new SettingsException($"{option}: chooses trajectories of --dataset FILE, and there is none");
+        if (data is not TransitionDataset rows) throw new DatasetException($"{data.Source}: {option} chooses trajectories of data in memory as a whole, these rows are in shards");
+        if (trained is not null) rows = rows.Of(trained);
+        if (known is not null)
+        {
+            rows = rows.WithActionsOf(known);
+            if (_heldOut.TryGetValue(Draw.Offline, out var heldOut)) _heldOut[Draw.Offline] = heldOut.WithActionsOf(null);
+        }
+        _data[Draw.Offline] = rows;
+    }
+
+    /// <summary>Throws if actions were removed and no update asks which.</summary>
+    /// <exception cref="SettingsException">It would learn from zeros.</exception>
+    public void CheckActions()
+    {
+        if (_run.Config.ActionsOf is { Length: > 0 } known && _sources[Draw.Offline] is ResidentRows rows && !rows.Reads(TransitionDataset.Labelled))
+            throw new SettingsException($"actions_of={known}: {_run.Config.Algorithm} does not ask which actions are known, and would learn from zeros");
     }
 
     private TransitionDataset Given(TrainingData heldOut)

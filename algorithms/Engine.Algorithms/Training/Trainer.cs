@@ -68,6 +68,7 @@ public sealed class Trainer : IDisposable
                 _metrics.Add(duty);
             }
             _stages = stages.Select(stage => new StagePrograms(stage, due => Compile(stage, due))).ToArray();
+            _sources.CheckActions();
             Policy = new Policy(Algorithm, State);
             _evaluations = new RunEvaluations(this, _stages, _sources);
             AddDuties();

@@ -279,6 +279,25 @@ public sealed class BatchKindTests
         Assert.Contains("online", Assert.Throws<SettingsException>(() => source.Read(new Episodes(3))).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("dataset")]
+    [InlineData("stated successors")]
+    public void Neighbours_are_states_around_a_row_and_around_the_next(string name)
+    {
+        using var source = Open(name);
+        foreach (int past in new[] { 0, 2 })
+        {
+            IEnumerable<float> Around(Journey journey, int t) => Enumerable.Range(t - past, past + 2).SelectMany(k => k < 0 ? [0, 0] : journey.States[k]);
+            Check(source, new Neighbours(past, new Transitions()), (journey, t, column) => column switch
+            {
+                "states" => Around(journey, t),
+                "next_states" => Around(journey, Math.Min(t + 1, journey.Length - 1)),
+                "has_next" => [t + 1 < journey.Length ? 1 : 0],
+                _ => Row(journey, t, column),
+            });
+        }
+    }
+
     /// <summary>Draws of goals or partners of one row, counted by state, against chances.</summary>
     private static void CheckCounts(Source source, Dictionary<float, double> chances, float[] drawn)
     {

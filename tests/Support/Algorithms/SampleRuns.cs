@@ -8,13 +8,14 @@ namespace Engine.Tests;
 /// <summary>A short run of any algorithm of the catalogue, on the first of some small tasks that it takes.</summary>
 internal static class SampleRuns
 {
-    private static readonly (string? Dataset, string Environment)[] Tasks =
+    private static readonly (string? Dataset, string Environment, string? ActionsOf)[] Tasks =
     [
-        ("builtin:pendulum", "Pendulum-v1"), (null, "Pendulum-v1"), ("builtin:cartpole", "CartPole-v1"), (null, "CartPole-v1"), ("builtin:maze2d-umaze,rows=2000", "maze2d-umaze-goals-v1"),
+        ("builtin:pendulum", "Pendulum-v1", null), (null, "Pendulum-v1", null), ("builtin:cartpole", "CartPole-v1", null), (null, "CartPole-v1", null), ("builtin:maze2d-umaze,rows=2000", "maze2d-umaze-goals-v1", null),
+        ("builtin:pendulum", "Pendulum-v1", "worst=0.5"),
     ];
 
     private static readonly Dictionary<string, TrainingData> Data = [];
-    private static readonly Dictionary<string, (string? Dataset, string Environment)> Known = [];
+    private static readonly Dictionary<string, (string? Dataset, string Environment, string? ActionsOf)> Known = [];
     private static readonly string[] Widths = ["hidden_sizes", "value_hidden_sizes", "actor_hidden_sizes"];
 
     /// <summary>Configuration and data.</summary>
@@ -32,7 +33,7 @@ internal static class SampleRuns
         }
     }
 
-    private static bool Takes(string algorithm, (string?, string) task)
+    private static bool Takes(string algorithm, (string?, string, string?) task)
     {
         try
         {
@@ -51,14 +52,16 @@ internal static class SampleRuns
     /// <summary>Whether an update passes many layers, or the same ones many times.</summary>
     private static bool Denoises(System.Text.Json.Nodes.JsonObject settings) => settings.ContainsKey("diffusion_steps") || settings.ContainsKey("sample_steps") || settings.ContainsKey("flow_steps");
 
-    private static (RunConfig, Dictionary<string, TrainingData>) Make(string algorithm, (string? Dataset, string Environment) task, int steps, bool defaults, (string Key, string Value)[] settings)
+    private static (RunConfig, Dictionary<string, TrainingData>) Make(string algorithm, (string? Dataset, string Environment, string? ActionsOf) task, int steps, bool defaults, (string Key, string Value)[] settings)
     {
         var entry = AlgorithmCatalogue.Find(algorithm);
         var known = SettingsJson.ToJson(entry.Defaults);
         (string, string)[] sizes = defaults ? known.ContainsKey("fourier_features") ? [("width", "512")] : [] : [.. Widths.Select(w => (w, "[16,16]")), ("batch_size", "32"), ("block_width", "16"), ("blocks", "2"), ("acting_samples", "4"), ("sampled_actions", "4"), ("edited_actions", "3"), ("width", "16"), ("input_width", "8"), ("sample_steps", "4"), ("acting_steps", "3"), ("horizon", "8"), ("multipliers", "[1,2]"), ("plans", "2"), ("diffusion_steps", "3"), ("return_steps", "20")];
         // Whatever the sizes, an update comes soon, and is no long row of them.
-        (string, string)[] soon = [("buffer_capacity", "500"), ("start_steps", "5"), ("value_steps", "5"), ("offline_steps", "5"), ("utd_ratio", defaults ? "1" : "2"), .. defaults && known.ContainsKey("utd_ratio") ? [("batch_size", "128")] : Array.Empty<(string, string)>(), .. defaults && Denoises(known) ? Short : []];
-        var small = sizes.Concat(soon).Where(s => known.ContainsKey(s.Item1));
+        (string, string)[] soon = [("buffer_capacity", "500"), ("start_steps", "5"), ("value_steps", "5"), ("offline_steps", "5"), ("inverse_steps", "5"), ("utd_ratio", defaults ? "1" : "2"), .. defaults && known.ContainsKey("utd_ratio") ? [("batch_size", "128")] : Array.Empty<(string, string)>(), .. defaults && Denoises(known) ? Short : []];
+        // Methods that are parts of others are as small.
+        var parts = known.Where(k => k.Value is System.Text.Json.Nodes.JsonObject).SelectMany(k => sizes.Concat(soon).Where(s => k.Value!.AsObject().ContainsKey(s.Item1)).Select(s => ($"{k.Key}.{s.Item1}", s.Item2)));
+        var small = sizes.Concat(soon).Where(s => known.ContainsKey(s.Item1)).Concat(parts);
         var data = new Dictionary<string, TrainingData>();
         if (task.Dataset is { } source)
         {
@@ -70,7 +73,8 @@ internal static class SampleRuns
             Algorithm = algorithm,
             Dataset = task.Dataset,
             Environment = defaults && Denoises(known) && !known.ContainsKey("start_steps") ? null : task.Environment,
-            Steps = steps + 5 * new[] { "start_steps", "value_steps", "offline_steps" }.Count(known.ContainsKey),
+            ActionsOf = task.ActionsOf,
+            Steps = steps + 5 * new[] { "start_steps", "value_steps", "offline_steps", "inverse_steps" }.Count(known.ContainsKey),
             Seed = 3,
             EvaluationEpisodes = 3,
             LogEvery = 7,
