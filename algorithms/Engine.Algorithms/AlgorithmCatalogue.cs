@@ -74,6 +74,7 @@ public static class AlgorithmCatalogue
         AlgorithmEntry.Of<GcbcSettings>("gcbc", "behaviour cloning on the way to goals that the trajectory reaches later", "Ghosh et al. 2019, arXiv 1912.06088; OGBench, arXiv 2410.20092", (c, s) => new Gcbc(c, s)),
         AlgorithmEntry.Of<GcIqlSettings>("gc-iql", "implicit Q-learning of steps to goals, without critics: two value networks and an advantage-weighted policy", "Kostrikov et al. 2021; Park et al. 2023, arXiv 2307.11949", (c, s) => new GcIql(c, s)),
         AlgorithmEntry.Of<FlowBcSettings>("flow-bc", "behaviour cloning by flow matching, of single actions or chunks of them", "the flow policy of Park et al. 2025, arXiv 2502.02538; chunks: Li et al. 2025, arXiv 2507.07969", (c, s) => new FlowBc(c, s)),
+        AlgorithmEntry.Of<DiffusionBcSettings>("diffusion-bc", "behaviour cloning by denoising chunks of actions (Diffusion Policy, DiffClone)", "Chi et al. 2023, arXiv 2303.04137", (c, s) => new DiffusionBc(c, s)),
         AlgorithmEntry.Of<FqlSettings>("fql", "flow Q-learning: a flow imitates, a policy of one step follows it and the critics", "Park et al. 2025, arXiv 2502.02538", (c, s) => new Fql(c, s)),
         AlgorithmEntry.Of<IfqlSettings>("ifql", "implicit Q-learning with a flow policy, the best of several actions", "Park et al. 2025, arXiv 2502.02538; Hansen-Estruch et al. 2023", (c, s) => new Ifql(c, s)),
         AlgorithmEntry.Of<QcFqlSettings>("qc-fql", "flow Q-learning of action chunks", "Li et al. 2025, arXiv 2507.07969", (c, s) => new Fql(c, s)),

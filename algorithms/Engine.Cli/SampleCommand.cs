@@ -12,7 +12,7 @@ internal static class SampleCommand
     {
         var run = new Argument<string>("run") { Description = "a run folder made by engine train, of an algorithm that generates transitions" };
         var output = new Option<string>("--output") { HelpName = "file", Description = "the dataset to write, in the format of its extension: " + string.Join(", ", DatasetWriter.Extensions), Required = true };
-        var count = new Option<int>("--count") { Description = "transitions", DefaultValueFactory = _ => 10_000 };
+        var count = new Option<int>("--count") { Description = "transitions", DefaultValueFactory = _ => Generator.UsualCount };
         var seed = new Option<long>("--seed") { Description = "of the draws", DefaultValueFactory = _ => 0 };
         var checkpoint = new Option<string>("--checkpoint") { Description = "last, best, or a step that is kept", DefaultValueFactory = _ => "last" };
         var (device, threads) = (Shared.Device(), Shared.Threads());

@@ -74,8 +74,8 @@ internal static class TrainCommand
         foreach (string text in texts)
         {
             int at = text.IndexOf('=', StringComparison.Ordinal);
-            // builtin:NAME,rows=N has an equals sign of its own, and a path may have.
-            bool named = at > 0 && !BuiltinDatasets.Names(text) && text[..at].All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-');
+            // builtin:NAME,rows=N and sample:RUN,count=N have an equals sign of its own, and a path may have.
+            bool named = at > 0 && !Dataset.IsMade(text) && text[..at].All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-');
             var (name, source) = named ? (text[..at], text[(at + 1)..]) : (Draw.Offline, text);
             if (!sources.TryAdd(name, source)) throw new SettingsException($"--dataset {text}: the source {name} is {sources[name]} already; further datasets need names, --dataset NAME=FILE");
         }

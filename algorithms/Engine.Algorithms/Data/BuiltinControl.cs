@@ -4,7 +4,7 @@ using Engine.Kernels;
 namespace Engine.Algorithms.Data;
 
 /// <summary>
-/// <c>builtin:cartpole</c> and <c>builtin:mountaincar-continuous</c>: simple rules that solve the task, made worse per episode, and a fifth of the episodes uniformly random; so the data
+/// <c>builtin:two-modes</c>, and <c>builtin:cartpole</c> and <c>builtin:mountaincar-continuous</c>: simple rules that solve the task, made worse per episode, and a fifth of the episodes uniformly random; so the data
 /// hold what a good policy needs, and imitating their average is far from it.
 /// </summary>
 public static class BuiltinControl
@@ -23,6 +23,13 @@ public static class BuiltinControl
         bool uniform = random.NextUnit() < 0.2;
         double gain = random.NextUniform(0, 1.2), bias = random.NextUniform(-0.4, 0.4), noise = random.NextUniform(0.05, 0.6);
         return o => (float)Math.Clamp(uniform ? random.NextUniform(-1, 1) : gain * (o[1] >= 0 ? 1 : -1) + bias + noise * random.NextNormal(), -1, 1);
+    });
+
+    /// <summary>TwoModes: one of the right actions, either with the same chance, and normal noise of 0.05.</summary>
+    public static Dataset TwoModes(int rows, ulong seed) => Make("two-modes", "TwoModes-v1", rows, seed, random =>
+    {
+        double sign = random.NextInt(2) == 0 ? 1 : -1, noise = 0.05 * random.NextNormal();
+        return o => (float)Math.Clamp(sign * Environments.TwoModes.Right(o[0]) + noise, -1, 1);
     });
 
     /// <summary>Episodes one after the other until there are enough rows; equal seeds begin alike whatever the size.</summary>

@@ -23,6 +23,7 @@ public static class BuiltinDatasets
         new("pendulum", "swing-up controllers from capable to useless, a fifth of the episodes random", "Pendulum-v1", 100_000, BuiltinPendulum.MakeRows),
         new("cartpole", "a balancing rule from good to useless, a fifth of the episodes random", "CartPole-v1", 100_000, BuiltinControl.CartPole),
         new("mountaincar-continuous", "pushes along the velocity, from strong to too weak, a fifth of the episodes random", "MountainCarContinuous-v0", 100_000, BuiltinControl.MountainCarContinuous),
+        new("two-modes", "demonstrations of both right actions, half each, with a little noise", "TwoModes-v1", 10_000, BuiltinControl.TwoModes),
         .. Maze.All.SelectMany(maze => new[] { false, true }.Select(dense => new BuiltinDataset($"maze2d-{maze.Name}{(dense ? "-dense" : "")}",
             $"waypoint controller on its way to random goals of the {maze.Name} maze, {(dense ? "dense" : "sparse")} reward", $"maze2d-{maze.Name}{(dense ? "-dense" : "")}-{(maze.Name == "open" ? "v0" : "v1")}",
             1_000_000, (rows, seed) => BuiltinMaze.Make(maze, dense, rows, seed)))),

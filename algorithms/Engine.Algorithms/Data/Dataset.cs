@@ -72,8 +72,11 @@ public sealed record Dataset
         }
     }
 
+    /// <summary>Whether a source is made, and not read from a file of that name.</summary>
+    public static bool IsMade(string source) => BuiltinDatasets.Names(source) || Policies.Generator.Names(source);
+
     /// <summary>Loads a dataset.</summary>
-    /// <param name="source">A file (.h5, .hdf5, .npz, .csv), a Minari folder, or <c>builtin:NAME[,rows=N][,seed=S]</c>.</param>
+    /// <param name="source">A file (.h5, .hdf5, .npz, .csv), a Minari folder, <c>builtin:NAME[,rows=N][,seed=S]</c>, or <c>sample:RUN[,count=N][,seed=S]</c>.</param>
     /// <param name="options">What the file does not say.</param>
     /// <exception cref="DatasetException">Missing, of an unknown layout, or damaged: one line with file, place and what was expected.</exception>
     public static Dataset Load(string source, DatasetOptions? options = null)
@@ -81,6 +84,7 @@ public sealed record Dataset
         options ??= new DatasetOptions();
         options.Validate();
         if (BuiltinDatasets.Names(source)) return BuiltinDatasets.Load(source);
+        if (Policies.Generator.Names(source)) return Policies.Generator.Load(source);
         try
         {
             return DatasetLayouts.Read(source, options);

@@ -69,7 +69,7 @@ public sealed record DatasetInspection
         // What is wrong with the rows is what an inspection is for.
         catch (DatasetException e) { problems.Add("cannot be trained on: " + e.Message); }
         problems.AddRange(FindProblems(data, space ?? data.ActionSpace));
-        var keys = BuiltinDatasets.Names(source) ? [] : DatasetLayouts.Inspect(source, (table, root) =>
+        var keys = Dataset.IsMade(source) ? [] : DatasetLayouts.Inspect(source, (table, root) =>
         {
             var found = table!.Names.Select(n => (n, $"({string.Join(", ", table.Shape(n))})", table.TypeName(n))).ToList();
             if (root is not null)

@@ -22,6 +22,7 @@ public static class EnvironmentCatalogue
         new("MountainCar-v0", copies => new MountainCar(copies), -200, -110),
         new("MountainCarContinuous-v0", copies => new MountainCarContinuous(copies), -33, 90),
         new("Acrobot-v1", copies => new Acrobot(copies), -500, -100),
+        new("TwoModes-v1", copies => new TwoModes(copies), 0, 1),
         .. PointMaze.Entries(),
         .. GoalPointMaze.Entries(),
         .. GoalMaze.Entries(),

@@ -32,6 +32,13 @@ public sealed class Pendulum(int copies, bool clipFirst) : StateEnvironment(copi
     }
 
     /// <inheritdoc/>
+    public override bool TryState(ReadOnlySpan<float> observation, Span<double> s)
+    {
+        (s[0], s[1]) = (Math.Atan2(observation[1], observation[0]), observation[2]);
+        return true;
+    }
+
+    /// <inheritdoc/>
     protected override (float Reward, bool Terminal) Step(Span<double> s, ReadOnlySpan<float> action)
     {
         double u = Math.Clamp((double)action[0], -MaxTorque, MaxTorque), wrapped = Wrap(s[0]);

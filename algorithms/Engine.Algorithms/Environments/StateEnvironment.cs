@@ -24,6 +24,17 @@ public abstract class StateEnvironment(int copies, int stateSize) : IEnvironment
     /// <summary>The state of a copy, to read or to set.</summary>
     public Span<double> State(int copy) => _state.AsSpan(copy * stateSize, stateSize);
 
+    /// <summary>The state that is seen so, if an observation says all of it: by default where it is the state itself.</summary>
+    /// <param name="observation">[S]</param>
+    /// <param name="s">Where the state is written.</param>
+    /// <returns>False where observations hide a part of the state.</returns>
+    public virtual bool TryState(ReadOnlySpan<float> observation, Span<double> s)
+    {
+        if (ObservationSize != stateSize) return false;
+        for (int i = 0; i < s.Length; i++) s[i] = observation[i];
+        return true;
+    }
+
     /// <inheritdoc/>
     public virtual Spaces Spaces => new(ObservationSize, ActionSpace);
 

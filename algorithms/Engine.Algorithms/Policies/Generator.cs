@@ -1,16 +1,55 @@
+using System.Globalization;
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Training;
 using Engine.Autodiff;
+using Engine.Interop;
 using Engine.Kernels;
+using Engine.Kernels.Cpu;
 
 namespace Engine.Algorithms.Policies;
 
-/// <summary>Draws transitions from a run whose algorithm generates them: a dataset like any other.</summary>
+/// <summary>Draws transitions from a run whose algorithm generates them: a dataset like any other, also as a source, <c>sample:RUN[,count=N][,seed=S][,checkpoint=C]</c>.</summary>
 public static class Generator
 {
+    private const string Prefix = "sample:";
+
+    /// <summary>Transitions that are drawn unless another number is asked for.</summary>
+    public const int UsualCount = 10_000;
+
     private const int MostRows = 1000; // of a program's run
 
     private static readonly string[] Columns = ["observations", "actions", "rewards", "next_observations", "terminals"];
+
+    /// <summary>Whether a source names a run to draw from.</summary>
+    public static bool Names(string source) => source.StartsWith(Prefix, StringComparison.Ordinal);
+
+    /// <summary>Draws what a source asks for, on the processor.</summary>
+    /// <exception cref="DatasetException">A key is unknown or its value out of range, or the run generates no transitions.</exception>
+    public static Dataset Load(string source)
+    {
+        string run = source[Prefix.Length..];
+        var given = new Dictionary<string, string>();
+        // A path may have commas: what has an equals sign after the last of them is an option.
+        for (int at; (at = run.LastIndexOf(',')) >= 0 && run[(at + 1)..].Split('=') is [var key, var value]; run = run[..at])
+            if (!given.TryAdd(key, value)) throw new DatasetException($"{source}: {key} is given twice");
+        T Option<T>(string key, T usual) where T : IParsable<T> => !given.Remove(key, out string? text) ? usual
+            : T.TryParse(text, CultureInfo.InvariantCulture, out var value) ? value : throw new DatasetException($"{source}: {key}={text}: expected a whole number");
+        int count = Option("count", UsualCount);
+        ulong seed = Option("seed", 0ul);
+        string checkpoint = Option("checkpoint", "last");
+        if (given.Count > 0) throw new DatasetException($"{source}: {given.Keys.First()} is unknown; expected {Prefix}RUN[,count=N][,seed=S][,checkpoint=last]");
+        using var device = new CpuDevice();
+        try { return Draw(run, count, seed, checkpoint, device) with { Source = source }; }
+        catch (Exception e) when (e is SettingsException or InteropFormatException) { throw new DatasetException($"{source}: {e.Message}"); }
+    }
+
+    /// <summary>Whether an algorithm generates transitions.</summary>
+    public static bool Generates(RunInfo about)
+    {
+        using var declaring = new DeclaringDevice();
+        try { return Trace(about, new State(declaring), 1, 0) is { Graph: not null, Missing.Count: 0 }; }
+        catch (SettingsException) { return false; } // it draws no samples at all
+    }
 
     /// <summary>Draws so many, each a trajectory of its own: observations not normalised, actions within the environment's bounds, a terminal where its number is above 1/2.</summary>
     /// <param name="run">A run folder.</param>
@@ -27,12 +66,9 @@ public static class Generator
         if (about.Spaces.Action is not ActionBounds bounds) throw new SettingsException($"{run}: samples of discrete actions are not made");
         using var declaring = new DeclaringDevice();
         var declared = new State(declaring);
-        var algorithm = AlgorithmCatalogue.Find(about.Config.Algorithm).Create(new AlgorithmContext(declared, about.Config.Seed, about.Spaces), about.Config.Settings);
         int rows = Math.Min(count, MostRows);
-        var graph = new Graph();
-        graph.Random.Use(RandomDraws.AddState(declared, seed));
-        algorithm.TraceSamples(new Sampling(graph, rows, () => throw new SettingsException($"{about.Config.Algorithm} draws from states, not transitions"), (name, shape) => graph.Random.Normal("sample_" + name, shape)));
-        if (Columns.FirstOrDefault(c => !graph.Outputs.ContainsKey(c)) is { } missing) throw new SettingsException($"{about.Config.Algorithm} generates no transitions: its samples have no {missing}");
+        var (graph, missing) = Trace(about, declared, rows, seed);
+        if (graph is null || missing.Count > 0) throw new SettingsException($"{about.Config.Algorithm} generates no transitions: {(graph is null ? "it draws from states" : $"its samples have no {missing[0]}")}");
         graph.Random.Advance();
 
         using var state = new State(device);
@@ -66,5 +102,20 @@ public static class Generator
             NextObservations = [.. drawn["next_observations"]],
             Environment = about.Config.Environment,
         };
+    }
+
+    /// <summary>The draws of an algorithm, and which columns of a transition they lack; no graph if they are made from states.</summary>
+    private static (Graph? Graph, IReadOnlyList<string> Missing) Trace(RunInfo about, State declared, int rows, ulong seed)
+    {
+        var algorithm = AlgorithmCatalogue.Find(about.Config.Algorithm).Create(new AlgorithmContext(declared, about.Config.Seed, about.Spaces), about.Config.Settings);
+        var graph = new Graph();
+        graph.Random.Use(RandomDraws.AddState(declared, seed));
+        bool fromStates = false;
+        algorithm.TraceSamples(new Sampling(graph, rows, () =>
+        {
+            fromStates = true;
+            return graph.Constant(TensorType.Float([rows, about.Spaces.Observation.Size]), 0);
+        }, (name, shape) => graph.Random.Normal("sample_" + name, shape)));
+        return (fromStates ? null : graph, [.. Columns.Where(c => !graph.Outputs.ContainsKey(c))]);
     }
 }

@@ -11,7 +11,15 @@ namespace Engine.Algorithms.Studies;
 /// <param name="Dataset">Name of the dataset in the study; empty if there is one only.</param>
 /// <param name="Label">Row of the table.</param>
 /// <param name="Config">What to train.</param>
-public sealed record StudyEntry(string Name, string Dataset, string Label, RunConfig Config);
+/// <param name="Source">Name of the entry that must be done before, in the place of which the config's dataset has <see cref="Placeholder"/>; null: none.</param>
+public sealed record StudyEntry(string Name, string Dataset, string Label, RunConfig Config, string? Source = null)
+{
+    /// <summary>Stands for the run folder of <see cref="Source"/>.</summary>
+    internal const string Placeholder = "{source}";
+
+    /// <summary>The run, below the study's folder.</summary>
+    internal RunConfig In(string folder) => Source is null ? Config : Config with { Dataset = Config.Dataset!.Replace(Placeholder, Path.Combine(folder, Source), StringComparison.Ordinal) };
+}
 
 /// <summary>What came out of a run of a study; stored as final.json in its folder.</summary>
 /// <param name="Last">Mean return of the last checkpoint.</param>
@@ -30,7 +38,7 @@ public sealed record StudyResult(double Last, double? LastNormalized, double Bes
 
 /// <summary>
 /// Algorithms times datasets times seeds, as a JSON file describes them. Options of a run (<see cref="RunConfig.Options"/>) stand at the top for all runs, or beside the settings of an algorithm for its own. Every run has a folder of its own, so an
-/// interrupted study goes on where it stopped; a run that diverges is a cell of the table, not the end.
+/// interrupted study goes on where it stopped; a run that diverges is a cell of the table, not the end. An algorithm's own dataset may be what another one of the same seed made: <c>"dataset": "sample:{LABEL},count=50000"</c>.
 /// </summary>
 public sealed class Study
 {
@@ -94,20 +102,27 @@ public sealed class Study
                     string algorithm = own.Remove("algorithm", out var given) ? (string)given! : label;
                     string? data = own.Remove("dataset", out var other) ? (string?)other : dataset;
                     var settings = own.Where(p => !options.Contains(p.Key)).ToArray();
+                    string? maker = data is not null && data.IndexOf('{', StringComparison.Ordinal) is var open and >= 0 && data.IndexOf('}', open) is var close and >= 0 ? data[(open + 1)..close] : null;
+                    if (maker is not null)
+                    {
+                        if (!entries.Exists(e => e.Label == maker && e.Dataset == name)) throw Error($"dataset {data}: {maker} is none of the algorithms before {label}");
+                        data = data!.Replace($"{{{maker}}}", StudyEntry.Placeholder, StringComparison.Ordinal);
+                    }
                     foreach (int seed in Seeds)
                     {
                         var config = new RunConfig
                         {
                             Algorithm = algorithm,
                             Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, settings),
-                            Dataset = data is null || BuiltinDatasets.Names(data) || Path.IsPathRooted(data) ? data : Path.Combine(DataRoot(), data),
+                            Dataset = data is null || Data.Dataset.IsMade(data) || Path.IsPathRooted(data) ? data : Path.Combine(DataRoot(), data),
                             Environment = environment,
                             Seed = (ulong)seed,
                         }.With(_json.Where(p => options.Contains(p.Key))).With(own.Where(p => options.Contains(p.Key)));
                         // Every evaluation has a checkpoint unless the file says otherwise.
                         if (!_json.ContainsKey("checkpoint_every") && !own.ContainsKey("checkpoint_every")) config = config with { CheckpointEvery = Math.Max(1, config.EvaluateEvery) };
                         config.Validate();
-                        entries.Add(new StudyEntry(Path.Combine(name, $"{label}-seed{seed}"), name, label, config));
+                        string Name(string of) => Path.Combine(name, $"{of}-seed{seed}");
+                        entries.Add(new StudyEntry(Name(label), name, label, config, maker is null ? null : Name(maker)));
                     }
                 }
             return entries;

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Evaluation;
+using Engine.Algorithms.Policies;
 using Engine.Algorithms.Training;
 using Engine.Interop;
 using Engine.Kernels;
@@ -38,21 +39,29 @@ public sealed class StudyScheduler(Study study, string folder)
         say($"{todo.Length} of {study.Entries.Count} runs to do, {jobs} at a time");
         var datasets = new Dictionary<string, TrainingData>();
         static string Key(StudyEntry e) => $"{e.Config.Dataset}\n{e.Config.Environment}";
-        foreach (var entry in todo)
+        foreach (var entry in todo.Where(e => e.Source is null))
             if (entry.Config.Dataset is { } source && !datasets.ContainsKey(Key(entry))) datasets[Key(entry)] = TrainingData.Load(source, entry.Config.Environment, entry.Config.DatasetOptions);
-        var queue = new Queue<StudyEntry>(todo);
+        var queue = new List<StudyEntry>(todo);
         var failures = new List<Exception>();
         int done = study.Entries.Count - todo.Length;
         var threads = Enumerable.Range(0, jobs).Select(_ => new Thread(() =>
         {
             while (!stop.IsCancellationRequested)
             {
-                StudyEntry entry;
+                StudyEntry? entry;
                 lock (queue)
-                    if (failures.Count > 0 || !queue.TryDequeue(out entry!)) return;
+                {
+                    // What trains on what another run makes waits for it.
+                    while ((entry = queue.Find(e => e.Source is null || File.Exists(Path.Combine(folder, e.Source, "final.json")))) is null && queue.Count > 0 && failures.Count == 0 && !stop.IsCancellationRequested) Monitor.Wait(queue, 500);
+                    if (failures.Count > 0 || entry is null) return;
+                    queue.Remove(entry);
+                }
                 try
                 {
-                    var result = RunOne(entry, datasets.GetValueOrDefault(Key(entry)), open, stop);
+                    var config = entry.In(folder);
+                    var data = entry.Source is null ? datasets.GetValueOrDefault(Key(entry)) : TrainingData.Load(config.Dataset!, config.Environment, config.DatasetOptions);
+                    var result = RunOne(entry with { Config = config }, data, open, stop);
+                    lock (queue) Monitor.PulseAll(queue);
                     say($"[{Interlocked.Increment(ref done)}/{study.Entries.Count}] {entry.Name}: {(result.Failure ?? $"last {Statistics.Text(result.Last)}, best {Statistics.Text(result.Best)}{(result.LastNormalized is { } n ? $" (normalised {n:F1}, {result.BestNormalized:F1})" : "")}")}, {result.Seconds:F0} s");
                 }
                 catch (OperationCanceledException) { return; }
@@ -114,6 +123,9 @@ public sealed class StudyScheduler(Study study, string folder)
             measures[prefix + "return"] = result.Mean;
             foreach (var (measure, values) in result.Measures) measures[prefix + measure] = values.Average();
         }
+        if (entry.Config.Dataset is { } source && Generator.Generates(RunInfo.Read(run)))
+            foreach (var (measure, value) in SampleQuality.Of(Data.Dataset.Load(source, entry.Config.DatasetOptions), Generator.Draw(run, Generator.UsualCount, entry.Config.EvaluationSeed, "last", device), entry.Config.Environment))
+                measures["samples." + measure] = value;
         // The last line of metrics is of the last checkpoint.
         foreach (var (column, values) in history.Columns)
             if (column.StartsWith(EvaluationColumns.Prefix(Draw.HeldOut), StringComparison.Ordinal) && double.IsFinite(values[^1])) measures[column] = values[^1];

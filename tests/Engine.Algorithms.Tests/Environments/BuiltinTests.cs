@@ -34,11 +34,11 @@ public class BuiltinTests
     [Fact]
     public void Every_entry_makes_what_it_says()
     {
-        Assert.Equal(15, BuiltinDatasets.All.Count);
+        Assert.Equal(16, BuiltinDatasets.All.Count);
         foreach (var entry in BuiltinDatasets.All)
         {
             var environment = EnvironmentCatalogue.Find(entry.Environment).Create(1);
-            Assert.Equal(entry.Name.StartsWith("maze2d", StringComparison.Ordinal) ? 1_000_000 : 100_000, entry.Rows);
+            Assert.Equal(entry.Name switch { "two-modes" => 10_000, var name when name.StartsWith("maze2d", StringComparison.Ordinal) => 1_000_000, _ => 100_000 }, entry.Rows);
             foreach (int rows in new[] { 2, 777, 1600 })
             {
                 var data = BuiltinDatasets.Load($"builtin:{entry.Name},seed=3,rows={rows}");
@@ -90,6 +90,30 @@ public class BuiltinTests
             Assert.Contains(true, data.Terminals);
             Assert.Contains(true, data.Timeouts);
         }
+    }
+
+    [Fact]
+    public void Two_modes_are_both_demonstrated_and_their_mean_earns_nothing()
+    {
+        var data = Dataset.Load("builtin:two-modes");
+        var environment = new TwoModes(1);
+        var (rewards, terminals, measures) = (new float[1], new bool[1], new float[2]);
+        int upper = 0;
+        for (int i = 0; i < data.Count; i++)
+        {
+            double x = data.Observations[i];
+            environment.State(0)[0] = x;
+            environment.Step(data.Actions.AsSpan(i, 1), rewards, terminals);
+            environment.Measure(measures);
+            Assert.True(terminals[0] && data.Terminals[i]);
+            Assert.Equal(rewards[0], measures[0] + measures[1]); // never both: they are at least 0.6 apart
+            Assert.Equal(Math.Abs(Math.Abs(data.Actions[i]) - TwoModes.Right(x)) <= 0.2 ? 1 : 0, rewards[0]);
+            upper += (int)measures[0];
+            environment.Step([0f], rewards, terminals);
+            Assert.Equal(0, rewards[0]);
+        }
+        Assert.InRange(upper, 0.48 * data.Count, 0.52 * data.Count);
+        Assert.InRange(data.Rewards.Average(), 0.999, 1);
     }
 
     [Theory]
