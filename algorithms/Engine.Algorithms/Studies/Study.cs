@@ -29,12 +29,12 @@ public sealed record StudyResult(double Last, double? LastNormalized, double Bes
 }
 
 /// <summary>
-/// Algorithms times datasets times seeds, as a JSON file describes them. Options of a run (<see cref="RunConfig.Options"/>) stand at the top for all runs, or beside the settings of an algorithm for its own. Every run has a folder of its own, so an
+/// Algorithms times datasets times seeds, as a JSON file describes them. Further data by the names of their sources (<c>sources</c>) stand at the top for all runs, or beside the settings of an algorithm for its own. Options of a run (<see cref="RunConfig.Options"/>) stand at the top for all runs, or beside the settings of an algorithm for its own. Every run has a folder of its own, so an
 /// interrupted study goes on where it stopped; a run that diverges is a cell of the table, not the end.
 /// </summary>
 public sealed class Study
 {
-    private static readonly string[] Keys = ["dataset", "environment", "datasets", "final_episodes", "threshold", "score", "seeds", "algorithms", "checks", "comment"];
+    private static readonly string[] Keys = ["dataset", "sources", "environment", "datasets", "final_episodes", "threshold", "score", "seeds", "algorithms", "checks", "comment"];
     // What the study itself says about every run.
     private static readonly string[] Own = ["environment", "seed"];
 
@@ -93,6 +93,10 @@ public sealed class Study
                     var own = node!.AsObject().ToDictionary(p => p.Key, p => p.Value);
                     string algorithm = own.Remove("algorithm", out var given) ? (string)given! : label;
                     string? data = own.Remove("dataset", out var other) ? (string?)other : dataset;
+                    own.Remove("sources", out var others);
+                    var sources = new Dictionary<string, string>();
+                    foreach (var (source, of) in (others ?? _json["sources"])?.AsObject() ?? []) sources[source] = Located((string)of!);
+                    if (data is not null) sources[Draw.Offline] = Located(data);
                     var settings = own.Where(p => !options.Contains(p.Key)).ToArray();
                     foreach (int seed in Seeds)
                     {
@@ -100,7 +104,7 @@ public sealed class Study
                         {
                             Algorithm = algorithm,
                             Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, settings),
-                            Dataset = data is null || BuiltinDatasets.Names(data) || Path.IsPathRooted(data) ? data : Path.Combine(DataRoot(), data),
+                            Datasets = sources,
                             Environment = environment,
                             Seed = (ulong)seed,
                         }.With(_json.Where(p => options.Contains(p.Key))).With(own.Where(p => options.Contains(p.Key)));
@@ -115,6 +119,8 @@ public sealed class Study
         catch (Exception e) when (e is InvalidOperationException or FormatException or NullReferenceException) { throw Error(e.Message); }
         catch (SettingsException e) { throw Error(e.Message); }
     }
+
+    private static string Located(string data) => BuiltinDatasets.Names(data) || Path.IsPathRooted(data) ? data : Path.Combine(DataRoot(), data);
 
     private List<StudyCheck> ReadChecks()
     {
