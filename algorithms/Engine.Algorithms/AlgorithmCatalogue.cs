@@ -86,6 +86,8 @@ public static class AlgorithmCatalogue
         AlgorithmEntry.Of<SyntherSettings>("synther", "a generator of transitions, to train others on more data than there is", "Lu et al. 2023, arXiv 2303.06614", (c, s) => new Synther(c, s)),
         AlgorithmEntry.Of<DiffuserSettings>("diffuser", "plans by denoising whole trajectories, led by the gradient of a value", "Janner et al. 2022, arXiv 2205.09991", (c, s) => new Diffuser(c, s)),
         AlgorithmEntry.Of<SsOrlSettings>("ss-orl", "any method on trajectories of which some have no actions: an inverse-dynamics model labels them", "Zheng et al. 2023, arXiv 2210.06518", (c, s) => new SsOrl(c, s)),
+        AlgorithmEntry.Of<OapSettings>("oap", "TD3+BC, held to the data where an expert prefers the data's action to the policy's", "Yang et al. 2023, arXiv 2306.03362", (c, s) => new Oap(c, s)),
+        AlgorithmEntry.Of<RecoilSettings>("recoil", "imitation of an expert by the help of any other data, without rewards", "Sikchi et al. 2024, arXiv 2302.08560", (c, s) => new Recoil(c, s)),
     ];
 
     /// <summary>All, in the order they are listed.</summary>

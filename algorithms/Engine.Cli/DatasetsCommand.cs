@@ -31,7 +31,11 @@ internal static class DatasetsCommand
         var environment = Shared.Environments("environment, for action bounds and the normalised score");
         var (columns, maxSteps) = (Shared.Columns(), Shared.MaxSteps());
         var json = Shared.Json();
-        var command = new Command("inspect", "Keys, shapes, episodes, returns, actions, and problems by row.") { source, environment, columns, maxSteps, json };
+        var measures = new Option<bool>("--measures") { Description = "how good its trajectories are and how much it covers (TQ, SACo), with --random, --replay and --online-return" };
+        var random = new Option<string?>("--random") { HelpName = "data", Description = "data of a random policy, for --measures" };
+        var replay = new Option<string?>("--replay") { HelpName = "data", Description = "all that an online training saw, for --measures" };
+        var online = new Option<double?>("--online-return") { Description = "the best mean return of that training's evaluations, for --measures" };
+        var command = new Command("inspect", "Keys, shapes, episodes, returns, actions, and problems by row.") { source, environment, columns, maxSteps, measures, random, replay, online, json };
         command.SetAction(parse =>
         {
             string path = parse.GetValue(source)!;
@@ -42,7 +46,14 @@ internal static class DatasetsCommand
                 else Console.WriteLine($"{path}: {shards.Shards} shards, {shards.Count:N0} transitions, {shards.ObservationSize} observations, {shards.ActionSpace}, {shards.Returns.Episodes:N0} episodes with returns {shards.Returns.Min:F1} to {shards.Returns.Max:F1}, mean {shards.Returns.Mean:F1}");
                 return 0;
             }
-            var inspection = DatasetInspection.Of(path, parse.GetValue(environment), Shared.DatasetOptions(parse, columns, maxSteps));
+            var options = Shared.DatasetOptions(parse, columns, maxSteps);
+            var inspection = DatasetInspection.Of(path, parse.GetValue(environment), options);
+            if (parse.GetValue(measures))
+            {
+                string Needed(Option<string?> option) => parse.GetValue(option) ?? throw new SettingsException($"--measures compares with {random.Name}, {replay.Name} and {online.Name}; {option.Name} is missing");
+                var (chance, seen) = (Needed(random), Needed(replay));
+                inspection = inspection with { Measures = DatasetMeasures.Of(inspection.Data, Dataset.Load(chance, options), Dataset.Load(seen, options), parse.GetValue(online) ?? throw new SettingsException($"--measures: {online.Name} is missing")) };
+            }
             if (parse.GetValue(json)) Shared.Write(inspection.ToJson());
             else Print(inspection);
             return 0;
@@ -63,6 +74,7 @@ internal static class DatasetsCommand
         Console.WriteLine($"transitions   {(i.View is { } view ? $"{view.Count:N0}" : "none")}, {i.Data.ObservationSize} observations, {(i.View?.ActionSpace ?? i.Data.ActionSpace)?.ToString() ?? $"{i.Data.ActionSize} action numbers"}");
         Console.WriteLine($"returns       {i.Returns.Min():F1} to {i.Returns.Max():F1}, mean {i.Returns.Average():F1}{(i.Score is { } s ? $" (normalised {s:F1} by the references of {i.ScoreOf})" : "")}");
         Console.WriteLine($"rewards       {i.Rewards.Min:G5} to {i.Rewards.Max:G5}, mean {i.Rewards.Mean:G5}, std {i.Rewards.Std:G5}");
+        if (i.Measures is { } m) Console.WriteLine($"measures      TQ {m.Quality:F3}, SACo {m.Coverage:F3}, lSACo {m.LogCoverage:F3}");
         if (i.Data.Environment is { } environment) Console.WriteLine($"environment   {environment}");
         if (i.View is not null) Console.WriteLine($"fingerprint   {i.View.Fingerprint[..16]}");
         foreach (string note in i.Notes) Console.WriteLine("note          " + note);

@@ -10,11 +10,21 @@ namespace Engine.Algorithms.Data;
 public static class BuiltinControl
 {
     /// <summary>CartPole: leans against the fall; per episode the rule's weights are disturbed and a share of the actions is random.</summary>
-    public static Dataset CartPole(int rows, ulong seed) => Make("cartpole", "CartPole-v1", rows, seed, random =>
+    public static Dataset CartPole(int rows, ulong seed) => CartPole(rows, seed, 0.2, 0, 0.6, 1);
+
+    /// <summary>The same of another quality.</summary>
+    /// <param name="rows">How many.</param>
+    /// <param name="seed">Of starts and behaviour.</param>
+    /// <param name="random">Share of the episodes that is random.</param>
+    /// <param name="low">In the others at least this share of the actions is.</param>
+    /// <param name="high">At most this.</param>
+    /// <param name="disturbed">How much the rule's weights are disturbed, in [0, 1].</param>
+    internal static Dataset CartPole(int rows, ulong seed, double random, double low, double high, double disturbed) => Make("cartpole", "CartPole-v1", rows, seed, stream =>
     {
-        bool uniform = random.NextUnit() < 0.2;
-        double share = uniform ? 1 : random.NextUniform(0, 0.6), angle = 1 + random.NextUniform(-0.6, 0.6), speed = 0.3 * random.NextUniform(-0.2, 1.8), position = 0.03 * random.NextUniform(-1, 2), velocity = 0.1 * random.NextUniform(-1, 2);
-        return o => random.NextUnit() < share ? random.NextInt(2) : angle * o[2] + speed * o[3] + position * o[0] + velocity * o[1] > 0 ? 1 : 0;
+        bool uniform = stream.NextUnit() < random;
+        double share = uniform ? 1 : stream.NextUniform(low, high), d = disturbed;
+        double angle = 1 + d * stream.NextUniform(-0.6, 0.6), speed = 0.3 * (1 - d + d * stream.NextUniform(-0.2, 1.8)), position = 0.03 * (1 - d + d * stream.NextUniform(-1, 2)), velocity = 0.1 * (1 - d + d * stream.NextUniform(-1, 2));
+        return o => stream.NextUnit() < share ? stream.NextInt(2) : angle * o[2] + speed * o[3] + position * o[0] + velocity * o[1] > 0 ? 1 : 0;
     });
 
     /// <summary>MountainCarContinuous: pushes along the velocity; per episode with another strength, which may be too little, a bias and noise.</summary>

@@ -20,13 +20,21 @@ public static class BuiltinDatasets
     /// <summary>All, in the order they are listed.</summary>
     public static IReadOnlyList<BuiltinDataset> All { get; } =
     [
-        new("pendulum", "swing-up controllers from capable to useless, a fifth of the episodes random", "Pendulum-v1", 100_000, BuiltinPendulum.MakeRows),
+        new("pendulum", "swing-up controllers from capable to useless, a fifth of the episodes random", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Mixed)),
+        new("pendulum-expert", "the capable controller with a little noise", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Expert)),
+        new("pendulum-medium", "the controller with half its gain or more, a bias and noise", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Medium)),
+        new("pendulum-random", "uniform torques", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Useless)),
         new("cartpole", "a balancing rule from good to useless, a fifth of the episodes random", "CartPole-v1", 100_000, BuiltinControl.CartPole),
+        new("cartpole-expert", "the balancing rule", "CartPole-v1", 100_000, (rows, seed) => BuiltinControl.CartPole(rows, seed, 0, 0, 0, 0)),
+        new("cartpole-medium", "the rule, disturbed, a third to a half of the actions random", "CartPole-v1", 100_000, (rows, seed) => BuiltinControl.CartPole(rows, seed, 0, 0.33, 0.5, 0.5)),
+        new("cartpole-random", "random actions", "CartPole-v1", 100_000, (rows, seed) => BuiltinControl.CartPole(rows, seed, 1, 1, 1, 0)),
         new("mountaincar-continuous", "pushes along the velocity, from strong to too weak, a fifth of the episodes random", "MountainCarContinuous-v0", 100_000, BuiltinControl.MountainCarContinuous),
         new("two-modes", "demonstrations of both right actions, half each, with a little noise", "TwoModes-v1", 10_000, BuiltinControl.TwoModes),
         .. Maze.All.SelectMany(maze => new[] { false, true }.Select(dense => new BuiltinDataset($"maze2d-{maze.Name}{(dense ? "-dense" : "")}",
             $"waypoint controller on its way to random goals of the {maze.Name} maze, {(dense ? "dense" : "sparse")} reward", $"maze2d-{maze.Name}{(dense ? "-dense" : "")}-{(maze.Name == "open" ? "v0" : "v1")}",
             1_000_000, (rows, seed) => BuiltinMaze.Make(maze, dense, rows, seed)))),
+        .. Maze.All.Select(maze => new BuiltinDataset($"maze2d-{maze.Name}-expert", $"waypoint controller from random starts to the task's goal in the {maze.Name} maze, in whole episodes", $"maze2d-{maze.Name}-{(maze.Name == "open" ? "v0" : "v1")}",
+            100 * maze.MaxSteps, (rows, seed) => BuiltinMaze.Make(maze, false, rows, seed, expert: true))),
         .. Maze.All.Select(maze => new BuiltinDataset($"maze2d-{maze.Name}-navigate", $"the same with noise, in trajectories that pass several goals of the {maze.Name} maze", $"maze2d-{maze.Name}-goals-v1",
             1_000_000, (rows, seed) => BuiltinMaze.Make(maze, false, rows, seed, navigate: true))),
     ];

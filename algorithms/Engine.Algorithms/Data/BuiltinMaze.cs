@@ -14,7 +14,13 @@ public static class BuiltinMaze
     private const double NavigateNoise = 0.5; // D4RL's generate_maze2d_datasets.py --noisy
 
     /// <summary>The dataset; equal seed and size give equal rows, and more rows begin with the same ones.</summary>
-    public static Dataset Make(Maze maze, bool dense, int rows, ulong seed, bool navigate = false)
+    /// <param name="maze">The map.</param>
+    /// <param name="dense">Which reward.</param>
+    /// <param name="rows">How many.</param>
+    /// <param name="seed">Of starts, targets and noise.</param>
+    /// <param name="navigate">In trajectories with noise that pass several goals.</param>
+    /// <param name="expert">In episodes from random starts to the task's own goal, where the ball stays until time is up.</param>
+    public static Dataset Make(Maze maze, bool dense, int rows, ulong seed, bool navigate = false, bool expert = false)
     {
         var random = new PhiloxStream(seed, $"builtin:maze2d-{maze.Name}");
         var controller = new WaypointController(maze, random);
@@ -27,7 +33,7 @@ public static class BuiltinMaze
         for (int t = 0; t < rows; t++)
         {
             var (ax, ay, solved) = controller.Act(s[0], s[1], s[2], s[3], target.X, target.Y);
-            bool done = solved || time >= maze.MaxSteps;
+            bool done = expert ? time >= maze.MaxSteps - 1 : solved || time >= maze.MaxSteps;
             if (navigate) (ax, ay) = (Math.Clamp(ax + NavigateNoise * random.NextNormal(), -1, 1), Math.Clamp(ay + NavigateNoise * random.NextNormal(), -1, 1));
             for (int j = 0; j < 4; j++) observations[4 * t + j] = (float)s[j];
             (actions[2 * t], actions[2 * t + 1]) = ((float)ax, (float)ay);
@@ -37,10 +43,13 @@ public static class BuiltinMaze
             ball.Step(ref s[0], ref s[1], ref s[2], ref s[3], actions[2 * t], actions[2 * t + 1]);
             time = done ? 0 : time + 1;
             if (done) target = Target();
+            if (!expert || !done) continue;
+            PointMaze.Start(maze, s, random);
+            controller = new WaypointController(maze, random);
         }
         var ends = (bool[])timeouts.Clone();
         ends[^1] = true;
-        string name = $"maze2d-{maze.Name}{(dense ? "-dense" : navigate ? "-navigate" : "")}";
+        string name = $"maze2d-{maze.Name}{(dense ? "-dense" : navigate ? "-navigate" : expert ? "-expert" : "")}";
         return new Dataset
         {
             Source = "builtin:" + name,
@@ -54,11 +63,12 @@ public static class BuiltinMaze
             Terminals = new bool[rows],
             Timeouts = timeouts,
             Ends = ends,
-            Environment = navigate ? $"maze2d-{maze.Name}-goals-v1" : name + (maze.Name == "open" ? "-v0" : "-v1"),
+            Environment = navigate ? $"maze2d-{maze.Name}-goals-v1" : $"maze2d-{maze.Name}{(dense ? "-dense" : "")}" + (maze.Name == "open" ? "-v0" : "-v1"),
         };
 
         (double X, double Y) Target()
         {
+            if (expert) return maze.Goal;
             var (row, column) = maze.Free[random.NextInt(maze.Free.Count)];
             return (row + random.NextUniform(-0.1, 0.1), column + random.NextUniform(-0.1, 0.1));
         }

@@ -10,10 +10,22 @@ namespace Engine.Algorithms.Data;
 /// </summary>
 public static class BuiltinPendulum
 {
-    /// <summary>At least that many rows in whole episodes of 200 steps, cut to the number.</summary>
-    internal static Dataset MakeRows(int rows, ulong seed)
+    /// <summary>How episodes come about: the share that is random, and ranges from which each of the others draws the controller's gain, a bias and the noise's standard deviation.</summary>
+    internal sealed record Behaviour(double Random, (double Low, double High) Gain, (double Low, double High) Bias, (double Low, double High) Noise)
     {
-        var whole = Make((rows + 199) / 200, seed);
+        public static Behaviour Mixed { get; } = new(0.2, (-0.2, 1), (-1, 1), (0.2, 1.2));
+
+        public static Behaviour Expert { get; } = new(0, (1, 1), (0, 0), (0.1, 0.1));
+
+        public static Behaviour Medium { get; } = new(0, (0.5, 1), (-0.5, 0.5), (0.5, 1));
+
+        public static Behaviour Useless { get; } = new(1, (0, 0), (0, 0), (0, 0));
+    }
+
+    /// <summary>At least that many rows in whole episodes of 200 steps, cut to the number.</summary>
+    internal static Dataset MakeRows(int rows, ulong seed, Behaviour behaviour)
+    {
+        var whole = Make((rows + 199) / 200, seed, behaviour);
         if (whole.Count == rows) return whole;
         var ends = whole.Ends[..rows];
         ends[^1] = true;
@@ -31,7 +43,9 @@ public static class BuiltinPendulum
     /// <summary>The dataset; equal seed and size give equal rows.</summary>
     /// <param name="episodes">Episodes of 200 steps.</param>
     /// <param name="seed">Of starts, disturbances and noise.</param>
-    public static Dataset Make(int episodes = 500, ulong seed = 0)
+    public static Dataset Make(int episodes = 500, ulong seed = 0) => Make(episodes, seed, Behaviour.Mixed);
+
+    private static Dataset Make(int episodes, ulong seed, Behaviour behaviour)
     {
         var environment = new Pendulum(episodes, clipFirst: true);
         var streams = Enumerable.Range(0, episodes).Select(i => new PhiloxStream(seed, $"builtin:pendulum[{i}]")).ToArray();
@@ -39,10 +53,10 @@ public static class BuiltinPendulum
         for (int i = 0; i < episodes; i++)
         {
             environment.Reset(i, streams[i]);
-            random[i] = streams[i].NextUnit() < 0.2;
-            gain[i] = streams[i].NextUniform(-0.2, 1);
-            bias[i] = streams[i].NextUniform(-1, 1);
-            noise[i] = streams[i].NextUniform(0.2, 1.2);
+            random[i] = streams[i].NextUnit() < behaviour.Random;
+            gain[i] = streams[i].NextUniform(behaviour.Gain.Low, behaviour.Gain.High);
+            bias[i] = streams[i].NextUniform(behaviour.Bias.Low, behaviour.Bias.High);
+            noise[i] = streams[i].NextUniform(behaviour.Noise.Low, behaviour.Noise.High);
         }
 
         int steps = environment.MaxSteps, rows = episodes * steps;

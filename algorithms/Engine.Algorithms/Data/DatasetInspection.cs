@@ -49,6 +49,9 @@ public sealed record DatasetInspection
     /// <summary>Environment or task whose references were used.</summary>
     public string? ScoreOf { get; init; }
 
+    /// <summary>Beside an online training's; null where that is not known.</summary>
+    public DatasetMeasures? Measures { get; init; }
+
     /// <summary>Rows that end the task.</summary>
     public int Terminals => Data.Terminals.Count(t => t);
 
@@ -156,6 +159,9 @@ public sealed record DatasetInspection
         ["return_mean"] = Number(Returns.Average()),
         ["return_max"] = Number(Returns.Max()),
         ["return_normalized"] = Score is { } score ? Number(score) : null,
+        ["trajectory_quality"] = Measures is { } m ? Number(m.Quality) : null,
+        ["coverage"] = Measures is { } c ? Number(c.Coverage) : null,
+        ["log_coverage"] = Measures is { } l ? Number(l.LogCoverage) : null,
         ["environment"] = Data.Environment,
         ["fingerprint"] = View?.Fingerprint,
         ["notes"] = new JsonArray(Notes.Select(n => (JsonNode?)JsonValue.Create(n)).ToArray()),

@@ -7,7 +7,11 @@ namespace Engine.Algorithms.Environments;
 /// <param name="Create">Makes that many copies.</param>
 /// <param name="ReferenceMin">Return that counts as 0 of the normalised score; null without one.</param>
 /// <param name="ReferenceMax">Return that counts as 100.</param>
-public sealed record EnvironmentEntry(string Id, Func<int, IEnvironment> Create, double? ReferenceMin = null, double? ReferenceMax = null);
+public sealed record EnvironmentEntry(string Id, Func<int, IEnvironment> Create, double? ReferenceMin = null, double? ReferenceMax = null)
+{
+    /// <summary>Someone who knows the task, to ask; null: nobody. Copies of the environment are <see cref="StateEnvironment"/>s then.</summary>
+    public TaskExpert? Expert { get; init; }
+}
 
 /// <summary>The environments Engine can evaluate on.</summary>
 public static class EnvironmentCatalogue
@@ -15,8 +19,8 @@ public static class EnvironmentCatalogue
     private static readonly Lock Writing = new();
     private static volatile EnvironmentEntry[] _entries = // replaced as a whole, so that others may read meanwhile
     [
-        new("Pendulum-v1", copies => new Pendulum(copies, clipFirst: true), -1230, -150),
-        new("Pendulum-v0", copies => new Pendulum(copies, clipFirst: false), -1230, -150),
+        new("Pendulum-v1", copies => new Pendulum(copies, clipFirst: true), -1230, -150) { Expert = new TaskExpert.OfPendulum() },
+        new("Pendulum-v0", copies => new Pendulum(copies, clipFirst: false), -1230, -150) { Expert = new TaskExpert.OfPendulum() },
         new("CartPole-v1", copies => new CartPole(copies, 500), 22, 500),
         new("CartPole-v0", copies => new CartPole(copies, 200), 22, 200),
         new("MountainCar-v0", copies => new MountainCar(copies), -200, -110),

@@ -17,6 +17,14 @@ public static class Losses
     public static Tensor Expectile(Tensor difference, double expectile) =>
         ((difference < 0).Cast(DType.F32) * (1 - 2 * expectile) + expectile) * difference.Square();
 
+    /// <summary>Gumbel regression (Garg et al. 2023, equation 10): the mean of exp(x) - x - 1 of x = min(difference / temperature, exponentMax), over exp(the largest x, at least -1), so that it does not overflow.</summary>
+    public static Tensor Gumbel(Tensor difference, double temperature, double exponentMax)
+    {
+        var x = (difference / temperature).Minimum(exponentMax);
+        var largest = x.Reshape(-1).Max(0).Maximum(-1).StopGradient();
+        return ((x - largest).Exp() - (x + 1) * (-largest).Exp()).Mean();
+    }
+
     /// <summary>The losses of several critics [N] as one.</summary>
     public static Tensor Over(this Reduction reduction, Tensor perCritic) => reduction == Reduction.Sum ? perCritic.Sum() : perCritic.Mean();
 }

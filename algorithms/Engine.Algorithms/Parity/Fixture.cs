@@ -17,6 +17,11 @@ public sealed class Fixture
         if (Get<int>("format") != 1) throw Error("format", "expected 1");
         Algorithm = (string?)json["algorithm"] ?? (string?)json["name"] ?? Kind;
         if (Waits is not null) return;
+        if (OnHost is not null)
+        {
+            (Inputs, Expected) = ([Load("inputs")], Load("expected"));
+            return;
+        }
         if (Computation is not null)
         {
             (Initial, Noise, Expected) = (Load("initial"), Load("noise"), Load("expected"));
@@ -58,11 +63,20 @@ public sealed class Fixture
     public string Algorithm { get; }
 
     /// <summary>What Engine lacks to replay it, in words; null: nothing.</summary>
-    public string? Waits => Kind != "updates" ? $"the {Kind} fixture {Algorithm} waits for its method"
+    public string? Waits => OnHost is not null ? null : Kind != "updates" ? $"the {Kind} fixture {Algorithm} waits for its method"
         : Computation is not null || AlgorithmCatalogue.All.Any(a => a.Name == Algorithm) ? null : $"waits for its algorithm: {Algorithm} is unknown; {NearNames.Describe(Algorithm, AlgorithmCatalogue.All.Select(a => a.Name))}";
 
     /// <summary>What it records, where that is no algorithm's updates; else null.</summary>
     public Computation? Computation => Kind == "updates" ? Algorithms.Computation.All.FirstOrDefault(c => c.Name == Algorithm) : null;
+
+    /// <summary>What the host computes, where it records that; else null.</summary>
+    internal HostComputation? OnHost => Kind == "closed-form" ? HostComputation.Find(Algorithm) : null;
+
+    /// <summary>Settings of what the host computes.</summary>
+    internal JsonObject HostSettings => _json["settings"] as JsonObject ?? throw Error("settings", "expected an object");
+
+    /// <summary>Files with the inputs of a computation; none of updates.</summary>
+    public IReadOnlyList<SafetensorsFile> Inputs { get; } = [];
 
     /// <summary>K; 0 of a computation.</summary>
     public int Updates { get; }

@@ -37,12 +37,13 @@ public sealed record StudyResult(double Last, double? LastNormalized, double Bes
 }
 
 /// <summary>
-/// Algorithms times datasets times seeds, as a JSON file describes them. Options of a run (<see cref="RunConfig.Options"/>) stand at the top for all runs, or beside the settings of an algorithm for its own. Every run has a folder of its own, so an
-/// interrupted study goes on where it stopped; a run that diverges is a cell of the table, not the end. An algorithm's own dataset may be what another one of the same seed made: <c>"dataset": "sample:{LABEL},count=50000"</c>.
+/// Algorithms times datasets times seeds, as a JSON file describes them. Further data by the names of their sources (<c>sources</c>) and options of a run (<see cref="RunConfig.Options"/>) stand at the top for all runs, or beside the settings
+/// of an algorithm for its own. Every run has a folder of its own, so an interrupted study goes on where it stopped; a run that diverges is a cell of the table, not the end. An algorithm's own dataset may be what another one of the same seed
+/// made: <c>"dataset": "sample:{LABEL},count=50000"</c>.
 /// </summary>
 public sealed class Study
 {
-    private static readonly string[] Keys = ["dataset", "environment", "datasets", "final_episodes", "threshold", "score", "seeds", "algorithms", "checks", "comment"];
+    private static readonly string[] Keys = ["dataset", "sources", "environment", "datasets", "final_episodes", "threshold", "score", "seeds", "algorithms", "checks", "comment"];
     // What the study itself says about every run.
     private static readonly string[] Own = ["environment", "seed"];
 
@@ -101,20 +102,24 @@ public sealed class Study
                     var own = node!.AsObject().ToDictionary(p => p.Key, p => p.Value);
                     string algorithm = own.Remove("algorithm", out var given) ? (string)given! : label;
                     string? data = own.Remove("dataset", out var other) ? (string?)other : dataset;
-                    var settings = own.Where(p => !options.Contains(p.Key)).ToArray();
                     string? maker = data is not null && data.IndexOf('{', StringComparison.Ordinal) is var open and >= 0 && data.IndexOf('}', open) is var close and >= 0 ? data[(open + 1)..close] : null;
                     if (maker is not null)
                     {
                         if (!entries.Exists(e => e.Label == maker && e.Dataset == name)) throw Error($"dataset {data}: {maker} is none of the algorithms before {label}");
                         data = data!.Replace($"{{{maker}}}", StudyEntry.Placeholder, StringComparison.Ordinal);
                     }
+                    own.Remove("sources", out var others);
+                    var sources = new Dictionary<string, string>();
+                    foreach (var (source, of) in (others ?? _json["sources"])?.AsObject() ?? []) sources[source] = Located((string)of!);
+                    if (data is not null) sources[Draw.Offline] = Located(data);
+                    var settings = own.Where(p => !options.Contains(p.Key)).ToArray();
                     foreach (int seed in Seeds)
                     {
                         var config = new RunConfig
                         {
                             Algorithm = algorithm,
                             Settings = SettingsJson.With(AlgorithmCatalogue.Find(algorithm).Defaults, settings),
-                            Dataset = data is null || Data.Dataset.IsMade(data) || Path.IsPathRooted(data) ? data : Path.Combine(DataRoot(), data),
+                            Datasets = sources,
                             Environment = environment,
                             Seed = (ulong)seed,
                         }.With(_json.Where(p => options.Contains(p.Key))).With(own.Where(p => options.Contains(p.Key)));
@@ -130,6 +135,8 @@ public sealed class Study
         catch (Exception e) when (e is InvalidOperationException or FormatException or NullReferenceException) { throw Error(e.Message); }
         catch (SettingsException e) { throw Error(e.Message); }
     }
+
+    private static string Located(string data) => Data.Dataset.IsMade(data) || Path.IsPathRooted(data) ? data : Path.Combine(DataRoot(), data);
 
     private List<StudyCheck> ReadChecks()
     {

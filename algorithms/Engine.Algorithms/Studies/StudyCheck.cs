@@ -4,8 +4,8 @@ namespace Engine.Algorithms.Studies;
 
 /// <summary>
 /// What a study is to show over its seeds, by a percentile bootstrap of the differences of runs with the same seed. "a &gt; b": the one-sided 95% bound of a - b is above 0; "a &lt; b": that of b - a. "a &gt;= b R": that of a - b is above -5% of b's
-/// distance from R, the return of a random policy; "a &gt;= b R 90%": above -10% of it. In the place of b there may be a number, beside &gt; and &lt;. An algorithm may be followed by what else is evaluated, as its column is named: "a.success",
-/// "a.far.return" of the evaluation "far", "a.heldout.actor_loss".
+/// distance from R, the return of a random policy; "a &gt;= b R 90%": above -10% of it. In the place of b there may be a number, beside &gt; and &lt;. "some a &gt; 9": in one seed at least, a number and no bound. An algorithm may be followed by what else is evaluated, as its column is named: "a.success",
+/// "a.far.return" of the evaluation "far", "a.heldout.actor_loss", or by a number of the run's course (<see cref="Training.RunHistory.Measure"/>): "a.max.value_loss", "a.seconds".
 /// </summary>
 /// <param name="Text">As written.</param>
 /// <param name="Better">The algorithm's label on the left.</param>
@@ -15,7 +15,8 @@ namespace Engine.Algorithms.Studies;
 /// <param name="Random">Return of a random policy, of "&gt;=".</param>
 /// <param name="Less">Whether the left side is to be below the right one.</param>
 /// <param name="Share">Share of b's distance from the random policy that a is to reach, of "&gt;=".</param>
-public sealed record StudyCheck(string Text, string Better, string? Other, string? Measure, double Number, double? Random, bool Less, double Share)
+/// <param name="Some">Whether one seed is enough.</param>
+public sealed record StudyCheck(string Text, string Better, string? Other, string? Measure, double Number, double? Random, bool Less, double Share, bool Some)
 {
     private const double UsualShare = 0.95;
 
@@ -26,6 +27,8 @@ public sealed record StudyCheck(string Text, string Better, string? Other, strin
     public static StudyCheck Parse(string text, IReadOnlyCollection<string> labels)
     {
         string[] parts = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        bool some = parts is ["some", _, ">" or "<", ..];
+        if (some) parts = parts[1..];
         static double? Number(string part) => double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out double v) ? v : null;
         (string Label, string? Measure) Split(string part)
         {
@@ -40,9 +43,9 @@ public sealed record StudyCheck(string Text, string Better, string? Other, strin
             double? random = parts.Length > 3 ? Number(parts[3]) : null;
             double? share = parts.Length == 5 && parts[4].EndsWith('%') ? Number(parts[4][..^1]) / 100 : UsualShare;
             bool whole = parts[1] == ">=" ? parts.Length is 4 or 5 && random is not null && share is > 0 and <= 1 && limit is null && (parts.Length == 4 || parts[4].EndsWith('%')) : parts.Length == 3;
-            if (whole && measure == second) return new StudyCheck(text, better, other, measure, limit ?? 0, random, parts[1] == "<", share!.Value);
+            if (whole && measure == second) return new StudyCheck(text, better, other, measure, limit ?? 0, random, parts[1] == "<", share!.Value, some);
         }
-        throw new SettingsException($"check \"{text}\": expected \"A > B\", \"A > NUMBER\", the same with <, \"A >= B RANDOM\" or \"A >= B RANDOM SHARE%\", each algorithm with the same .MEASURE if any");
+        throw new SettingsException($"check \"{text}\": expected \"A > B\", \"A > NUMBER\", the same with < or after \"some\", \"A >= B RANDOM\" or \"A >= B RANDOM SHARE%\", each algorithm with the same .MEASURE if any");
     }
 
     /// <summary>The bound of the difference, the limit it must be above, and whether it is.</summary>
@@ -50,7 +53,8 @@ public sealed record StudyCheck(string Text, string Better, string? Other, strin
     public (double Bound, double Limit, bool Holds) Evaluate(Func<string, double[]> values)
     {
         double[] left = values(Better), other = Other is null ? Array.ConvertAll(left, _ => Number) : values(Other);
-        double bound = Statistics.Bootstrap(left.Zip(other, (a, b) => Less ? b - a : a - b).ToArray(), 0.05).Low;
+        var differences = left.Zip(other, (a, b) => Less ? b - a : a - b).ToArray();
+        double bound = Some ? differences.Max() : Statistics.Bootstrap(differences, 0.05).Low;
         double limit = Random is { } random ? -(1 - Share) * Math.Abs(other.Average() - random) : 0;
         return (bound, limit, bound > limit);
     }

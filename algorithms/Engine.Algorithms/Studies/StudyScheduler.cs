@@ -38,9 +38,11 @@ public sealed class StudyScheduler(Study study, string folder)
         var todo = study.Entries.Where(e => Result(e) is null).ToArray();
         say($"{todo.Length} of {study.Entries.Count} runs to do, {jobs} at a time");
         var datasets = new Dictionary<string, TrainingData>();
-        static string Key(StudyEntry e) => $"{e.Config.Dataset}\n{e.Config.Environment}";
+        static string Key(RunConfig config, string source) => $"{source}\n{config.Environment}";
+        static TrainingData Load(RunConfig config, string source) => TrainingData.Load(source, config.Environment, config.DatasetOptions);
         foreach (var entry in todo.Where(e => e.Source is null))
-            if (entry.Config.Dataset is { } source && !datasets.ContainsKey(Key(entry))) datasets[Key(entry)] = TrainingData.Load(source, entry.Config.Environment, entry.Config.DatasetOptions);
+            foreach (string source in entry.Config.Datasets.Values)
+                if (!datasets.ContainsKey(Key(entry.Config, source))) datasets[Key(entry.Config, source)] = Load(entry.Config, source);
         var queue = new List<StudyEntry>(todo);
         var failures = new List<Exception>();
         int done = study.Entries.Count - todo.Length;
@@ -59,7 +61,7 @@ public sealed class StudyScheduler(Study study, string folder)
                 try
                 {
                     var config = entry.In(folder);
-                    var data = entry.Source is null ? datasets.GetValueOrDefault(Key(entry)) : TrainingData.Load(config.Dataset!, config.Environment, config.DatasetOptions);
+                    var data = config.Datasets.ToDictionary(d => d.Key, d => datasets.GetValueOrDefault(Key(config, d.Value)) ?? Load(config, d.Value));
                     var result = RunOne(entry with { Config = config }, data, open, stop);
                     lock (queue) Monitor.PulseAll(queue);
                     say($"[{Interlocked.Increment(ref done)}/{study.Entries.Count}] {entry.Name}: {(result.Failure ?? $"last {Statistics.Text(result.Last)}, best {Statistics.Text(result.Best)}{(result.LastNormalized is { } n ? $" (normalised {n:F1}, {result.BestNormalized:F1})" : "")}")}, {result.Seconds:F0} s");
@@ -78,7 +80,7 @@ public sealed class StudyScheduler(Study study, string folder)
         if (failures.Count > 0) throw failures[0].InnerException is { } cause and (SettingsException or DatasetException or DeviceException or InteropFormatException or IOException) ? new SettingsException(failures[0].Message) : failures[0];
     }
 
-    private StudyResult RunOne(StudyEntry entry, TrainingData? dataset, Func<Device>? open, CancellationToken stop)
+    private StudyResult RunOne(StudyEntry entry, Dictionary<string, TrainingData> data, Func<Device>? open, CancellationToken stop)
     {
         string run = Path.Combine(folder, entry.Name);
         bool resume = Checkpoint.List(run).Count > 0;
@@ -90,7 +92,6 @@ public sealed class StudyScheduler(Study study, string folder)
         try
         {
             int steps;
-            var data = dataset is null ? new Dictionary<string, TrainingData>() : new() { [Draw.Offline] = dataset };
             using (var trainer = new Trainer(entry.Config, data, device, run, resume))
             {
                 steps = trainer.Steps;
@@ -107,7 +108,11 @@ public sealed class StudyScheduler(Study study, string folder)
         }
         catch (DivergedException e)
         {
-            result = new StudyResult(double.NaN, null, double.NaN, null, double.NaN, null, clock.Elapsed.TotalSeconds, e.Message.Replace('\n', ' '));
+            result = new StudyResult(double.NaN, null, double.NaN, null, double.NaN, null, clock.Elapsed.TotalSeconds, e.Message.Replace('\n', ' '))
+            {
+                // What diverged is larger than any number.
+                Measures = study.Checks.Select(c => c.Measure).OfType<string>().Distinct().Where(m => m.StartsWith("max.", StringComparison.Ordinal)).ToDictionary(m => m, _ => double.PositiveInfinity),
+            };
         }
         AtomicFile.Write(Path.Combine(run, "final.json"), s => JsonSerializer.Serialize(s, result, Snake));
         return result;
@@ -129,6 +134,8 @@ public sealed class StudyScheduler(Study study, string folder)
         // The last line of metrics is of the last checkpoint.
         foreach (var (column, values) in history.Columns)
             if (column.StartsWith(EvaluationColumns.Prefix(Draw.HeldOut), StringComparison.Ordinal) && double.IsFinite(values[^1])) measures[column] = values[^1];
+        foreach (string name in study.Checks.Select(c => c.Measure).OfType<string>())
+            if (history.Measure(name) is { } value) measures[name] = value;
         return measures;
     }
 }

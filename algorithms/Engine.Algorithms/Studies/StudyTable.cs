@@ -73,7 +73,7 @@ public sealed class StudyTable(Study study, string folder)
         {
             double[]? Of(string label)
             {
-                var values = runs.Where(e => e.Label == label).OrderBy(e => e.Config.Seed).Select(_runs.Result).Select(r => r is null or { Failure: not null } ? double.NaN : check.Measure is null ? r.Last : r.Measures.GetValueOrDefault(check.Measure, double.NaN)).ToArray();
+                var values = runs.Where(e => e.Label == label).OrderBy(e => e.Config.Seed).Select(_runs.Result).Select(r => r is null ? double.NaN : check.Measure is null ? r.Last : r.Measures.GetValueOrDefault(check.Measure, double.NaN)).ToArray();
                 return values.Any(double.IsNaN) ? null : values;
             }
             yield return (check, Of(check.Better) is null || (check.Other is not null && Of(check.Other) is null) ? null : check.Evaluate(label => Of(label)!));

@@ -26,6 +26,15 @@ public sealed record RunHistory(string Folder, RunConfig Config, JsonObject? Dat
     /// <summary>Name of the stage of each line.</summary>
     public required IReadOnlyList<string> Stages { get; init; }
 
+    /// <summary>A number of the run's course by name: <c>max.METRIC</c>, <c>min.METRIC</c>, <c>mean.METRIC</c> and <c>last.METRIC</c> over the lines of metrics, <c>seconds</c> of training; null of another name, or a metric without numbers.</summary>
+    public double? Measure(string name)
+    {
+        if (name == "seconds") return Seconds;
+        var known = name.Split('.', 2) is [_, var metric] && Columns.TryGetValue(metric, out var column) ? column.Where(v => !double.IsNaN(v)).ToArray() : [];
+        if (known.Length == 0) return null;
+        return name.Split('.')[0] switch { "max" => known.Max(), "min" => known.Min(), "mean" => known.Average(), "last" => known[^1], _ => null };
+    }
+
     /// <summary>Reads a folder; null if it has no metrics yet.</summary>
     public static RunHistory? TryRead(string folder) => File.Exists(Path.Combine(folder, "metrics.csv")) ? Read(folder) : null;
 

@@ -122,6 +122,9 @@ public sealed class Trainer : IDisposable
     /// <summary>The rows of a source.</summary>
     public Rows Source(string name) => _sources[name];
 
+    /// <summary>The dataset of a source as it is trained on: without what is held out, with the trajectories that are chosen.</summary>
+    public TrainingData Data(string source) => _sources.Data.TryGetValue(source, out var data) ? data : throw new SettingsException($"{Config.Algorithm} reads the dataset {source}, and there is none");
+
     /// <summary>What interacts with the environment and fills the buffer of a source; made when it is first asked for.</summary>
     /// <param name="source">Name of the source.</param>
     /// <param name="capacity">Rows of the buffer.</param>

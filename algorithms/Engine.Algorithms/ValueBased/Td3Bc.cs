@@ -1,7 +1,9 @@
+using Engine.Autodiff;
+
 namespace Engine.Algorithms.ValueBased;
 
 /// <summary>Hyper-parameters of TD3+BC.</summary>
-public sealed record Td3BcSettings : Td3Settings
+public record Td3BcSettings : Td3Settings
 {
     /// <summary>The paper's: two hidden layers.</summary>
     public Td3BcSettings() => HiddenSizes = [256, 256];
@@ -12,7 +14,7 @@ public sealed record Td3BcSettings : Td3Settings
 }
 
 /// <summary>TD3+BC (Fujimoto and Gu 2021, "A Minimalist Approach to Offline Reinforcement Learning"; reference: CORL td3_bc.py).</summary>
-public sealed class Td3Bc(AlgorithmContext context, Td3BcSettings settings) : Td3(context, settings, Period.Last(settings.PolicyFreq))
+public class Td3Bc(AlgorithmContext context, Td3BcSettings settings) : Td3(context, settings, Period.Last(settings.PolicyFreq))
 {
     /// <inheritdoc/>
     protected override void Update(Batch b)
@@ -22,7 +24,7 @@ public sealed class Td3Bc(AlgorithmContext context, Td3BcSettings settings) : Td
 
         var action = Actor.Act(b.Observations);
         var q = Critics.Q(b.Observations, action, member: 0);
-        var imitation = (action - b.Actions).Square().Mean();
+        var imitation = Imitation(b, action);
         var loss = imitation - (settings.Alpha / q.Abs().Mean()).StopGradient() * q.Mean();
         Report("actor_loss", loss);
         Report("bc_loss", imitation);
@@ -30,4 +32,7 @@ public sealed class Td3Bc(AlgorithmContext context, Td3BcSettings settings) : Td
         UpdateTargetCritics(b.Graph);
         UpdateTargetActor(b.Graph);
     }
+
+    /// <summary>What holds the policy to the data: the mean squared error of its actions [B, A].</summary>
+    protected virtual Tensor Imitation(Batch b, Tensor action) => (action - b.Actions).Square().Mean();
 }

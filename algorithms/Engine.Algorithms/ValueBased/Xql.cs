@@ -83,13 +83,8 @@ public class Xql(AlgorithmContext context, XqlSettings settings) : ImplicitQ(con
     /// <param name="difference">Q - V [...].</param>
     protected virtual Tensor ValueLoss(Tensor difference) => Gumbel(difference);
 
-    /// <summary>exp(x) - x - 1 of x = difference / loss_temperature, over exp(the largest x).</summary>
-    protected Tensor Gumbel(Tensor difference)
-    {
-        var x = (difference / settings.LossTemperature).Minimum(settings.ExponentMax);
-        var largest = x.Reshape(-1).Max(0).Maximum(-1).StopGradient();
-        return ((x - largest).Exp() - (x + 1) * (-largest).Exp()).Mean();
-    }
+    /// <summary>The same with the settings' temperature.</summary>
+    protected Tensor Gumbel(Tensor difference) => Losses.Gumbel(difference, settings.LossTemperature, settings.ExponentMax);
 
     /// <summary>Q - V at the data's actions, or noisy ones, and at random ones.</summary>
     private Tensor Differences(Batch b, string number)

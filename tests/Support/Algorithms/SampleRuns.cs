@@ -8,14 +8,14 @@ namespace Engine.Tests;
 /// <summary>A short run of any algorithm of the catalogue, on the first of some small tasks that it takes.</summary>
 internal static class SampleRuns
 {
-    private static readonly (string? Dataset, string Environment, string? ActionsOf)[] Tasks =
+    private static readonly (string? Dataset, string Environment, string? ActionsOf, bool Expert)[] Tasks =
     [
-        ("builtin:pendulum", "Pendulum-v1", null), (null, "Pendulum-v1", null), ("builtin:cartpole", "CartPole-v1", null), (null, "CartPole-v1", null), ("builtin:maze2d-umaze,rows=2000", "maze2d-umaze-goals-v1", null),
-        ("builtin:pendulum", "Pendulum-v1", "worst=0.5"),
+        ("builtin:pendulum", "Pendulum-v1", null, false), (null, "Pendulum-v1", null, false), ("builtin:cartpole", "CartPole-v1", null, false), (null, "CartPole-v1", null, false), ("builtin:maze2d-umaze,rows=2000", "maze2d-umaze-goals-v1", null, false),
+        ("builtin:pendulum", "Pendulum-v1", "worst=0.5", false), ("builtin:pendulum", "Pendulum-v1", null, true),
     ];
 
     private static readonly Dictionary<string, TrainingData> Data = [];
-    private static readonly Dictionary<string, (string? Dataset, string Environment, string? ActionsOf)> Known = [];
+    private static readonly Dictionary<string, (string? Dataset, string Environment, string? ActionsOf, bool Expert)> Known = [];
     private static readonly string[] Widths = ["hidden_sizes", "value_hidden_sizes", "actor_hidden_sizes"];
 
     /// <summary>Configuration and data.</summary>
@@ -33,7 +33,7 @@ internal static class SampleRuns
         }
     }
 
-    private static bool Takes(string algorithm, (string?, string, string?) task)
+    private static bool Takes(string algorithm, (string?, string, string?, bool) task)
     {
         try
         {
@@ -52,7 +52,7 @@ internal static class SampleRuns
     /// <summary>Whether an update passes many layers, or the same ones many times.</summary>
     private static bool Denoises(System.Text.Json.Nodes.JsonObject settings) => settings.ContainsKey("diffusion_steps") || settings.ContainsKey("sample_steps") || settings.ContainsKey("flow_steps");
 
-    private static (RunConfig, Dictionary<string, TrainingData>) Make(string algorithm, (string? Dataset, string Environment, string? ActionsOf) task, int steps, bool defaults, (string Key, string Value)[] settings)
+    private static (RunConfig, Dictionary<string, TrainingData>) Make(string algorithm, (string? Dataset, string Environment, string? ActionsOf, bool Expert) task, int steps, bool defaults, (string Key, string Value)[] settings)
     {
         var entry = AlgorithmCatalogue.Find(algorithm);
         var known = SettingsJson.ToJson(entry.Defaults);
@@ -68,10 +68,11 @@ internal static class SampleRuns
             if (!Data.TryGetValue(source, out var loaded)) Data[source] = loaded = TrainingData.Load(source, task.Environment);
             data["offline"] = loaded;
         }
+        if (task.Expert) data["expert"] = data["offline"];
         return (new RunConfig
         {
             Algorithm = algorithm,
-            Dataset = task.Dataset,
+            Datasets = data.Keys.ToDictionary(name => name, _ => task.Dataset!),
             Environment = defaults && Denoises(known) && !known.ContainsKey("start_steps") ? null : task.Environment,
             ActionsOf = task.ActionsOf,
             Steps = steps + 5 * new[] { "start_steps", "value_steps", "offline_steps", "inverse_steps" }.Count(known.ContainsKey),
