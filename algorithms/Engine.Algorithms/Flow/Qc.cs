@@ -47,6 +47,7 @@ public sealed class Qc(AlgorithmContext context, QcSettings settings) : FlowCrit
         var criticLoss = settings.CriticLossReduction.Over(chunk.Errors(q, chunk.Target(nextValue)).Mean(1));
         var flowLoss = Flow.Loss(b.Observations, b.Actions, b["valid"]);
         Report("q_mean", q.Mean());
+        Report("flow_loss", flowLoss);
         Report("actor_loss", flowLoss);
         Minimise(b.Graph, criticLoss, flowLoss);
     }

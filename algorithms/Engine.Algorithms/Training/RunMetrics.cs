@@ -9,6 +9,7 @@ internal sealed class RunMetrics(State state)
 
     private readonly List<string> _names = [], _losses = [], _hostNames = [];
     private readonly Dictionary<string, float> _reported = [];
+    private readonly Dictionary<string, string> _twins = []; // of a name, another under which every program reports the same value
 
     /// <summary>Those of updates, then those of duties.</summary>
     public IReadOnlyList<string> Names => [.. _names, .. _hostNames];
@@ -19,14 +20,25 @@ internal sealed class RunMetrics(State state)
     /// <summary>Keeps an update's outputs.</summary>
     public void Trace(Graph graph)
     {
+        var kept = new Dictionary<Tensor, string>();
         foreach (var (name, value) in graph.Outputs.ToArray())
         {
-            if (!_names.Contains(name))
+            if (graph.Watched.Contains(value) && !_losses.Contains(name)) _losses.Add(name);
+            // A value of two names is kept once: a second variable would cost a copy.
+            bool known = _names.Contains(name);
+            if (kept.TryGetValue(value, out string? twin) && (!known || _twins.GetValueOrDefault(name) == twin))
+            {
+                if (!known) _names.Add(name);
+                _twins[name] = twin;
+                continue;
+            }
+            if (_twins.TryGetValue(name, out twin)) throw new InvalidOperationException($"{name} is the same value as {twin} in one update and another in a later one");
+            kept.TryAdd(value, name);
+            if (!known)
             {
                 _names.Add(name);
                 state.Add(Prefix + name, [1], new[] { float.NaN }, VariableKind.State);
             }
-            if (graph.Watched.Contains(value) && !_losses.Contains(name)) _losses.Add(name);
             graph.Assign(state[Prefix + name], Number(value));
         }
     }
@@ -43,7 +55,7 @@ internal sealed class RunMetrics(State state)
     /// <summary>All, as they stand; NaN: not computed yet.</summary>
     public Dictionary<string, float> Read()
     {
-        var metrics = _names.ToDictionary(name => name, name => state.Read(Prefix + name)[0]);
+        var metrics = _names.ToDictionary(name => name, name => state.Read(Prefix + _twins.GetValueOrDefault(name, name))[0]);
         foreach (string name in _hostNames) metrics[name] = _reported.GetValueOrDefault(name, float.NaN);
         return metrics;
     }

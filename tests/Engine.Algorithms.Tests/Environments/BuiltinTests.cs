@@ -34,11 +34,16 @@ public class BuiltinTests
     [Fact]
     public void Every_entry_makes_what_it_says()
     {
-        Assert.Equal(16, BuiltinDatasets.All.Count);
+        Assert.Equal(26, BuiltinDatasets.All.Count);
         foreach (var entry in BuiltinDatasets.All)
         {
             var environment = EnvironmentCatalogue.Find(entry.Environment).Create(1);
-            Assert.Equal(entry.Name switch { "two-modes" => 10_000, var name when name.StartsWith("maze2d", StringComparison.Ordinal) => 1_000_000, _ => 100_000 }, entry.Rows);
+            Assert.Equal(entry.Name switch
+            {
+                "two-modes" => 10_000,
+                var name when name.StartsWith("maze2d", StringComparison.Ordinal) => name.EndsWith("expert", StringComparison.Ordinal) ? 100 * environment.MaxSteps : 1_000_000,
+                _ => 100_000,
+            }, entry.Rows);
             foreach (int rows in new[] { 2, 777, 1600 })
             {
                 var data = BuiltinDatasets.Load($"builtin:{entry.Name},seed=3,rows={rows}");

@@ -47,7 +47,7 @@ internal static class SampleRuns
     }
 
     // With the papers' batches updates would take minutes on the stand-in, and so would evaluations, which there are none of then.
-    private static readonly (string, string)[] Short = [("batch_size", "16"), ("block_width", "64"), ("diffusion_steps", "3"), ("flow_steps", "3"), ("sampled_actions", "4"), ("edited_actions", "3"), ("horizon", "8")];
+    private static readonly (string, string)[] Short = [("batch_size", "16"), ("block_width", "64"), ("diffusion_steps", "3"), ("sample_steps", "3"), ("flow_steps", "3"), ("sampled_actions", "4"), ("edited_actions", "3"), ("horizon", "8")];
 
     /// <summary>Whether an update passes many layers, or the same ones many times.</summary>
     private static bool Denoises(System.Text.Json.Nodes.JsonObject settings) => settings.ContainsKey("diffusion_steps") || settings.ContainsKey("sample_steps") || settings.ContainsKey("flow_steps");
@@ -56,7 +56,7 @@ internal static class SampleRuns
     {
         var entry = AlgorithmCatalogue.Find(algorithm);
         var known = SettingsJson.ToJson(entry.Defaults);
-        (string, string)[] sizes = defaults ? known.ContainsKey("fourier_features") ? [("width", "512")] : [] : [.. Widths.Select(w => (w, "[16,16]")), ("batch_size", "32"), ("block_width", "16"), ("blocks", "2"), ("acting_samples", "4"), ("sampled_actions", "4"), ("edited_actions", "3"), ("width", "16"), ("input_width", "8"), ("sample_steps", "4"), ("acting_steps", "3"), ("horizon", "8"), ("multipliers", "[1,2]"), ("plans", "2"), ("diffusion_steps", "3"), ("return_steps", "20")];
+        (string, string)[] sizes = defaults ? known.ContainsKey("fourier_features") ? [("width", "512")] : [] : [.. Widths.Select(w => (w, "[16,16]")), ("batch_size", "32"), ("block_width", "16"), ("blocks", "2"), ("acting_samples", "4"), ("sampled_actions", "4"), ("edited_actions", "3"), ("width", "16"), ("input_width", "8"), ("sample_steps", "3"), ("acting_steps", "3"), ("horizon", "8"), ("multipliers", "[1,2]"), ("plans", "2"), ("diffusion_steps", "3"), ("return_steps", "20")];
         // Whatever the sizes, an update comes soon, and is no long row of them.
         (string, string)[] soon = [("buffer_capacity", "500"), ("start_steps", "5"), ("value_steps", "5"), ("offline_steps", "5"), ("inverse_steps", "5"), ("utd_ratio", defaults ? "1" : "2"), .. defaults && known.ContainsKey("utd_ratio") ? [("batch_size", "128")] : Array.Empty<(string, string)>(), .. defaults && Denoises(known) ? Short : []];
         // Methods that are parts of others are as small.
