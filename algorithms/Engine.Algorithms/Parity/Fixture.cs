@@ -70,10 +70,10 @@ public sealed class Fixture
     public Computation? Computation => Kind == "updates" ? Algorithms.Computation.All.FirstOrDefault(c => c.Name == Algorithm) : null;
 
     /// <summary>What the host computes, where it records that; else null.</summary>
-    internal HostComputation? OnHost => Kind == "closed-form" ? HostComputation.Find(Algorithm) : null;
+    internal HostComputation? OnHost => Kind != "updates" ? HostComputation.Find(Algorithm) : null;
 
     /// <summary>Settings of what the host computes.</summary>
-    internal JsonObject HostSettings => _json["settings"] as JsonObject ?? throw Error("settings", "expected an object");
+    internal JsonObject HostSettings => Kind != "closed-form" ? _json : _json["settings"] as JsonObject ?? throw Error("settings", "expected an object");
 
     /// <summary>Files with the inputs of a computation; none of updates.</summary>
     public IReadOnlyList<SafetensorsFile> Inputs { get; } = [];
