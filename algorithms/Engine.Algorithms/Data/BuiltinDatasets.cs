@@ -23,6 +23,7 @@ public static class BuiltinDatasets
         new("pendulum", "swing-up controllers from capable to useless, a fifth of the episodes random", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Mixed)),
         new("pendulum-expert", "the capable controller with a little noise", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Expert)),
         new("pendulum-medium", "the controller with half its gain or more, a bias and noise", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Medium)),
+        new("pendulum-medium-mean", "the same without the noise: what its policy means to do", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.MediumMean)),
         new("pendulum-random", "uniform torques", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Useless)),
         new("cartpole", "a balancing rule from good to useless, a fifth of the episodes random", "CartPole-v1", 100_000, BuiltinControl.CartPole),
         new("cartpole-expert", "the balancing rule", "CartPole-v1", 100_000, (rows, seed) => BuiltinControl.CartPole(rows, seed, 0, 0, 0, 0)),

@@ -69,6 +69,15 @@ public static class Statistics
     /// <summary>A return, written so.</summary>
     public static string Text(double value) => value.ToString(Format(value));
 
+    /// <summary>Spearman's rank correlation of two columns; equal values share their mean rank; NaN where one column has a single value.</summary>
+    public static double Spearman(double[] a, double[] b)
+    {
+        static double[] Ranks(double[] values) => Array.ConvertAll(values, v => values.Count(w => w < v) + 0.5 * (values.Count(w => w == v) - 1));
+        var (x, y) = (Ranks(a), Ranks(b));
+        double mx = x.Average(), my = y.Average();
+        return x.Zip(y, (p, q) => (p - mx) * (q - my)).Sum() / Math.Sqrt(x.Sum(p => (p - mx) * (p - mx)) * y.Sum(q => (q - my) * (q - my)));
+    }
+
     private const int Resamples = 10_000;
 
     /// <summary>Percentile bootstrap of the mean, 10,000 resamples from a fixed stream: the mean lies below Low, and above High, in that share of them each.</summary>

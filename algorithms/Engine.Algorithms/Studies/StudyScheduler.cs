@@ -93,7 +93,7 @@ public sealed class StudyScheduler(Study study, string folder)
             var half = history.Evaluations.Where(p => p.Step > steps / 2).ToArray();
             result = new StudyResult(last.Mean, last.NormalizedMean, best.Mean, best.NormalizedMean, half.Average(p => p.Mean), half.Average(p => p.Normalized), Math.Max(history.Seconds, clock.Elapsed.TotalSeconds))
             {
-                Measures = Measures(entry, run, history, last, device),
+                Measures = Measures(entry, run, history, last, data, device),
             };
         }
         catch (DivergedException e)
@@ -108,7 +108,7 @@ public sealed class StudyScheduler(Study study, string folder)
         return result;
     }
 
-    private Dictionary<string, double> Measures(StudyEntry entry, string run, RunHistory history, EvaluationResult last, Device device)
+    private Dictionary<string, double> Measures(StudyEntry entry, string run, RunHistory history, EvaluationResult last, Dictionary<string, TrainingData> data, Device device)
     {
         var measures = last.Measures.ToDictionary(m => m.Key, m => m.Value.Average());
         foreach (var (name, environment) in entry.Config.FurtherEvaluations())
@@ -117,6 +117,12 @@ public sealed class StudyScheduler(Study study, string folder)
             string prefix = EvaluationColumns.Prefix(name);
             measures[prefix + "return"] = result.Mean;
             foreach (var (measure, values) in result.Measures) measures[prefix + measure] = values.Average();
+        }
+        if (study.FittedQ is { } fit)
+        {
+            if (!data.TryGetValue(Draw.Offline, out var rows) || rows is not TransitionDataset inMemory) throw new SettingsException($"fitted_q: {entry.Name} has no dataset in memory to judge its policy by");
+            using var policy = Policies.Policy.Load(run, device: device);
+            measures["fitted_q"] = FittedQ.Value(policy, inMemory, fit, entry.Config.Seed, device);
         }
         // The last line of metrics is of the last checkpoint.
         foreach (var (column, values) in history.Columns)
