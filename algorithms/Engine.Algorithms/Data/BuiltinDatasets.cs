@@ -35,6 +35,8 @@ public static class BuiltinDatasets
             1_000_000, (rows, seed) => BuiltinMaze.Make(maze, dense, rows, seed)))),
         .. Maze.All.Select(maze => new BuiltinDataset($"maze2d-{maze.Name}-expert", $"waypoint controller from random starts to the task's goal in the {maze.Name} maze, in whole episodes", $"maze2d-{maze.Name}-{(maze.Name == "open" ? "v0" : "v1")}",
             100 * maze.MaxSteps, (rows, seed) => BuiltinMaze.Make(maze, false, rows, seed, expert: true))),
+        .. new[] { ("left", PointMaze.Left), ("right", PointMaze.Right) }.Select(part => new BuiltinDataset($"maze2d-open-{part.Item1}", $"waypoint controller with noise, from starts in the {part.Item1} of the open maze to the goal", $"maze2d-open-{part.Item1}-v0",
+            30_000, (rows, seed) => BuiltinMaze.Make(Maze.All.First(m => m.Name == "open"), false, rows, seed, expert: true, columns: part.Item2))),
         .. Maze.All.Select(maze => new BuiltinDataset($"maze2d-{maze.Name}-navigate", $"the same with noise, in trajectories that pass several goals of the {maze.Name} maze", $"maze2d-{maze.Name}-goals-v1",
             1_000_000, (rows, seed) => BuiltinMaze.Make(maze, false, rows, seed, navigate: true))),
     ];

@@ -127,7 +127,7 @@ public sealed class StudyScheduler(Study study, string folder)
         // The last line of metrics is of the last checkpoint.
         foreach (var (column, values) in history.Columns)
             if (column.StartsWith(EvaluationColumns.Prefix(Draw.HeldOut), StringComparison.Ordinal) && double.IsFinite(values[^1])) measures[column] = values[^1];
-        foreach (string name in study.Checks.Select(c => c.Measure).OfType<string>())
+        foreach (string name in study.Checks.SelectMany(c => new[] { c.Measure, c.OtherMeasure }).OfType<string>())
             if (history.Measure(name) is { } value) measures[name] = value;
         return measures;
     }

@@ -114,12 +114,12 @@ public sealed class StudyTable(Study study, string folder)
     {
         foreach (var check in study.Checks)
         {
-            double[]? Of(string label)
+            double[]? Of(string label, string? measure)
             {
-                var values = runs.Where(e => e.Label == label).OrderBy(e => e.Config.Seed).Select(_runs.Result).Select(r => r is null ? double.NaN : check.Measure is null ? r.Last : r.Measures.GetValueOrDefault(check.Measure, double.NaN)).ToArray();
+                var values = runs.Where(e => e.Label == label).OrderBy(e => e.Config.Seed).Select(_runs.Result).Select(r => r is null ? double.NaN : measure is null ? r.Last : r.Measures.GetValueOrDefault(measure, double.NaN)).ToArray();
                 return values.Any(double.IsNaN) ? null : values;
             }
-            yield return (check, Of(check.Better) is null || (check.Other is not null && Of(check.Other) is null) ? null : check.Evaluate(label => Of(label)!));
+            yield return (check, Of(check.Better, check.Measure) is null || (check.Other is not null && Of(check.Other, check.OtherMeasure) is null) ? null : check.Evaluate((label, measure) => Of(label, measure)!));
         }
     }
 
