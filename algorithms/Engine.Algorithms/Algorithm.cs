@@ -18,7 +18,7 @@ public abstract class Algorithm
     /// <summary>Adds what every algorithm has.</summary>
     protected Algorithm(AlgorithmContext context, AlgorithmSettings settings)
     {
-        (Context, Settings, Parameters) = (context, settings, new Builder(context.State, context.Seed));
+        (Context, Settings, Parameters) = (context, settings, new Builder(context.State, context.Seed) { Input = context.Input });
         if (settings is not VectorSettings { NormalizeObservations: true }) return;
         _mean = context.State.Add("normalizer.mean", [context.ObservationSize], new float[context.ObservationSize], VariableKind.State);
         _std = context.State.Add("normalizer.std", [context.ObservationSize], Enumerable.Repeat(1f, context.ObservationSize).ToArray(), VariableKind.State);
@@ -113,6 +113,9 @@ public sealed record AlgorithmContext(State State, ulong Seed, Spaces Spaces)
 {
     /// <summary>Copies of the environment that are interacted with at once.</summary>
     public int Copies { get; init; } = 1;
+
+    /// <summary>What stands before every network, where the method is a part of one that sees other observations; else null.</summary>
+    public Func<Builder, int, int?, InputLayer>? Input { get; init; }
 
     /// <summary>S.</summary>
     public int ObservationSize => Spaces.Observation.Size;

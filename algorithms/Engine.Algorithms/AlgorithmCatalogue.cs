@@ -88,6 +88,8 @@ public static class AlgorithmCatalogue
         AlgorithmEntry.Of<SsOrlSettings>("ss-orl", "any method on trajectories of which some have no actions: an inverse-dynamics model labels them", "Zheng et al. 2023, arXiv 2210.06518", (c, s) => new SsOrl(c, s)),
         AlgorithmEntry.Of<OapSettings>("oap", "TD3+BC, held to the data where an expert prefers the data's action to the policy's", "Yang et al. 2023, arXiv 2306.03362", (c, s) => new Oap(c, s)),
         AlgorithmEntry.Of<RecoilSettings>("recoil", "imitation of an expert by the help of any other data, without rewards", "Sikchi et al. 2024, arXiv 2302.08560", (c, s) => new Recoil(c, s)),
+        AlgorithmEntry.Of<CqlPlusSettings>("cql-plus", "CQL with the implementation's choices that a study found best", "Kang et al. 2023, arXiv 2306.00972", (c, s) => new Cql(c, s)),
+        AlgorithmEntry.Of<CocoaSettings>("cocoa", "any method, whose networks see an anchor near the data and the difference from it", "Song et al. 2024, arXiv 2404.04682", (c, s) => new Cocoa(c, s)),
     ];
 
     /// <summary>All, in the order they are listed.</summary>

@@ -10,6 +10,9 @@ namespace Engine.Nn;
 /// <param name="Path">Names in front, without a trailing dot.</param>
 public sealed record Builder(State State, ulong Seed, string Path = "")
 {
+    /// <summary>Makes what stands before the first layer of every MLP that is built here, of its place, inputs and members; null: nothing.</summary>
+    public Func<Builder, int, int?, InputLayer>? Input { get; init; }
+
     /// <summary>The builder of a part.</summary>
     public Builder this[string name] => this with { Path = Join(name) };
 

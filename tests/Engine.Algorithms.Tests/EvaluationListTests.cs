@@ -239,4 +239,24 @@ public sealed class EvaluationListTests : IDisposable
         Report.Write([runs], In("page.html"));
         Assert.Contains("<b>heldout.actor_loss</b>", File.ReadAllText(In("page.html")), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Studies_train_every_algorithm_with_every_switch()
+    {
+        string file = In("switches.json"), runs = In("switched");
+        File.WriteAllText(file, """
+            { "dataset": "builtin:pendulum,rows=1000", "environment": "Pendulum-v1", "steps": 4, "evaluate_every": 4, "evaluation_episodes": 2, "seeds": [0, 1], "behaviour": "builtin:pendulum-expert,rows=1000",
+              "fitted_q": { "hidden_sizes": [8], "steps": 10 }, "switches": { "wide": { "hidden_sizes": [12] }, "quick": { "actor_learning_rate": 0.01, "steps": 8, "evaluate_every": 8 } },
+              "algorithms": { "a": { "algorithm": "bc", "hidden_sizes": [8], "batch_size": 8 }, "td3-bc": { "hidden_sizes": [8], "batch_size": 8 } } }
+            """);
+        var study = Study.Read(file);
+        Assert.Equal(["a", "a+wide", "a+quick", "td3-bc", "td3-bc+wide", "td3-bc+quick"], study.Entries.Select(e => e.Label).Distinct());
+        Assert.All(study.Entries, e => Assert.Equal((e.Label.EndsWith("+quick", StringComparison.Ordinal) ? 8 : 4, e.Label.EndsWith("+wide", StringComparison.Ordinal) ? 12 : 8), (e.Config.Steps, ((VectorSettings)e.Config.Settings).HiddenSizes[0])));
+        new StudyScheduler(study, runs).Run(1, _ => { }, CancellationToken.None);
+        string table = new StudyTable(study, runs).ToMarkdown();
+        Assert.Contains("| switch | a | td3-bc | all [95%] |", table, StringComparison.Ordinal);
+        Assert.Contains("| quick | ", table, StringComparison.Ordinal);
+        Assert.Contains("Below it: a, a+wide, a+quick, td3-bc, td3-bc+wide, td3-bc+quick.", table, StringComparison.Ordinal);
+        Assert.Contains("Selection by fitted Q among 12 runs", table, StringComparison.Ordinal);
+    }
 }

@@ -1,5 +1,8 @@
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Evaluation;
+using Engine.Algorithms.Studies;
+using Engine.Algorithms.Training;
+using Engine.Kernels.Cpu;
 
 namespace Engine.Algorithms.Tests;
 
@@ -50,5 +53,45 @@ public sealed class MeasureTests
         Assert.Equal((5 + 2) / 2.0, estimates.PerDecision, 12);
         Assert.Equal(5 / 2.5 + 2 / 1.5, estimates.WeightedPerDecision, 12);
         Assert.Equal(1.5 * 1.5 / 1.25, estimates.EffectiveSampleSize, 12);
+    }
+
+    /// <summary>A reward of 2 a step for ever is worth 2 / (1 - discount), whatever is done; one that ends the task is worth 2.</summary>
+    [Theory]
+    [InlineData("bc", false, 20)]
+    [InlineData("bc", true, 2)]
+    [InlineData("discrete-bc", false, 20)]
+    public void Fitted_values_are_those_of_a_constant_reward(string algorithm, bool ends, double expected)
+    {
+        const int Count = 400;
+        bool discrete = algorithm != "bc";
+        var random = new Kernels.PhiloxStream(1, "rows");
+        var data = TransitionDataset.From(new Dataset
+        {
+            Source = "constant",
+            Layout = "hand",
+            ObservationSize = 2,
+            ActionSize = 1,
+            ActionSpace = discrete ? new DiscreteActions(3) : ActionBounds.Unit(1),
+            Observations = Probe.Numbers(2 * Count, "seen"),
+            Actions = Enumerable.Range(0, Count).Select(_ => discrete ? random.NextInt(3) : (float)random.NextUniform(-1, 1)).ToArray(),
+            Rewards = Enumerable.Repeat(2f, Count).ToArray(),
+            Terminals = Enumerable.Repeat(ends, Count).ToArray(),
+            Timeouts = new bool[Count],
+            Ends = Enumerable.Range(0, Count).Select(i => ends || i % 50 == 49).ToArray(),
+        }, null);
+        using var device = new CpuDevice();
+        using var trainer = new Trainer(new RunConfig { Algorithm = algorithm, Settings = Probe.Settings(algorithm, ("hidden_sizes", "[8]")), Steps = 1 }, data, device, null);
+        using var other = new CpuDevice();
+        double value = FittedQ.Value(trainer.Policy, data, new FittedQSettings { HiddenSizes = [16], Steps = 3000, BatchSize = 32, Discount = 0.9, TargetUpdateRate = 0.05 }, 0, other);
+        Assert.InRange(value, expected * 0.95, expected * 1.05);
+    }
+
+    [Fact]
+    public void Rank_correlations()
+    {
+        Assert.Equal(1, Statistics.Spearman([1, 2, 3], [-5, 0, 100]), 12);
+        Assert.Equal(-1, Statistics.Spearman([1, 2, 3], [9, 2, 1]), 12);
+        // Ranks 0.5, 0.5, 2 and 0, 1, 2.
+        Assert.Equal(1.5 / Math.Sqrt(1.5 * 2), Statistics.Spearman([4, 4, 7], [1, 2, 3]), 12);
     }
 }

@@ -104,7 +104,7 @@ public sealed class SemiSupervisedTests
     public void Checks_have_a_side_and_a_share()
     {
         string[] labels = ["a", "b"];
-        (double Bound, double Limit, bool Holds) Of(string text, double a, double b) => StudyCheck.Parse(text, labels).Evaluate(label => label == "a" ? [a, a] : [b, b]);
+        (double Bound, double Limit, bool Holds) Of(string text, double a, double b) => StudyCheck.Parse(text, labels).Evaluate((label, _) => label == "a" ? [a, a] : [b, b]);
         Assert.Equal((3, 0, true), Of("a > b", 5, 2));
         Assert.Equal((-3, 0, false), Of("a < b", 5, 2));
         Assert.Equal((2, 0, true), Of("a < 7", 5, 2));

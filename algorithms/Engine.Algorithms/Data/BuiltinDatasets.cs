@@ -23,6 +23,7 @@ public static class BuiltinDatasets
         new("pendulum", "swing-up controllers from capable to useless, a fifth of the episodes random", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Mixed)),
         new("pendulum-expert", "the capable controller with a little noise", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Expert)),
         new("pendulum-medium", "the controller with half its gain or more, a bias and noise", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Medium)),
+        new("pendulum-medium-mean", "the same without the noise: what its policy means to do", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.MediumMean)),
         new("pendulum-random", "uniform torques", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Useless)),
         new("cartpole", "a balancing rule from good to useless, a fifth of the episodes random", "CartPole-v1", 100_000, BuiltinControl.CartPole),
         new("cartpole-expert", "the balancing rule", "CartPole-v1", 100_000, (rows, seed) => BuiltinControl.CartPole(rows, seed, 0, 0, 0, 0)),
@@ -35,6 +36,8 @@ public static class BuiltinDatasets
             1_000_000, (rows, seed) => BuiltinMaze.Make(maze, dense, rows, seed)))),
         .. Maze.All.Select(maze => new BuiltinDataset($"maze2d-{maze.Name}-expert", $"waypoint controller from random starts to the task's goal in the {maze.Name} maze, in whole episodes", $"maze2d-{maze.Name}-{(maze.Name == "open" ? "v0" : "v1")}",
             100 * maze.MaxSteps, (rows, seed) => BuiltinMaze.Make(maze, false, rows, seed, expert: true))),
+        .. new[] { ("left", PointMaze.Left), ("right", PointMaze.Right) }.Select(part => new BuiltinDataset($"maze2d-open-{part.Item1}", $"waypoint controller with noise, from starts in the {part.Item1} of the open maze to the goal", $"maze2d-open-{part.Item1}-v0",
+            30_000, (rows, seed) => BuiltinMaze.Make(Maze.All.First(m => m.Name == "open"), false, rows, seed, expert: true, columns: part.Item2))),
         .. Maze.All.Select(maze => new BuiltinDataset($"maze2d-{maze.Name}-navigate", $"the same with noise, in trajectories that pass several goals of the {maze.Name} maze", $"maze2d-{maze.Name}-goals-v1",
             1_000_000, (rows, seed) => BuiltinMaze.Make(maze, false, rows, seed, navigate: true))),
     ];

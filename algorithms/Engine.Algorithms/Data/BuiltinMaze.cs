@@ -20,7 +20,8 @@ public static class BuiltinMaze
     /// <param name="seed">Of starts, targets and noise.</param>
     /// <param name="navigate">In trajectories with noise that pass several goals.</param>
     /// <param name="expert">In episodes from random starts to the task's own goal, where the ball stays until time is up.</param>
-    public static Dataset Make(Maze maze, bool dense, int rows, ulong seed, bool navigate = false, bool expert = false)
+    /// <param name="columns">Of an expert with noise whose episodes begin in cells of these columns; null: without, anywhere.</param>
+    public static Dataset Make(Maze maze, bool dense, int rows, ulong seed, bool navigate = false, bool expert = false, (int First, int Last)? columns = null)
     {
         var random = new PhiloxStream(seed, $"builtin:maze2d-{maze.Name}");
         var controller = new WaypointController(maze, random);
@@ -28,13 +29,13 @@ public static class BuiltinMaze
         var (observations, actions, rewards, timeouts) = (new float[4 * rows], new float[2 * rows], new float[rows], new bool[rows]);
         var target = Target();
         Span<double> s = stackalloc double[4];
-        PointMaze.Start(maze, s, random);
+        PointMaze.Start(maze, s, random, columns);
         int time = 0;
         for (int t = 0; t < rows; t++)
         {
             var (ax, ay, solved) = controller.Act(s[0], s[1], s[2], s[3], target.X, target.Y);
             bool done = expert ? time >= maze.MaxSteps - 1 : solved || time >= maze.MaxSteps;
-            if (navigate) (ax, ay) = (Math.Clamp(ax + NavigateNoise * random.NextNormal(), -1, 1), Math.Clamp(ay + NavigateNoise * random.NextNormal(), -1, 1));
+            if (navigate || columns is not null) (ax, ay) = (Math.Clamp(ax + NavigateNoise * random.NextNormal(), -1, 1), Math.Clamp(ay + NavigateNoise * random.NextNormal(), -1, 1));
             for (int j = 0; j < 4; j++) observations[4 * t + j] = (float)s[j];
             (actions[2 * t], actions[2 * t + 1]) = ((float)ax, (float)ay);
             rewards[t] = PointMaze.Reward(maze, dense, observations[4 * t], observations[4 * t + 1]);
@@ -44,7 +45,7 @@ public static class BuiltinMaze
             time = done ? 0 : time + 1;
             if (done) target = Target();
             if (!expert || !done) continue;
-            PointMaze.Start(maze, s, random);
+            PointMaze.Start(maze, s, random, columns);
             controller = new WaypointController(maze, random);
         }
         var ends = (bool[])timeouts.Clone();

@@ -19,6 +19,8 @@ public static class BuiltinPendulum
 
         public static Behaviour Medium { get; } = new(0, (0.5, 1), (-0.5, 0.5), (0.5, 1));
 
+        public static Behaviour MediumMean { get; } = Medium with { Noise = (0, 0) };
+
         public static Behaviour Useless { get; } = new(1, (0, 0), (0, 0), (0, 0));
     }
 

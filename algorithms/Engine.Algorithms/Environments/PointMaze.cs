@@ -10,7 +10,8 @@ namespace Engine.Algorithms.Environments;
 /// <param name="maze">The map.</param>
 /// <param name="dense">Which reward.</param>
 /// <param name="contacts">Which MuJoCo.</param>
-public sealed class PointMaze(int copies, Maze maze, bool dense, ContactPreset contacts) : StateEnvironment(copies, 4)
+/// <param name="columns">Episodes begin in cells of these columns; null: anywhere.</param>
+public sealed class PointMaze(int copies, Maze maze, bool dense, ContactPreset contacts, (int First, int Last)? columns = null) : StateEnvironment(copies, 4)
 {
     private readonly PointMass _ball = new(maze, contacts);
 
@@ -21,12 +22,13 @@ public sealed class PointMaze(int copies, Maze maze, bool dense, ContactPreset c
     public override int MaxSteps => maze.MaxSteps;
 
     /// <inheritdoc/>
-    protected override void Reset(Span<double> s, PhiloxStream random) => Start(maze, s, random);
+    protected override void Reset(Span<double> s, PhiloxStream random) => Start(maze, s, random, columns);
 
     /// <summary>A random free cell, up to 0.1 m from its coordinate, with a small velocity.</summary>
-    internal static void Start(Maze maze, Span<double> s, PhiloxStream random)
+    internal static void Start(Maze maze, Span<double> s, PhiloxStream random, (int First, int Last)? columns = null)
     {
-        var (row, column) = maze.Free[random.NextInt(maze.Free.Count)];
+        var free = columns is { } c ? maze.Free.FindAll(cell => cell.Column >= c.First && cell.Column <= c.Last) : maze.Free;
+        var (row, column) = free[random.NextInt(free.Count)];
         s[0] = row + random.NextUniform(-0.1, 0.1);
         s[1] = column + random.NextUniform(-0.1, 0.1);
         s[2] = 0.1 * random.NextNormal();
@@ -47,9 +49,15 @@ public sealed class PointMaze(int copies, Maze maze, bool dense, ContactPreset c
         return dense ? (float)Math.Exp(-distance) : distance <= 0.5 ? 1 : 0;
     }
 
-    /// <summary>D4RL's tasks with its reference returns.</summary>
+    /// <summary>Columns of the open maze's parts from which episodes of maze2d-open-left-v0 and -right-v0 begin; the goal lies in the right one.</summary>
+    internal static readonly (int, int) Left = (1, 1), Right = (3, 5);
+
+    /// <summary>D4RL's tasks with its reference returns, and the parts of the open one.</summary>
     internal static IEnumerable<EnvironmentEntry> Entries()
     {
+        var open = Maze.All.First(m => m.Name == "open");
+        foreach (var (part, columns) in new[] { ("left", Left), ("right", Right) })
+            yield return new EnvironmentEntry($"maze2d-open-{part}-v0", copies => new PointMaze(copies, open, false, ContactPreset.MuJoCo222, columns), NormalizedScores.D4rl("maze2d-open-v0")!.Value.Min, NormalizedScores.D4rl("maze2d-open-v0")!.Value.Max);
         foreach (var maze in Maze.All)
             foreach (bool dense in new[] { false, true })
             {

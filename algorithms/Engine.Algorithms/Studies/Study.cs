@@ -43,7 +43,7 @@ public sealed record StudyResult(double Last, double? LastNormalized, double Bes
 /// </summary>
 public sealed class Study
 {
-    private static readonly string[] Keys = ["dataset", "sources", "environment", "datasets", "final_episodes", "threshold", "score", "seeds", "algorithms", "checks", "comment"];
+    private static readonly string[] Keys = ["dataset", "sources", "environment", "datasets", "behaviour", "fitted_q", "final_episodes", "threshold", "score", "seeds", "algorithms", "switches", "checks", "comment"];
     // What the study itself says about every run.
     private static readonly string[] Own = ["environment", "seed"];
 
@@ -75,6 +75,14 @@ public sealed class Study
     /// <summary>What the study is to show.</summary>
     public IReadOnlyList<StudyCheck> Checks { get; }
 
+    /// <summary>How the last policy of every run is judged from the run's data alone (<see cref="Evaluation.FittedQ"/>, measure <c>fitted_q</c>); null: it is not.</summary>
+    public Evaluation.FittedQSettings? FittedQ => _json["fitted_q"] is not { } node ? null
+        : (Evaluation.FittedQSettings)SettingsJson.FromJson("fitted_q", node, typeof(Evaluation.FittedQSettings))!;
+
+    /// <summary>Data whose mean return is that of the policy that collected a dataset, acting without noise; null: it is not stated.</summary>
+    /// <param name="dataset">Name of the dataset in the study.</param>
+    public string? Behaviour(string dataset) => ((string?)((_json["datasets"] as JsonArray)?.FirstOrDefault(d => (string?)d!["name"] == dataset)?["behaviour"] ?? _json["behaviour"])) is { } source ? Located(source) : null;
+
     /// <summary>Its seeds, in order.</summary>
     public IReadOnlyList<int> Seeds => Required("seeds").AsArray().Select(s => (int)s!).ToArray();
 
@@ -97,10 +105,8 @@ public sealed class Study
                 : [("", (string?)_json["dataset"], (string)Required("environment")!)];
             var options = RunConfig.Options.Select(o => o.Key).Except(Own).ToHashSet();
             foreach (var (name, dataset, environment) in datasets)
-                foreach (var (label, node) in Required("algorithms").AsObject())
+                foreach (var (label, own, algorithm) in Algorithms())
                 {
-                    var own = node!.AsObject().ToDictionary(p => p.Key, p => p.Value);
-                    string algorithm = own.Remove("algorithm", out var given) ? (string)given! : label;
                     string? data = own.Remove("dataset", out var other) ? (string?)other : dataset;
                     string? maker = data is not null && data.IndexOf('{', StringComparison.Ordinal) is var open and >= 0 && data.IndexOf('}', open) is var close and >= 0 ? data[(open + 1)..close] : null;
                     if (maker is not null)
@@ -134,6 +140,25 @@ public sealed class Study
         }
         catch (Exception e) when (e is InvalidOperationException or FormatException or NullReferenceException) { throw Error(e.Message); }
         catch (SettingsException e) { throw Error(e.Message); }
+    }
+
+    /// <summary>Names of the switches: settings that every algorithm is also trained with, one switch at a time.</summary>
+    public IReadOnlyList<string> Switches => (_json["switches"] as JsonObject)?.Select(s => s.Key).ToArray() ?? [];
+
+    /// <summary>The label of an algorithm with a switch.</summary>
+    public static string Switched(string label, string name) => $"{label}+{name}";
+
+    /// <summary>The algorithms, each as it stands and with every switch: label, what stands in the file, name in the catalogue.</summary>
+    private IEnumerable<(string Label, Dictionary<string, JsonNode?> Own, string Algorithm)> Algorithms()
+    {
+        foreach (var (label, node) in Required("algorithms").AsObject())
+            foreach (var (name, changes) in ((IEnumerable<KeyValuePair<string, JsonNode?>>?)(_json["switches"] as JsonObject) ?? []).Prepend(new("", new JsonObject())))
+            {
+                var own = node!.AsObject().ToDictionary(p => p.Key, p => p.Value);
+                foreach (var (key, value) in changes!.AsObject()) own[key] = value;
+                string algorithm = own.Remove("algorithm", out var given) ? (string)given! : label;
+                yield return (name.Length == 0 ? label : Switched(label, name), own, algorithm);
+            }
     }
 
     private static string Located(string data) => Data.Dataset.IsMade(data) || Path.IsPathRooted(data) ? data : Path.Combine(DataRoot(), data);

@@ -16,7 +16,8 @@ namespace Engine.Algorithms.Studies;
 /// <param name="Less">Whether the left side is to be below the right one.</param>
 /// <param name="Share">Share of b's distance from the random policy that a is to reach, of "&gt;=".</param>
 /// <param name="Some">Whether one seed is enough.</param>
-public sealed record StudyCheck(string Text, string Better, string? Other, string? Measure, double Number, double? Random, bool Less, double Share, bool Some)
+/// <param name="OtherMeasure">What of the right side; null: its return.</param>
+public sealed record StudyCheck(string Text, string Better, string? Other, string? Measure, double Number, double? Random, bool Less, double Share, bool Some, string? OtherMeasure)
 {
     private const double UsualShare = 0.95;
 
@@ -43,16 +44,16 @@ public sealed record StudyCheck(string Text, string Better, string? Other, strin
             double? random = parts.Length > 3 ? Number(parts[3]) : null;
             double? share = parts.Length == 5 && parts[4].EndsWith('%') ? Number(parts[4][..^1]) / 100 : UsualShare;
             bool whole = parts[1] == ">=" ? parts.Length is 4 or 5 && random is not null && share is > 0 and <= 1 && limit is null && (parts.Length == 4 || parts[4].EndsWith('%')) : parts.Length == 3;
-            if (whole && measure == second) return new StudyCheck(text, better, other, measure, limit ?? 0, random, parts[1] == "<", share!.Value, some);
+            if (whole && (measure is null) == (second is null)) return new StudyCheck(text, better, other, measure, limit ?? 0, random, parts[1] == "<", share!.Value, some, second);
         }
-        throw new SettingsException($"check \"{text}\": expected \"A > B\", \"A > NUMBER\", the same with < or after \"some\", \"A >= B RANDOM\" or \"A >= B RANDOM SHARE%\", each algorithm with the same .MEASURE if any");
+        throw new SettingsException($"check \"{text}\": expected \"A > B\", \"A > NUMBER\", the same with < or after \"some\", \"A >= B RANDOM\" or \"A >= B RANDOM SHARE%\", both algorithms with a .MEASURE or none");
     }
 
     /// <summary>The bound of the difference, the limit it must be above, and whether it is.</summary>
-    /// <param name="values">Of a label: a number a seed.</param>
-    public (double Bound, double Limit, bool Holds) Evaluate(Func<string, double[]> values)
+    /// <param name="values">Of a label and measure: a number a seed.</param>
+    public (double Bound, double Limit, bool Holds) Evaluate(Func<string, string?, double[]> values)
     {
-        double[] left = values(Better), other = Other is null ? Array.ConvertAll(left, _ => Number) : values(Other);
+        double[] left = values(Better, Measure), other = Other is null ? Array.ConvertAll(left, _ => Number) : values(Other, OtherMeasure);
         var differences = left.Zip(other, (a, b) => Less ? b - a : a - b).ToArray();
         double bound = Some ? differences.Max() : Statistics.Bootstrap(differences, 0.05).Low;
         double limit = Random is { } random ? -(1 - Share) * Math.Abs(other.Average() - random) : 0;
@@ -68,6 +69,15 @@ public static class Statistics
 
     /// <summary>A return, written so.</summary>
     public static string Text(double value) => value.ToString(Format(value));
+
+    /// <summary>Spearman's rank correlation of two columns; equal values share their mean rank; NaN where one column has a single value.</summary>
+    public static double Spearman(double[] a, double[] b)
+    {
+        static double[] Ranks(double[] values) => Array.ConvertAll(values, v => values.Count(w => w < v) + 0.5 * (values.Count(w => w == v) - 1));
+        var (x, y) = (Ranks(a), Ranks(b));
+        double mx = x.Average(), my = y.Average();
+        return x.Zip(y, (p, q) => (p - mx) * (q - my)).Sum() / Math.Sqrt(x.Sum(p => (p - mx) * (p - mx)) * y.Sum(q => (q - my) * (q - my)));
+    }
 
     private const int Resamples = 10_000;
 

@@ -103,7 +103,7 @@ public sealed class StudyScheduler(Study study, string folder)
             var half = history.Evaluations.Where(p => p.Step > steps / 2).ToArray();
             result = new StudyResult(last.Mean, last.NormalizedMean, best.Mean, best.NormalizedMean, half.Average(p => p.Mean), half.Average(p => p.Normalized), Math.Max(history.Seconds, clock.Elapsed.TotalSeconds))
             {
-                Measures = Measures(entry, run, history, last, device),
+                Measures = Measures(entry, run, history, last, data, device),
             };
         }
         catch (DivergedException e)
@@ -118,7 +118,7 @@ public sealed class StudyScheduler(Study study, string folder)
         return result;
     }
 
-    private Dictionary<string, double> Measures(StudyEntry entry, string run, RunHistory history, EvaluationResult last, Device device)
+    private Dictionary<string, double> Measures(StudyEntry entry, string run, RunHistory history, EvaluationResult last, Dictionary<string, TrainingData> data, Device device)
     {
         var measures = last.Measures.ToDictionary(m => m.Key, m => m.Value.Average());
         foreach (var (name, environment) in entry.Config.FurtherEvaluations())
@@ -131,10 +131,16 @@ public sealed class StudyScheduler(Study study, string folder)
         if (entry.Config.Dataset is { } source && Generator.Generates(RunInfo.Read(run)))
             foreach (var (measure, value) in SampleQuality.Of(Data.Dataset.Load(source, entry.Config.DatasetOptions), Generator.Draw(run, Generator.UsualCount, entry.Config.EvaluationSeed, "last", device), entry.Config.Environment))
                 measures["samples." + measure] = value;
+        if (study.FittedQ is { } fit)
+        {
+            if (!data.TryGetValue(Draw.Offline, out var rows) || rows is not TransitionDataset inMemory) throw new SettingsException($"fitted_q: {entry.Name} has no dataset in memory to judge its policy by");
+            using var policy = Policies.Policy.Load(run, device: device);
+            measures["fitted_q"] = FittedQ.Value(policy, inMemory, fit, entry.Config.Seed, device);
+        }
         // The last line of metrics is of the last checkpoint.
         foreach (var (column, values) in history.Columns)
             if (column.StartsWith(EvaluationColumns.Prefix(Draw.HeldOut), StringComparison.Ordinal) && double.IsFinite(values[^1])) measures[column] = values[^1];
-        foreach (string name in study.Checks.Select(c => c.Measure).OfType<string>())
+        foreach (string name in study.Checks.SelectMany(c => new[] { c.Measure, c.OtherMeasure }).OfType<string>())
             if (history.Measure(name) is { } value) measures[name] = value;
         return measures;
     }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Engine.Algorithms.Data;
 using Engine.Algorithms.Training;
 
 namespace Engine.Algorithms.Studies;
@@ -57,6 +58,9 @@ public sealed class StudyTable(Study study, string folder)
                 text.AppendLine($" {(times.Length == 0 ? "-" : times.Average().ToString("F0"))} |");
             }
             text.AppendLine();
+            if (study.Behaviour(dataset.Key) is { } behaviour) text.AppendLine(Beside(behaviour, dataset.ToArray()));
+            if (study.Switches.Count > 0) text.AppendLine(Effects(dataset.ToArray()));
+            if (study.FittedQ is not null) text.AppendLine(Selection(dataset.ToArray()));
             if (study.Checks.Count == 0) continue;
             text.AppendLine("| check | bound | limit | |\n|---|---|---|---|");
             foreach (var (check, outcome) in Checks(dataset.ToArray()))
@@ -66,17 +70,56 @@ public sealed class StudyTable(Study study, string folder)
         return text.ToString();
     }
 
+    /// <summary>The return of the policy that collected the data, and the algorithms whose mean is below it: with them the data's own policy should be kept (Qin et al. 2022, "NeoRL").</summary>
+    private string Beside(string behaviour, IReadOnlyList<StudyEntry> runs)
+    {
+        double mean = TrainingData.Load(behaviour, runs[0].Config.Environment).Returns.Mean;
+        string[] below = runs.GroupBy(e => e.Label).Where(g => g.Select(_runs.Result).OfType<StudyResult>().Select(r => r.Last).DefaultIfEmpty(double.NaN).Average() is var last && !(last >= mean)).Select(g => g.Key).ToArray();
+        return $"The behaviour policy without its noise: {Statistics.Text(mean)}. Below it: {(below.Length == 0 ? "none" : string.Join(", ", below))}.\n";
+    }
+
+    /// <summary>What each switch changes: the return with it less that without, of equal seeds, for every algorithm and all of them.</summary>
+    private string Effects(IReadOnlyList<StudyEntry> runs)
+    {
+        var last = runs.GroupBy(e => e.Label).ToDictionary(g => g.Key, g => g.OrderBy(e => e.Config.Seed).Select(e => _runs.Result(e) is { Failure: null } r ? r.Last : double.NaN).ToArray());
+        string[] labels = last.Keys.Where(l => study.Switches.All(s => last.ContainsKey(Study.Switched(l, s)))).ToArray();
+        static string Cell(double[] differences)
+        {
+            var known = differences.Where(d => !double.IsNaN(d)).ToArray();
+            if (known.Length == 0) return "-";
+            var (low, high) = Statistics.Bootstrap(known);
+            return $"{Statistics.Text(known.Average())} [{Statistics.Text(low)}, {Statistics.Text(high)}]";
+        }
+        var text = new StringBuilder($"| switch | {string.Join(" | ", labels)} | all [95%] |\n|---|{string.Concat(labels.Select(_ => "---|"))}---|\n");
+        foreach (string name in study.Switches)
+        {
+            var effects = labels.Select(l => last[Study.Switched(l, name)].Zip(last[l], (with, without) => with - without).ToArray()).ToArray();
+            text.AppendLine($"| {name} | {string.Join(" | ", effects.Select(Cell))} | {Cell([.. effects.SelectMany(e => e)])} |");
+        }
+        return text.ToString();
+    }
+
+    /// <summary>How well the fitted values order the runs, and what is lost by taking the run with the highest.</summary>
+    private string Selection(IReadOnlyList<StudyEntry> runs)
+    {
+        var judged = runs.Select(e => (Entry: e, Result: _runs.Result(e))).Where(r => r.Result is { Failure: null } && r.Result.Measures.ContainsKey("fitted_q")).Select(r => (r.Entry, r.Result!.Last, Fitted: r.Result.Measures["fitted_q"])).ToArray();
+        if (judged.Length < 2) return "";
+        var (chosen, best, worst) = (judged.MaxBy(r => r.Fitted), judged.Max(r => r.Last), judged.Min(r => r.Last));
+        double regret = best == worst ? 0 : (best - chosen.Last) / (best - worst);
+        return $"Selection by fitted Q among {judged.Length} runs: rank correlation {Statistics.Spearman(judged.Select(r => r.Fitted).ToArray(), judged.Select(r => r.Last).ToArray()):F2}; it takes {chosen.Entry.Name} with {Statistics.Text(chosen.Last)}, the best has {Statistics.Text(best)}, the worst {Statistics.Text(worst)}: regret {regret:F2}.\n";
+    }
+
     /// <summary>The checks on the runs of a dataset; null where a run has no number.</summary>
     public IEnumerable<(StudyCheck Check, (double Bound, double Limit, bool Holds)? Outcome)> Checks(IReadOnlyList<StudyEntry> runs)
     {
         foreach (var check in study.Checks)
         {
-            double[]? Of(string label)
+            double[]? Of(string label, string? measure)
             {
-                var values = runs.Where(e => e.Label == label).OrderBy(e => e.Config.Seed).Select(_runs.Result).Select(r => r is null ? double.NaN : check.Measure is null ? r.Last : r.Measures.GetValueOrDefault(check.Measure, double.NaN)).ToArray();
+                var values = runs.Where(e => e.Label == label).OrderBy(e => e.Config.Seed).Select(_runs.Result).Select(r => r is null ? double.NaN : measure is null ? r.Last : r.Measures.GetValueOrDefault(measure, double.NaN)).ToArray();
                 return values.Any(double.IsNaN) ? null : values;
             }
-            yield return (check, Of(check.Better) is null || (check.Other is not null && Of(check.Other) is null) ? null : check.Evaluate(label => Of(label)!));
+            yield return (check, Of(check.Better, check.Measure) is null || (check.Other is not null && Of(check.Other, check.OtherMeasure) is null) ? null : check.Evaluate((label, measure) => Of(label, measure)!));
         }
     }
 

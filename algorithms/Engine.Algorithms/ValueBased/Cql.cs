@@ -5,6 +5,17 @@ using Engine.Nn;
 
 namespace Engine.Algorithms.ValueBased;
 
+/// <summary>How networks begin.</summary>
+public enum CqlInit
+{
+    /// <summary>The critics' hidden weights orthogonal with gain sqrt 2, their last layer orthogonal with gain 0.01, biases 0; the policy as PyTorch's, with a small last layer.</summary>
+    Orthogonal,
+    /// <summary>All as PyTorch's, with small last layers.</summary>
+    Small,
+    /// <summary>LeCun's normal in hidden layers, a hundredth of its variance, uniform, in the last, biases 0.</summary>
+    Lecun,
+}
+
 /// <summary>Hyper-parameters of CQL; the defaults are CORL's for locomotion.</summary>
 public record CqlSettings : ActorCriticSettings
 {
@@ -83,45 +94,85 @@ public record CqlSettings : ActorCriticSettings
     [Source("CORL: the critics'"), Above(0)]
     public double LagrangeLearningRate { get; init; } = 3e-4;
 
-    /// <summary>The critics' hidden weights begin orthogonal with gain sqrt 2, their biases at 0 and their last layer orthogonal with gain 0.01; else as PyTorch's, with a small last layer.</summary>
-    [Source("CORL: true")]
-    public bool OrthogonalInit { get; init; } = true;
+    /// <summary>How the networks begin.</summary>
+    [Source("CORL: orthogonal; Kang et al. 2023: lecun")]
+    public CqlInit Init { get; init; } = CqlInit.Orthogonal;
+
+    /// <summary>Activation of the critics; null: activation.</summary>
+    [Source("CORL: relu; Kang et al. 2023: elu")]
+    public string? CriticActivation { get; init; }
+
+    /// <summary>Layer normalisation in the critics, before the activation.</summary>
+    [Source("CORL, Kang et al. 2023: false")]
+    public bool CriticLayerNorm { get; init; }
+
+    /// <summary>Mean and log standard deviation of the policy are networks of their own.</summary>
+    [Source("CORL: false; Kang et al. 2023: true")]
+    public bool SeparatePolicyNetworks { get; init; }
+
+    /// <summary>The policy's mean before the tanh lies within ± this; null: anywhere.</summary>
+    [Source("CORL: none; Kang et al. 2023: 9"), Above(0)]
+    public double? MeanClip { get; init; }
 
     /// <inheritdoc/>
     public override void Validate()
     {
         base.Validate();
         Require(LogStdMin <= LogStdMax, "log_std_min", LogStdMin, $"at most log_std_max={LogStdMax}");
+        if (CriticActivation is not null)
+            try { Activations.Named(CriticActivation); }
+            catch (ArgumentException e) { throw new SettingsException($"critic_activation={CriticActivation}: {e.Message}"); }
         if (GapClipMin > GapClipMax) throw new SettingsException($"gap_clip_min={GapClipMin}: expected at most gap_clip_max={GapClipMax}");
     }
 
     private static readonly Initialiser Zero = Initialiser.Constant(0);
 
+    private Initialisation Lecun => new(Initialiser.LecunNormal, Zero, Initialiser.Uniform(Math.Sqrt(3 * 0.01 / HiddenSizes[^1])), Zero);
+
     /// <summary>Xavier's bound with gain 0.01.</summary>
     private Initialiser Small(int outputs) => Initialiser.Uniform(0.01 * Math.Sqrt(6.0 / (HiddenSizes[^1] + outputs)));
 
     /// <inheritdoc/>
-    public override MlpSettings CriticNetwork() => Network() with
+    public override MlpSettings CriticNetwork() => Network().WithLayerNorm(CriticLayerNorm, LayerNormPosition.BeforeActivation, 1e-5) with
     {
-        Initialisation = OrthogonalInit
-            ? new Initialisation(Initialiser.Orthogonal(Math.Sqrt(2)), Zero, Initialiser.Orthogonal(0.01), Zero)
-            : Initialisation.PyTorch with { OutputWeight = Small(1), OutputBias = Zero },
+        Activation = Activations.Named(CriticActivation ?? Activation),
+        Initialisation = Init switch
+        {
+            CqlInit.Orthogonal => new Initialisation(Initialiser.Orthogonal(Math.Sqrt(2)), Zero, Initialiser.Orthogonal(0.01), Zero),
+            CqlInit.Small => Initialisation.PyTorch with { OutputWeight = Small(1), OutputBias = Zero },
+            _ => Lecun,
+        },
     };
 
-    /// <summary>The policy. In the reference mean and log standard deviation are one layer, and orthogonal_init does not reach it.</summary>
+    /// <summary>The policy. In the reference mean and log standard deviation are one layer, and the orthogonal start does not reach it.</summary>
     public TanhGaussianSettings Actor(int actionSize) => new()
     {
-        Trunk = Network(),
-        Head = Small(2 * actionSize),
+        Trunk = Network() with { Initialisation = Init == CqlInit.Lecun ? Lecun : Initialisation.PyTorch with { OutputWeight = Small(2 * actionSize), OutputBias = Zero } },
+        Head = Init == CqlInit.Lecun ? Lecun.OutputWeight : Small(2 * actionSize),
         HeadBias = Zero,
+        SeparateNetworks = SeparatePolicyNetworks,
+        MeanClip = MeanClip,
         LogStd = (LogStdMin, LogStdMax),
         LogStdScale = (1, -1),
         MaxAction = MaxAction,
     };
 }
 
+/// <summary>Hyper-parameters of CQL+: CQL's, with the choices that Kang et al. found best.</summary>
+public sealed record CqlPlusSettings : CqlSettings
+{
+    /// <summary>Two hidden layers, raw observations, ELU in the critics, networks of their own for mean and deviation, 50 sampled actions of a kind.</summary>
+    public CqlPlusSettings()
+    {
+        (HiddenSizes, NormalizeObservations, CriticActivation, Init) = ([256, 256], false, "elu", CqlInit.Lecun);
+        (SeparatePolicyNetworks, MeanClip, LogStdMin, SampledActions) = (true, 9, -5, 50);
+        (ConservativeWeight, ActorLearningRate, TemperatureLearningRate) = (5, 1e-4, 1e-4);
+    }
+}
+
 /// <summary>
 /// CQL(H): soft actor-critic whose critics are pushed down where the policy goes and up where the data are (Kumar et al. 2020, "Conservative Q-Learning for Offline Reinforcement Learning", arXiv 2006.04779; reference: CORL cql.py).
+/// CQL+ is the same with other settings (Kang et al. 2023, "Improving and Benchmarking Offline Reinforcement Learning Algorithms", arXiv 2306.00972).
 /// </summary>
 public class Cql : ActorCritic
 {

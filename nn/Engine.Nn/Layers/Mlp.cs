@@ -38,6 +38,7 @@ public sealed class Mlp : Module
     private readonly List<LayerNormLayer> _norms = [];
     private readonly MlpSettings _settings;
     private readonly bool _hasOutput;
+    private readonly InputLayer? _input;
 
     /// <summary>Creates the layers.</summary>
     /// <param name="at">Where.</param>
@@ -49,6 +50,11 @@ public sealed class Mlp : Module
     {
         _settings = settings;
         _hasOutput = outputs is not null;
+        if (at.Input is { } input)
+        {
+            _input = input(at["input"] with { Input = null }, inputs, members);
+            inputs = _input.Outputs;
+        }
         var init = settings.Initialisation;
         foreach (int size in settings.HiddenSizes)
         {
@@ -70,16 +76,16 @@ public sealed class Mlp : Module
     public int Outputs { get; }
 
     /// <inheritdoc/>
-    public override IEnumerable<Variable> Parameters => _layers.SelectMany(l => new[] { l.Weight, l.Bias }).Concat(_norms.SelectMany(n => new[] { n.Weight, n.Bias }));
+    public override IEnumerable<Variable> Parameters => _layers.SelectMany(l => new[] { l.Weight, l.Bias }).Concat(_norms.SelectMany(n => new[] { n.Weight, n.Bias })).Concat(_input?.Parameters ?? []);
 
     /// <summary>x [batch, in] (an ensemble also takes [members, batch, in]) to [batch, out] or [members, batch, out].</summary>
     /// <param name="x">The input.</param>
     /// <param name="dropout">Share of every hidden layer's outputs that is set to 0 (Srivastava et al. 2014), the others divided by 1 - dropout; 0 when not training.</param>
     /// <param name="member">Of an ensemble this one alone, as a network of its own ([batch, out]); null for all.</param>
-    public Tensor Apply(Tensor x, double dropout = 0, int? member = null) => Apply(x, dropout, member, from: null);
+    public Tensor Apply(Tensor x, double dropout = 0, int? member = null) => Apply(_input?.Apply(x, member) ?? x, dropout, member, from: null);
 
     /// <summary>The first layer.</summary>
-    public LinearLayer First => _layers[0];
+    public LinearLayer First => _input is null ? _layers[0] : throw new NotSupportedException("a network with an input layer has no first layer of its inputs");
 
     /// <summary>The network from the first layer's result [batch, hidden] on, before its normalisation and activation.</summary>
     public Tensor ApplyAfterFirst(Tensor first) => Apply(first, 0, null, from: first);
