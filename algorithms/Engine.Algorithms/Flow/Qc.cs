@@ -31,9 +31,6 @@ public sealed class Qc(AlgorithmContext context, QcSettings settings) : FlowCrit
     public override IReadOnlyList<Stage> Stages => [new("train", null, Update) { Draws = [new(new Chunks(settings.Chunk))] }];
 
     /// <inheritdoc/>
-    public override (int Planned, int Executed) ActionHorizon => (settings.Chunk, settings.Chunk);
-
-    /// <inheritdoc/>
     protected override Tensor Act(Acting a) => Best(a, settings.SampledActions, chunks => Critics.QOfEach(a.Observations, chunks).Over(settings.QAggregation)).Reshape(a.Rows, settings.Chunk, -1);
 
     /// <inheritdoc/>

@@ -24,7 +24,7 @@ internal sealed class RecordedOnce
     {
         var once = new RecordedOnce(fixture);
         // All of them, so that what is stated and not changed is compared as well.
-        var inputs = fixture.Initial.Tensors.Concat(fixture.Noise.Tensors).ToDictionary(t => t.Name, t => once.Input(t));
+        var inputs = fixture.Inputs.SelectMany(f => f.Tensors).ToDictionary(t => t.Name, t => once.Input(t));
         computation.Trace(new Computing(once.Graph, name => inputs.GetValueOrDefault(name) ?? throw once.Missing(name), fixture.HyperParameters));
         return once;
     }

@@ -146,6 +146,7 @@ public static class Activations
         ["swish"] = Silu,
         ["mish"] = Mish,
         ["gelu"] = Gelu,
+        ["gelu_erf"] = Gelu,
         ["gelu_tanh"] = GeluTanh,
         ["elu"] = Elu,
         ["leaky_relu"] = LeakyRelu,
