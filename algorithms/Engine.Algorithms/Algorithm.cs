@@ -81,6 +81,9 @@ public abstract class Algorithm
         return (_due >> at & 1) != 0;
     }
 
+    /// <summary>What networks see of raw observations.</summary>
+    protected Tensor Normalised(Tensor observations) => Normalize(ColumnRole.Observation, observations);
+
     private Tensor Normalize(ColumnRole role, Tensor raw)
     {
         if (_mean is null || role == ColumnRole.Plain) return raw;

@@ -1,4 +1,3 @@
-using Engine.Algorithms.Batches;
 using Engine.Algorithms.Networks;
 using Engine.Algorithms.Policies;
 using Engine.Autodiff;

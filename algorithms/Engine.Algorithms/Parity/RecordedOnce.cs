@@ -41,7 +41,8 @@ internal sealed class RecordedOnce
             var tensor = Tensor(name);
             var input = once.Input(tensor);
             return input.Shape.Elements == shape.Elements ? input.Reshape(shape) : throw new InteropFormatException(Path.Combine(fixture.Folder, "noise.safetensors"), -1, $"{tensor.Name} has shape {input.Shape}, expected the elements of {shape}");
-        }));
+        })
+        { Numbers = name => fixture.HyperParameters[name] is System.Text.Json.Nodes.JsonArray list ? [.. list.Select(v => v!.GetValue<double>())] : throw once.Missing(name) });
         return once;
     }
 

@@ -15,7 +15,7 @@ internal static class SampleRuns
 
     private static readonly Dictionary<string, TrainingData> Data = [];
     private static readonly Dictionary<string, (string? Dataset, string Environment)> Known = [];
-    private static readonly string[] Widths = ["hidden_sizes", "value_hidden_sizes", "actor_hidden_sizes"];
+    private static readonly string[] Widths = ["hidden_sizes", "value_hidden_sizes", "actor_hidden_sizes", "policy_sizes"];
 
     /// <summary>Configuration and data.</summary>
     /// <param name="algorithm">Name in the catalogue.</param>
