@@ -82,6 +82,7 @@ public static class AlgorithmCatalogue
         AlgorithmEntry.Of<DeasSettings>("deas", "implicit Q-learning of action chunks with distributional values that never ask the policy", "Kim et al. 2025, arXiv 2510.07730", (c, s) => new Deas(c, s)),
         AlgorithmEntry.Of<DqcSettings>("dqc", "goal-conditioned Q-learning whose values look over longer chunks of actions than its policy", "Li et al. 2025, arXiv 2512.10926", (c, s) => new Dqc(c, s)),
         AlgorithmEntry.Of<RecapSettings>("recap", "imitation by a flow that is told which actions were better than usual, and asked for such", "Amin et al. 2025, arXiv 2511.14759", (c, s) => new Recap(c, s)),
+        AlgorithmEntry.Of<CoRftSettings>("co-rft", "imitation of action chunks, then TD3 with Cal-QL's term and values of every beginning of a chunk", "Huang et al. 2025, arXiv 2508.02219, reconstructed", (c, s) => new CoRft(c, s)),
         AlgorithmEntry.Of<DiffusionQlSettings>("diffusion-ql", "a denoising policy of few steps that imitates and maximises a value through its chain", "Wang et al. 2023, arXiv 2208.06193", (c, s) => new DiffusionQl(c, s)),
         AlgorithmEntry.Of<EdpSettings>("edp", "a denoising policy whose action is approximated in one step, with TD3's or IQL's critics", "Kang et al. 2023, arXiv 2305.20081", (c, s) => new Edp(c, s)),
         AlgorithmEntry.Of<IdqlSettings>("idql", "IQL's critics choose among the actions of a denoising policy that imitates", "Hansen-Estruch et al. 2023, arXiv 2304.10573", (c, s) => new Idql(c, s)),
