@@ -53,7 +53,8 @@ public sealed class CausalTransformer : Module
     private sealed class Block : Module
     {
         private readonly LayerNormLayer _norm0, _norm1;
-        private readonly LinearLayer _queryKeyValue, _output, _layer0, _layer1;
+        private readonly Variable _queryKeyValue;
+        private readonly LinearLayer _output, _layer0, _layer1;
 
         public Block(Builder at, int members, TransformerSettings settings)
         {
@@ -61,16 +62,17 @@ public sealed class CausalTransformer : Module
             LayerNormLayer Norm(string name) => new(at[name], width, settings.LayerNormEpsilon, members);
             LinearLayer Layer(string name, int inputs, int outputs) => new(at[name], members, inputs, outputs, Initialiser.GlorotUniform, Initialiser.Constant(0));
             (_norm0, _norm1) = (Norm("norm0"), Norm("norm1"));
-            (_queryKeyValue, _output) = (Layer("query_key_value", width, 3 * width), Layer("output", width, width));
+            // Without biases: that of keys would change nothing.
+            (_queryKeyValue, _output) = (at["query_key_value"].EnsembleParameter("weight", members, [width, 3 * width], Initialiser.GlorotUniform, width, 3 * width), Layer("output", width, width));
             (_layer0, _layer1) = (Layer("layer0", width, 4 * width), Layer("layer1", 4 * width, width));
         }
 
-        public override IEnumerable<Variable> Parameters => new Module[] { _norm0, _queryKeyValue, _output, _norm1, _layer0, _layer1 }.SelectMany(m => m.Parameters);
+        public override IEnumerable<Variable> Parameters => [_queryKeyValue, .. new Module[] { _norm0, _output, _norm1, _layer0, _layer1 }.SelectMany(m => m.Parameters)];
 
         /// <summary>x [members, B T, D].</summary>
         public Tensor Apply(Tensor x, int length, Tensor mask, TransformerSettings settings)
         {
-            x += _output.Apply(Attention(_queryKeyValue.Apply(_norm0.Apply(x)), length, mask, settings));
+            x += _output.Apply(Attention(_norm0.Apply(x).MatMul(x.Graph.Read(_queryKeyValue)), length, mask, settings));
             return x + _layer1.Apply(Activations.GeluTanh(_layer0.Apply(_norm1.Apply(x))));
         }
 

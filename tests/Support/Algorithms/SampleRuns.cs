@@ -51,13 +51,16 @@ internal static class SampleRuns
     /// <summary>Whether an update passes many layers, or the same ones many times.</summary>
     private static bool Denoises(System.Text.Json.Nodes.JsonObject settings) => settings.ContainsKey("diffusion_steps") || settings.ContainsKey("sample_steps");
 
+    /// <summary>Whether an update is of wide layers and thousands of rows, or of a transformer.</summary>
+    private static bool Wide(System.Text.Json.Nodes.JsonObject settings) => settings.ContainsKey("backup_horizon") || settings.ContainsKey("heads");
+
     private static (RunConfig, Dictionary<string, TrainingData>) Make(string algorithm, (string? Dataset, string Environment) task, int steps, bool defaults, (string Key, string Value)[] settings)
     {
         var entry = AlgorithmCatalogue.Find(algorithm);
         var known = SettingsJson.ToJson(entry.Defaults);
         (string, string)[] sizes = defaults ? known.ContainsKey("fourier_features") ? [("width", "512")] : [] : [.. Widths.Select(w => (w, "[16,16]")), ("batch_size", "32"), ("block_width", "16"), ("blocks", "2"), ("acting_samples", "4"), ("sampled_actions", "4"), ("width", "16"), ("value_width", "16"), ("input_width", "8"), ("sample_steps", "4"), ("acting_steps", "3"), ("horizon", "8"), ("multipliers", "[1,2]"), ("plans", "2"), ("diffusion_steps", "3"), ("return_steps", "20")];
         // Whatever the sizes, an update comes soon, and is no long row of them.
-        (string, string)[] soon = [("buffer_capacity", "500"), ("start_steps", "5"), ("value_steps", "5"), ("imitation_steps", "5"), ("utd_ratio", defaults ? "1" : "2"), .. defaults && known.ContainsKey("utd_ratio") ? [("batch_size", "128")] : Array.Empty<(string, string)>(), .. defaults && Denoises(known) ? Short : []];
+        (string, string)[] soon = [("buffer_capacity", "500"), ("start_steps", "5"), ("value_steps", "5"), ("imitation_steps", "5"), ("utd_ratio", defaults ? "1" : "2"), .. defaults && known.ContainsKey("utd_ratio") ? [("batch_size", "128")] : Array.Empty<(string, string)>(), .. defaults && (Denoises(known) || Wide(known)) ? Short : []];
         var small = sizes.Concat(soon).Where(s => known.ContainsKey(s.Item1));
         var data = new Dictionary<string, TrainingData>();
         if (task.Dataset is { } source)
