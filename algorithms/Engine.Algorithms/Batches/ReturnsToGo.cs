@@ -15,6 +15,9 @@ public sealed record ReturnsToGo(double Discount, BatchKind? Of = null) : BatchK
     public override IReadOnlyList<BatchColumn> Columns(IReadOnlyList<BatchColumn> row, Spaces spaces) => [.. Plain.Columns(row, spaces), BatchColumn.Number("returns_to_go")];
 
     /// <inheritdoc/>
+    public override bool KeepsRewards => Plain.KeepsRewards;
+
+    /// <inheritdoc/>
     public override Func<string, Tensor> Read(DrawnRows drawn)
     {
         var plain = Plain.Read(drawn);

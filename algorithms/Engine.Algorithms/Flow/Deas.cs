@@ -2,6 +2,7 @@ using Engine.Algorithms.Batches;
 using Engine.Algorithms.Networks;
 using Engine.Algorithms.Policies;
 using Engine.Autodiff;
+using Engine.Kernels;
 using Engine.Nn;
 
 namespace Engine.Algorithms.Flow;
@@ -151,14 +152,14 @@ public sealed class Deas : FlowCritic
     protected override void Update(Batch b)
     {
         var chunk = ActionChunk.Of(b, _settings.Discount, _settings.ChunkDiscount);
-        var target = chunk.Target(_support.BinMean(_value.Apply(b.NextObservations)));
+        var (target, known) = chunk.Target(_value.Apply(b.NextObservations).Expand(0), MemberReduction.Mean, _support);
         var errors = ValueSupport.CrossEntropy(_support.HlGauss(target, _settings.SigmaBins, Beyond), Critics.Outputs(b.Observations, chunk.Actions));
-        var criticLoss = _settings.CriticLossReduction.Over(chunk.OfKnown(errors).Mean(1));
+        var criticLoss = _settings.CriticLossReduction.Over((errors * known!).Mean(1));
 
         var (distribution, q) = Pessimistic(TargetCritics.Outputs(b.Observations, chunk.Actions).StopGradient());
         var logits = _value.Apply(b.Observations);
         var value = _support.BinMean(logits);
-        var valueLoss = chunk.OfKnown(Losses.ExpectileWeight(q - value, _settings.Expectile) * ValueSupport.CrossEntropy(distribution, logits)).Mean();
+        var valueLoss = (Losses.ExpectileWeight(q - value, _settings.Expectile) * ValueSupport.CrossEntropy(distribution, logits) * known!).Mean();
 
         Report("value_loss", valueLoss);
         Report("value_mean", value.Mean());

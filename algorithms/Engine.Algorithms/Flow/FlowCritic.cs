@@ -1,6 +1,7 @@
 using Engine.Algorithms.Networks;
 using Engine.Algorithms.Policies;
 using Engine.Autodiff;
+using Engine.Kernels;
 using Engine.Nn;
 
 namespace Engine.Algorithms.Flow;
@@ -14,11 +15,14 @@ public enum QAggregation
     Min,
 }
 
-/// <summary>The two as tensors.</summary>
+/// <summary>The two, of tensors and of targets.</summary>
 public static class QAggregations
 {
     /// <summary>Values [N, ...] of N critics as one [...].</summary>
     public static Tensor Over(this Tensor q, QAggregation aggregation) => aggregation == QAggregation.Min ? q.Min(0) : q.Mean(0);
+
+    /// <summary>The same of targets.</summary>
+    public static MemberReduction Reduction(this QAggregation aggregation) => aggregation == QAggregation.Min ? MemberReduction.Min : MemberReduction.Mean;
 }
 
 /// <summary>Hyper-parameters of methods with critics and a flow policy; the defaults are FQL's.</summary>

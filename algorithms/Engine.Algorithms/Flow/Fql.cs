@@ -63,7 +63,7 @@ public sealed class Fql : FlowCritic
         var chunk = ActionChunk.Of(b, _settings.Discount);
         var next = TargetCritics.Q(b.NextObservations, _actor.Act(b.NextObservations, b.Graph.Random.Normal("target", [b.Rows, Flow.Size])));
         var q = Critics.Q(b.Observations, chunk.Actions);
-        var criticLoss = _settings.CriticLossReduction.Over(chunk.Errors(q, chunk.Target(next.Over(_settings.QAggregation))).Mean(1));
+        var criticLoss = _settings.CriticLossReduction.Over(chunk.Errors(q, chunk.Target(next, _settings.QAggregation.Reduction()).Value).Mean(1));
         Report("q_mean", q.Mean());
 
         var flowLoss = Flow.Loss(b.Observations, b.Actions, chunk.Valid is null ? null : b["valid"]);

@@ -1,6 +1,7 @@
 using Engine.Algorithms.Networks;
 using Engine.Algorithms.Policies;
 using Engine.Autodiff;
+using Engine.Kernels;
 using Engine.Nn;
 
 namespace Engine.Algorithms.ValueBased;
@@ -174,8 +175,10 @@ public class Cql : ActorCritic
         var chunk = ActionChunk.Of(b, _settings.Discount);
         var q = Critics.Q(b.Observations, chunk.Actions);
         var nextValue = NextValue(b, nextPolicy, temperature);
-        var tdLoss = chunk.OfKnown((q - chunk.Target(nextValue)).Square()).Mean(1);
-        var gap = chunk.OfKnown(Gap(b, q, policy, nextPolicy)).Mean(1);
+        var (target, known) = chunk.Target(nextValue.Expand(0), MemberReduction.Mean);
+        Tensor OfKnown(Tensor x) => known is null ? x : x * known;
+        var tdLoss = OfKnown((q - target).Square()).Mean(1);
+        var gap = OfKnown(Gap(b, q, policy, nextPolicy)).Mean(1);
         var conservativeLoss = _settings.ConservativeWeight * gap;
         if (_logMultiplier is not null)
         {
