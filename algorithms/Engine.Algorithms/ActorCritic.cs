@@ -46,8 +46,14 @@ public abstract record ActorCriticSettings : ContinuousSettings
     /// <summary>Actions that the critics value at once; 1 unless they are chunks.</summary>
     public virtual int ActionsAtOnce() => 1;
 
+    /// <summary>Numbers that a critic sees.</summary>
+    public virtual int CriticInputs(AlgorithmContext context) => context.ObservationSize + ActionsAtOnce() * context.ActionSize;
+
     /// <summary>The layers of a critic.</summary>
     public virtual MlpSettings CriticNetwork() => Network();
+
+    /// <summary>The bins of critics whose values are distributions; null: they are numbers.</summary>
+    public virtual ValueSupport? Support() => null;
 
     /// <summary>Trains the critics.</summary>
     public virtual AdamSettings CriticAdam() => Adam(CriticLearningRate);
@@ -62,12 +68,15 @@ public abstract class ActorCritic : Algorithm
     protected ActorCritic(AlgorithmContext context, ActorCriticSettings settings) : base(context, settings)
     {
         _settings = settings;
-        int inputs = context.ObservationSize + settings.ActionsAtOnce() * context.ActionSize;
-        Critics = new CriticEnsemble(Parameters["critics"], inputs, settings.Critics, settings.CriticNetwork());
-        TargetCritics = new CriticEnsemble(Parameters["target_critics"], inputs, settings.Critics, settings.CriticNetwork());
+        int inputs = settings.CriticInputs(context);
+        Critics = new CriticEnsemble(Parameters["critics"], inputs, settings.Critics, settings.CriticNetwork(), settings.Support());
+        TargetCritics = new CriticEnsemble(Parameters["target_critics"], inputs, settings.Critics, settings.CriticNetwork(), settings.Support());
         Targets.Copy(context.State, Critics, TargetCritics);
         CriticOptimiser = new AdamOptimiser(context.State, "critics", Critics, settings.CriticAdam());
     }
+
+    /// <summary>Chunks are carried out to their end.</summary>
+    public override (int Planned, int Executed) ActionHorizon => (_settings.ActionsAtOnce(), _settings.ActionsAtOnce());
 
     /// <summary>The critics.</summary>
     protected CriticEnsemble Critics { get; }

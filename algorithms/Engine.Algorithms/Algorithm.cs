@@ -58,10 +58,11 @@ public abstract class Algorithm
     /// <param name="graph">Where.</param>
     /// <param name="read">The raw rows of a column of the draw of a name.</param>
     /// <param name="due">Bit i: the stage's period i is due.</param>
-    public void TraceUpdate(Stage stage, Graph graph, Func<string, string, (BatchColumn Column, Tensor Rows)> read, uint due)
+    /// <param name="drawn">The rows of a draw of a name in their table; null: there is none.</param>
+    public void TraceUpdate(Stage stage, Graph graph, Func<string, string, (BatchColumn Column, Tensor Rows)> read, uint due, Func<string, DrawnRows?>? drawn = null)
     {
         (_periods, _due) = (stage.Periods, due);
-        stage.Update!(new Batch(graph, read, Normalize));
+        stage.Update!(new Batch(graph, read, Normalize, drawn));
     }
 
     /// <summary>Traces the policy on raw observations.</summary>
@@ -89,6 +90,9 @@ public abstract class Algorithm
 
     /// <summary>Traces the policy of another method, which is a part of this one.</summary>
     protected static Tensor ActOf(Algorithm part, Acting a) => part.Act(a);
+
+    /// <summary>What networks see of raw observations.</summary>
+    protected Tensor Normalised(Tensor observations) => Normalize(ColumnRole.Observation, observations);
 
     private Tensor Normalize(ColumnRole role, Tensor raw)
     {

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Engine.Algorithms.Diffusion;
+using Engine.Algorithms.Parity;
 using Engine.Autodiff;
 
 namespace Engine.Algorithms;
@@ -10,7 +11,12 @@ namespace Engine.Algorithms;
 public sealed record Computation(string Name, Action<Computing> Trace)
 {
     /// <summary>All of them.</summary>
-    public static IReadOnlyList<Computation> All { get; } = [new("samplers", RecordedSamplers.Trace)];
+    public static IReadOnlyList<Computation> All { get; } =
+    [
+        new("samplers", RecordedSamplers.Trace),
+        new("value-distributions", ClosedForms.ValueDistributions),
+        new("returns", ClosedForms.Returns),
+    ];
 }
 
 /// <summary>What a computation is given, and where its results go.</summary>

@@ -55,6 +55,7 @@ public static class Derivatives
         [typeof(ScatterAdd)] = (n, g) => [null, g.Gather(n.Inputs[0])],
         [typeof(SetRows)] = (n, g) => SetRowsRule(n.Inputs[1], n.Inputs[2].Shape, g),
         [typeof(SearchSorted)] = None,
+        [typeof(ChunkedBackup)] = None, // a target is a constant
         [typeof(StopGradient)] = None,
         [typeof(Print)] = (_, g) => [g],
         [typeof(Copy)] = (_, g) => [g],

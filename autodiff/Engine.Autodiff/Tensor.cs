@@ -324,6 +324,21 @@ public sealed class Tensor
         return sorted;
     }
 
+    /// <summary>Targets over windows of rows, and where they are known (<see cref="Kernels.ChunkedBackup"/>): constants.</summary>
+    /// <param name="backup">Windows, discounts, and how members' values become one.</param>
+    /// <param name="rewards">[R]</param>
+    /// <param name="terminals">[R], an end where above 0.</param>
+    /// <param name="first">First rows, I32 [B].</param>
+    /// <param name="left">Rows of the trajectory from there on, I32 [B].</param>
+    /// <param name="values">Of what follows a window: [N, B], or logits [N, B, n].</param>
+    /// <param name="members">The members that count, I32 [M]; null: all.</param>
+    public static (Tensor Target, Tensor Known) ChunkedBackup(ChunkedBackup backup, Tensor rewards, Tensor terminals, Tensor first, Tensor left, Tensor values, Tensor? members = null)
+    {
+        Tensor[] inputs = members is null ? [rewards, terminals, first, left, values] : [rewards, terminals, first, left, values, members];
+        var outputs = Graph.Innermost(inputs).Add(backup, inputs);
+        return (outputs[0], outputs[1]);
+    }
+
     /// <summary>Sum along axes (none named: all), which disappear.</summary>
     public Tensor Sum(params ReadOnlySpan<int> axes) => Graph.Apply(new Reduce(ReduceKind.Sum, Axes(axes), false), this);
 

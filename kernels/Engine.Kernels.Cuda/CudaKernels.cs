@@ -33,6 +33,7 @@ public static partial class CudaKernels
         [typeof(SetRows)] = IndexOps.SetRows,
         [typeof(Sort)] = IndexOps.Sort,
         [typeof(SearchSorted)] = IndexOps.SearchSorted,
+        [typeof(ChunkedBackup)] = IndexOps.ChunkedBackup,
 
         // Reductions.
         [typeof(Reduce)] = Reductions.Reduce,

@@ -30,6 +30,7 @@ internal static class IlgpuKernels
         [typeof(SetRows)] = IndexOps.SetRows,
         [typeof(Sort)] = Sorting.Sort,
         [typeof(SearchSorted)] = Sorting.SearchSorted,
+        [typeof(ChunkedBackup)] = Backups.ChunkedBackup,
 
         // Reductions.
         [typeof(Reduce)] = Reductions.Reduce,

@@ -13,6 +13,9 @@ public abstract record BatchKind
     /// <param name="spaces">What is seen, done and asked for.</param>
     public abstract IReadOnlyList<BatchColumn> Columns(IReadOnlyList<BatchColumn> row, Spaces spaces);
 
+    /// <summary>Whether rewards and terminals are those of the drawn row, and of the rows after it, as they are in the table.</summary>
+    public virtual bool KeepsRewards => false;
+
     /// <summary>Traces the batch: a function from a column's name to its tensor [B, ...], called at most once a column.</summary>
     /// <param name="drawn">Table, rows and further draws.</param>
     public abstract Func<string, Tensor> Read(DrawnRows drawn);

@@ -17,6 +17,9 @@ public sealed record Chunks(int Length) : BatchKind
     ];
 
     /// <inheritdoc/>
+    public override bool KeepsRewards => true;
+
+    /// <inheritdoc/>
     public override Func<string, Tensor> Read(DrawnRows drawn)
     {
         var (at, valid) = drawn.Window(Length);

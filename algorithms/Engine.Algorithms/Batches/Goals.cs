@@ -17,6 +17,35 @@ public sealed record GoalMix(double Own, double Future, double Random, double? D
         if (Own < 0 || Future < 0 || Random < 0 || !(Math.Abs(Own + Future + Random - 1) <= 1e-6)) throw new SettingsException(FormattableString.Invariant($"shares of goals own={Own}, future={Future}, random={Random}: expected numbers that are at least 0 and sum to 1"));
         if (Discount is { } d && !(d > 0 && d < 1)) throw new SettingsException(FormattableString.Invariant($"discount of goals {d}: expected above 0 and below 1"));
     }
+
+    /// <summary>A number of steps that no trajectory has.</summary>
+    internal const int Never = 1 << 30;
+
+    /// <summary>Draws goals [B, G], and how many steps later the row's trajectory is there, I32 [B]: <see cref="Never"/> of goals drawn at random.</summary>
+    internal (Tensor Goals, Tensor Steps) Draw(DrawnRows drawn)
+    {
+        Validate();
+        var (rows, goal) = (drawn.Rows, drawn.Spaces.RequiredGoal);
+        Tensor? choice = null;
+        Tensor Choice() => choice ??= drawn.Uniform("choice", drawn.Count);
+        var steps = drawn.Graph.Constant(TensorType.Int([drawn.Count]), 0);
+        if (Future > 0)
+        {
+            steps = Distance(drawn.Uniform("distance", drawn.Count), rows.Left(drawn.At));
+            if (Own > 0) steps = Tensor.Select(Choice() < Own, steps * 0, steps);
+        }
+        var reached = goal.Of(rows.Later("observations", drawn.At, steps));
+        if (Random == 0) return (reached, steps);
+        var other = goal.Of(drawn.Column("observations", rows.Draw(drawn.Graph, $"{drawn.Label}.other", drawn.Count, null)));
+        var never = drawn.Graph.Constant(TensorType.Int([drawn.Count]), Never);
+        if (Random == 1) return (other, never);
+        var own = Choice() < Own + Future;
+        return (Tensor.Select(own.Expand(-1), reached, other), Tensor.Select(own, steps, never));
+    }
+
+    /// <summary>Steps from 1 to what is left, from numbers uniform in [0, 1).</summary>
+    private Tensor Distance(Tensor uniform, Tensor left) =>
+        1 + (Discount is { } discount ? ((1 - uniform).Log() * (1 / Math.Log(discount))).Floor().Cast(DType.I32) : (uniform * left.Cast(DType.F32)).Floor().Cast(DType.I32)).Minimum(left - 1);
 }
 
 /// <summary><see cref="Transitions"/> with goals: <c>goals</c> [B, G], never across trajectories unless drawn at random, and <c>at_goal</c> [B], 1 where the row's observation has reached its goal, all components equal.</summary>
@@ -30,9 +59,8 @@ public sealed record Goals(GoalMix Mix) : BatchKind
     /// <inheritdoc/>
     public override Func<string, Tensor> Read(DrawnRows drawn)
     {
-        Mix.Validate();
         var (transitions, goal) = (new Transitions().Read(drawn), drawn.Spaces.RequiredGoal);
-        var goals = Draw(drawn, goal);
+        var goals = Mix.Draw(drawn).Goals;
         return name => name switch
         {
             "goals" => goals,
@@ -40,25 +68,4 @@ public sealed record Goals(GoalMix Mix) : BatchKind
             _ => transitions(name),
         };
     }
-
-    private Tensor Draw(DrawnRows drawn, GoalSpace goal)
-    {
-        var rows = drawn.Rows;
-        Tensor? choice = null;
-        Tensor Choice() => choice ??= drawn.Uniform("choice", drawn.Count);
-        var steps = drawn.Graph.Constant(TensorType.Int([drawn.Count]), 0);
-        if (Mix.Future > 0)
-        {
-            steps = Distance(drawn.Uniform("distance", drawn.Count), rows.Left(drawn.At));
-            if (Mix.Own > 0) steps = Tensor.Select(Choice() < Mix.Own, steps * 0, steps);
-        }
-        var reached = goal.Of(rows.Later("observations", drawn.At, steps));
-        if (Mix.Random == 0) return reached;
-        var other = goal.Of(drawn.Column("observations", rows.Draw(drawn.Graph, $"{drawn.Label}.other", drawn.Count, null)));
-        return Mix.Random == 1 ? other : Tensor.Select((Choice() < Mix.Own + Mix.Future).Expand(-1), reached, other);
-    }
-
-    /// <summary>Steps from 1 to what is left, from numbers uniform in [0, 1).</summary>
-    private Tensor Distance(Tensor uniform, Tensor left) =>
-        1 + (Mix.Discount is { } discount ? ((1 - uniform).Log() * (1 / Math.Log(discount))).Floor().Cast(DType.I32) : (uniform * left.Cast(DType.F32)).Floor().Cast(DType.I32)).Minimum(left - 1);
 }

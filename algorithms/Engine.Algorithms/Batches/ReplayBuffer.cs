@@ -92,6 +92,9 @@ public sealed partial class ReplayBuffer : Rows, IDisposable
     public override Tensor Transition(Tensor number) => number;
 
     /// <inheritdoc/>
+    public override int Stride => Copies;
+
+    /// <inheritdoc/>
     public override Tensor After(Tensor at, Tensor steps) => (at + steps * Int(at.Graph, Copies)).Modulo(Int(at.Graph, Capacity));
 
     /// <inheritdoc/>

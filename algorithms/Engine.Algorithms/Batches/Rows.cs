@@ -26,6 +26,9 @@ public abstract class Rows
     /// <param name="steps">Steps, I32 of a shape that broadcasts against it.</param>
     public abstract Tensor After(Tensor at, Tensor steps);
 
+    /// <summary>Rows from one step of a trajectory to the next, modulo those of the table.</summary>
+    public virtual int Stride => 1;
+
     /// <summary>Transitions from a row to the end of its trajectory, its own included: I32 [...], at least 1 of a transition's row.</summary>
     public abstract Tensor Left(Tensor at);
 

@@ -14,6 +14,9 @@ public sealed record Transitions : BatchKind
         [.. row, .. row.Where(c => c.Name is "observations" or "actions").Select(c => c with { Name = Next + c.Name })];
 
     /// <inheritdoc/>
+    public override bool KeepsRewards => true;
+
+    /// <inheritdoc/>
     public override Func<string, Tensor> Read(DrawnRows drawn) => name => name switch
     {
         "next_observations" => drawn.Rows.Successor("observations", drawn.At),

@@ -1,7 +1,7 @@
-using Engine.Algorithms.Batches;
 using Engine.Algorithms.Networks;
 using Engine.Algorithms.Policies;
 using Engine.Autodiff;
+using Engine.Kernels;
 using Engine.Nn;
 
 namespace Engine.Algorithms.Flow;
@@ -15,11 +15,14 @@ public enum QAggregation
     Min,
 }
 
-/// <summary>The two as tensors.</summary>
+/// <summary>The two, of tensors and of targets.</summary>
 public static class QAggregations
 {
     /// <summary>Values [N, ...] of N critics as one [...].</summary>
     public static Tensor Over(this Tensor q, QAggregation aggregation) => aggregation == QAggregation.Min ? q.Min(0) : q.Mean(0);
+
+    /// <summary>The same of targets.</summary>
+    public static MemberReduction Reduction(this QAggregation aggregation) => aggregation == QAggregation.Min ? MemberReduction.Min : MemberReduction.Mean;
 }
 
 /// <summary>Hyper-parameters of methods with critics and a flow policy; the defaults are FQL's.</summary>
@@ -109,31 +112,4 @@ public abstract class FlowCritic : ActorCritic
         CriticOptimiser.Minimise(ReportCriticLoss(criticLoss));
         FlowOptimiser.Minimise(flowLoss);
     }
-}
-
-/// <summary>What a batch of single transitions, or of chunks of actions (<see cref="Chunks"/>), is to critics.</summary>
-/// <param name="Actions">[B, numbers]</param>
-/// <param name="Rewards">Of a chunk the discounted sum: [B].</param>
-/// <param name="Continues">1, or 0 where the task ended: [B].</param>
-/// <param name="Discount">Of what follows.</param>
-/// <param name="Valid">1 where the trajectory had all rows of a chunk, else 0: [B]; null of single transitions.</param>
-public sealed record ActionChunk(Tensor Actions, Tensor Rewards, Tensor Continues, double Discount, Tensor? Valid)
-{
-    /// <summary>Of a batch.</summary>
-    /// <param name="b">The batch.</param>
-    /// <param name="discount">A step's.</param>
-    public static ActionChunk Of(Batch b, double discount)
-    {
-        if (b.Rewards.Shape.Rank == 1) return new(b.Actions, b.Rewards, 1 - b.Terminals, discount, null);
-        int length = b.Rewards.Shape[1];
-        var sum = b.Rewards.At(1, 0);
-        for (int k = 1; k < length; k++) sum += b.Rewards.At(1, k) * Math.Pow(discount, k);
-        return new(b.Actions.Reshape(b.Rows, -1), sum, 1 - b.Terminals.Max(1), Math.Pow(discount, length), b["valid"].At(1, length - 1));
-    }
-
-    /// <summary>rewards + discount continues nextValue, a constant [B].</summary>
-    public Tensor Target(Tensor nextValue) => (Rewards + Discount * Continues * nextValue).StopGradient();
-
-    /// <summary>Squared errors [N, B] of critics, those of incomplete chunks 0.</summary>
-    public Tensor Errors(Tensor q, Tensor target) => Valid is null ? (q - target).Square() : (q - target).Square() * Valid;
 }

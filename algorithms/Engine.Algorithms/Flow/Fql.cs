@@ -40,14 +40,14 @@ public sealed record QcFqlSettings : FqlSettings
 public sealed class Fql : FlowCritic
 {
     private readonly FqlSettings _settings;
-    private readonly Mlp _actor;
+    private readonly OneStepPolicy _actor;
     private readonly AdamOptimiser _actorOptimiser;
 
     /// <summary>Creates the networks.</summary>
     public Fql(AlgorithmContext context, FqlSettings settings) : base(context, settings)
     {
         _settings = settings;
-        _actor = new Mlp(Parameters["actor"], context.ObservationSize + Flow.Size, Flow.Size, settings.ActorNetwork());
+        _actor = new OneStepPolicy(Parameters["actor"], context.ObservationSize, Flow.Size, settings.ActorNetwork(), settings.MaxAction);
         _actorOptimiser = new AdamOptimiser(context.State, "actor", _actor, settings.Adam(settings.ActorLearningRate));
     }
 
@@ -55,29 +55,19 @@ public sealed class Fql : FlowCritic
     public override IReadOnlyList<Stage> Stages => [new("train", null, Update) { Draws = [new(_settings is QcFqlSettings chunked ? new Chunks(chunked.Chunk) : new Transitions())] }];
 
     /// <inheritdoc/>
-    public override (int Planned, int Executed) ActionHorizon => (_settings.ActionsAtOnce(), _settings.ActionsAtOnce());
-
-    /// <inheritdoc/>
-    protected override Tensor Act(Acting a) => Bounded(Step(a.Observations, a.Normal("action", Flow.Size))).Reshape(a.Rows, _settings.ActionsAtOnce(), -1);
+    protected override Tensor Act(Acting a) => _actor.Act(a.Observations, a.Normal("action", Flow.Size)).Reshape(a.Rows, _settings.ActionsAtOnce(), -1);
 
     /// <inheritdoc/>
     protected override void Update(Batch b)
     {
-        var random = b.Graph.Random;
         var chunk = ActionChunk.Of(b, _settings.Discount);
-        var next = TargetCritics.Q(b.NextObservations, Bounded(Step(b.NextObservations, random.Normal("target", [b.Rows, Flow.Size]))));
+        var next = TargetCritics.Q(b.NextObservations, _actor.Act(b.NextObservations, b.Graph.Random.Normal("target", [b.Rows, Flow.Size])));
         var q = Critics.Q(b.Observations, chunk.Actions);
-        var criticLoss = _settings.CriticLossReduction.Over(chunk.Errors(q, chunk.Target(next.Over(_settings.QAggregation))).Mean(1));
+        var criticLoss = _settings.CriticLossReduction.Over(chunk.Errors(q, chunk.Target(next, _settings.QAggregation.Reduction()).Value).Mean(1));
         Report("q_mean", q.Mean());
 
         var flowLoss = Flow.Loss(b.Observations, b.Actions, chunk.Valid is null ? null : b["valid"]);
-        // Equation 8: near the flow's end from the same noise, where the critics' mean is high.
-        var noise = random.Normal("actor", [b.Rows, Flow.Size]);
-        var action = Step(b.Observations, noise);
-        var distillationLoss = (action - Bounded(Flow.Follow(b.Observations, noise, _settings.FlowSteps)).StopGradient()).Square().Mean();
-        var values = Critics.Q(b.Observations, Bounded(action)).Mean(0);
-        var qLoss = -values.Mean();
-        if (_settings.NormalizeQLoss) qLoss /= values.Abs().Mean().StopGradient();
+        var (distillationLoss, qLoss) = _actor.Losses(Flow, b.Observations, _settings.FlowSteps, actions => Critics.Q(b.Observations, actions).Mean(0), _settings.NormalizeQLoss);
         var actorLoss = _settings.DistillationWeight * distillationLoss + qLoss;
 
         Report("flow_loss", flowLoss);
@@ -87,7 +77,4 @@ public sealed class Fql : FlowCritic
         Minimise(b.Graph, criticLoss, flowLoss);
         _actorOptimiser.Minimise(actorLoss);
     }
-
-    /// <summary>The one-step policy, not clipped: [B, numbers].</summary>
-    private Tensor Step(Tensor observations, Tensor noise) => _actor.Apply(Tensor.Concat(-1, observations, noise));
 }

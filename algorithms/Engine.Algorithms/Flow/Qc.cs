@@ -31,9 +31,6 @@ public sealed class Qc(AlgorithmContext context, QcSettings settings) : FlowCrit
     public override IReadOnlyList<Stage> Stages => [new("train", null, Update) { Draws = [new(new Chunks(settings.Chunk))] }];
 
     /// <inheritdoc/>
-    public override (int Planned, int Executed) ActionHorizon => (settings.Chunk, settings.Chunk);
-
-    /// <inheritdoc/>
     protected override Tensor Act(Acting a) => Best(a, settings.SampledActions, chunks => Critics.QOfEach(a.Observations, chunks).Over(settings.QAggregation)).Reshape(a.Rows, settings.Chunk, -1);
 
     /// <inheritdoc/>
@@ -42,9 +39,9 @@ public sealed class Qc(AlgorithmContext context, QcSettings settings) : FlowCrit
         var chunk = ActionChunk.Of(b, settings.Discount);
         var proposals = Propose(b.NextObservations, b.Graph.Random.Normal("target", [b.Rows, settings.SampledActions, Flow.Size]));
         var best = Choice.Take(proposals, Critics.QOfEach(b.NextObservations, proposals).Over(settings.QAggregation).ArgMax(-1));
-        var nextValue = TargetCritics.Q(b.NextObservations, best).Over(settings.QAggregation);
+        var target = chunk.Target(TargetCritics.Q(b.NextObservations, best), settings.QAggregation.Reduction()).Value;
         var q = Critics.Q(b.Observations, chunk.Actions);
-        var criticLoss = settings.CriticLossReduction.Over(chunk.Errors(q, chunk.Target(nextValue)).Mean(1));
+        var criticLoss = settings.CriticLossReduction.Over(chunk.Errors(q, target).Mean(1));
         var flowLoss = Flow.Loss(b.Observations, b.Actions, b["valid"]);
         Report("q_mean", q.Mean());
         Report("flow_loss", flowLoss);

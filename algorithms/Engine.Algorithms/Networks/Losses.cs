@@ -14,8 +14,10 @@ public static class Losses
     }
 
     /// <summary>|expectile - [d &lt; 0]| d² (Newey and Powell 1987): of differences [...], [...]. Its minimum is the expectile of what the difference is taken from.</summary>
-    public static Tensor Expectile(Tensor difference, double expectile) =>
-        ((difference < 0).Cast(DType.F32) * (1 - 2 * expectile) + expectile) * difference.Square();
+    public static Tensor Expectile(Tensor difference, double expectile) => ExpectileWeight(difference, expectile) * difference.Square();
+
+    /// <summary>|expectile - [d &lt; 0]|, a constant: the weight of any error whose minimum is then the expectile of what the difference is taken from.</summary>
+    public static Tensor ExpectileWeight(Tensor difference, double expectile) => (difference < 0).Cast(DType.F32) * (1 - 2 * expectile) + expectile;
 
     /// <summary>Gumbel regression (Garg et al. 2023, equation 10): the mean of exp(x) - x - 1 of x = min(difference / temperature, exponentMax), over exp(the largest x, at least -1), so that it does not overflow.</summary>
     public static Tensor Gumbel(Tensor difference, double temperature, double exponentMax)

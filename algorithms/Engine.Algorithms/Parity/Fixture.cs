@@ -8,6 +8,8 @@ namespace Engine.Algorithms.Parity;
 /// <summary>A recorded number of updates of an independent implementation: parameters, batches, draws, and what must come out.</summary>
 public sealed class Fixture
 {
+    private const string ClosedForm = "closed-form";
+
     private readonly JsonObject _json;
 
     private Fixture(string folder, JsonObject json)
@@ -24,7 +26,7 @@ public sealed class Fixture
         }
         if (Computation is not null)
         {
-            (Initial, Noise, Expected) = (Load("initial"), Load("noise"), Load("expected"));
+            (Inputs, Expected) = (Kind == ClosedForm ? [Load("inputs")] : [Load("initial"), Load("noise")], Load("expected"));
             return;
         }
         Updates = Get<int>("updates");
@@ -63,11 +65,11 @@ public sealed class Fixture
     public string Algorithm { get; }
 
     /// <summary>What Engine lacks to replay it, in words; null: nothing.</summary>
-    public string? Waits => OnHost is not null ? null : Kind != "updates" ? $"the {Kind} fixture {Algorithm} waits for its method"
-        : Computation is not null || AlgorithmCatalogue.All.Any(a => a.Name == Algorithm) ? null : $"waits for its algorithm: {Algorithm} is unknown; {NearNames.Describe(Algorithm, AlgorithmCatalogue.All.Select(a => a.Name))}";
+    public string? Waits => Computation is not null || OnHost is not null ? null : Kind != "updates" ? $"the {Kind} fixture {Algorithm} waits for its method"
+        : AlgorithmCatalogue.All.Any(a => a.Name == Algorithm) ? null : $"waits for its algorithm: {Algorithm} is unknown; {NearNames.Describe(Algorithm, AlgorithmCatalogue.All.Select(a => a.Name))}";
 
     /// <summary>What it records, where that is no algorithm's updates; else null.</summary>
-    public Computation? Computation => Kind == "updates" ? Algorithms.Computation.All.FirstOrDefault(c => c.Name == Algorithm) : null;
+    public Computation? Computation => Kind is "updates" or ClosedForm ? Algorithms.Computation.All.FirstOrDefault(c => c.Name == Algorithm) : null;
 
     /// <summary>What the host computes, where it records that; else null.</summary>
     internal HostComputation? OnHost => Kind != "updates" ? HostComputation.Find(Algorithm) : null;
@@ -122,7 +124,7 @@ public sealed class Fixture
     }
 
     /// <summary>The hyper-parameters as the fixture states them.</summary>
-    public JsonObject HyperParameters => _json["hyperparameters"] as JsonObject ?? throw Error("hyperparameters", "expected an object");
+    public JsonObject HyperParameters => _json[Kind == ClosedForm ? "settings" : "hyperparameters"] as JsonObject ?? throw Error(Kind == ClosedForm ? "settings" : "hyperparameters", "expected an object");
 
     /// <summary>The fixture's own float32 tolerance of a tensor; 0 if it states none.</summary>
     public double Tolerance(string name) => (double?)(_json["tolerance"] as JsonObject)?[name] ?? 0;

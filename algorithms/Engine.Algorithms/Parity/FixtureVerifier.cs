@@ -57,9 +57,10 @@ public static class FixtureVerifier
         uint[] due = Enumerable.Range(0, fixture.Updates).Select(stage.DueAt).ToArray();
         var variants = due.Distinct().Order().ToList();
         var graphs = variants.Select(v => Trace(fixture, algorithm, stage, v)).ToArray();
-        var replay = new Replay(fixture, graphs, Array.ConvertAll(due, d => variants.IndexOf(d)));
         var once = RecordedOnce.Of(fixture, algorithm);
-        LoadInitial(fixture, state, once is null ? graphs : [.. graphs, once.Graph]);
+        var needed = new Needed(graphs, [.. fixture.Expected.Tensors.Select(t => FixtureNames.Output(t.Name)), .. once?.Graph.Initial.Keys ?? []]);
+        var replay = new Replay(fixture, graphs, Array.ConvertAll(due, d => variants.IndexOf(d)), needed);
+        LoadInitial(fixture, state, once is null ? graphs : [.. graphs, once.Graph], needed);
         return Compare(fixture, RunInterpreter(replay, once, state), RunDevice(replay, once, state), once is null ? graphs : [.. graphs, once.Graph]);
     }
 
@@ -80,16 +81,17 @@ public static class FixtureVerifier
             double limit64 = expected.Type == SafetensorsType.F64 ? Limit64 : Limit64OfSingles;
             comparisons.Add(new TensorComparison(expected.Name, RelativeError(x64, e), limit64, RelativeError(x32, e), Math.Max(fixture.Tolerance(expected.Name), Least32)));
         }
-        if (fixture.Inputs.Count == 0) skipped.AddRange(fixture.Noise.Tensors.Select(t => t.Name).Where(name => !graphs.Any(g => g.Inputs.ContainsKey(name))));
+        if (fixture is { Computation: null, OnHost: null }) skipped.AddRange(fixture.Noise.Tensors.Select(t => t.Name).Where(name => !graphs.Any(g => g.Inputs.ContainsKey(name))));
         return new VerificationResult(comparisons.OrderBy(c => c.Name, StringComparer.Ordinal).ToArray(), skipped);
     }
 
     private static long Elements(SafetensorsTensor tensor) => tensor.Shape.Aggregate(1L, (a, b) => a * b);
 
-    /// <summary>Loads the parameters that the graphs read or change; those of other stages are not a fixture's.</summary>
-    private static void LoadInitial(Fixture fixture, State state, Graph[] graphs)
+    /// <summary>Loads the parameters that the graphs read or change; those of other stages, or of parts that nothing recorded depends on, need not be a fixture's.</summary>
+    private static void LoadInitial(Fixture fixture, State state, Graph[] graphs, Needed needed)
     {
-        var wanted = state.Variables.Where(v => (v.Kind == VariableKind.Parameter && graphs.Any(g => g.Initial.ContainsKey(v.Name) || g.Assigned.ContainsKey(v.Name))) || v.Name.StartsWith("normalizer.", StringComparison.Ordinal)).ToArray();
+        bool Has(string name) => graphs.Any(g => g.Initial.ContainsKey(name) || g.Assigned.ContainsKey(name)) && (needed.Variables(name) || fixture.Initial.TryGet(name, out _));
+        var wanted = state.Variables.Where(v => (v.Kind == VariableKind.Parameter && Has(v.Name)) || v.Name.StartsWith("normalizer.", StringComparison.Ordinal)).ToArray();
         foreach (var variable in wanted)
         {
             var tensor = fixture.Initial[variable.Name];
@@ -121,7 +123,7 @@ public static class FixtureVerifier
     /// <summary>What to run: a graph for each set of periods that are due, its number for every update, and the losses to collect.</summary>
     private sealed class Replay
     {
-        public Replay(Fixture fixture, Graph[] graphs, int[] phases)
+        public Replay(Fixture fixture, Graph[] graphs, int[] phases, Needed needed)
         {
             (Fixture, Graphs, Phases) = (fixture, graphs, phases);
             Losses = fixture.Expected.Tensors.Select(t => t.Name).Where(name => graphs.Any(g => g.Outputs.ContainsKey(FixtureNames.Output(name)))).ToArray();
@@ -134,7 +136,7 @@ public static class FixtureVerifier
                 if (loss.Shape.Length == 0 || loss.Shape[0] != rows || Elements(loss) != rows * size)
                     throw new InteropFormatException(Path.Combine(fixture.Folder, "expected.safetensors"), -1, $"{name} has shape [{string.Join(",", loss.Shape)}], expected one row for each of {rows} updates");
             }
-            _feeds = graphs.Select(Feeds).ToArray();
+            _feeds = graphs.Select(g => Feeds(g, needed)).ToArray();
         }
 
         private readonly List<(string Name, double[] Values, int Size)>[] _feeds;
@@ -165,8 +167,8 @@ public static class FixtureVerifier
         /// <summary>Whether the updates read or change a variable of that name.</summary>
         public bool Has(string name) => Graphs.Any(g => g.Assigned.ContainsKey(name) || g.Initial.ContainsKey(name));
 
-        /// <summary>Every input of a graph with the numbers of all updates, one after another.</summary>
-        private List<(string Name, double[] Values, int Size)> Feeds(Graph graph)
+        /// <summary>Every input of a graph with the numbers of all updates, one after another; 0 where nothing recorded depends on them.</summary>
+        private List<(string Name, double[] Values, int Size)> Feeds(Graph graph, Needed needed)
         {
             var feeds = new List<(string, double[], int)>();
             foreach (var (name, input) in graph.Inputs)
@@ -174,7 +176,12 @@ public static class FixtureVerifier
                 bool batch = name.StartsWith("batch.", StringComparison.Ordinal);
                 string file = batch ? "batches.safetensors" : "noise.safetensors", key = batch ? name["batch.".Length..] : name;
                 var source = batch ? Fixture.Batches : Fixture.Noise;
-                if (!source.TryGet(key, out var tensor)) throw new InteropFormatException(Path.Combine(Fixture.Folder, file), -1, batch ? $"no column {key}" : $"draw {key} is not fed");
+                if (!source.TryGet(key, out var tensor))
+                {
+                    if (needed.Input(input)) throw new InteropFormatException(Path.Combine(Fixture.Folder, file), -1, batch ? $"no column {key}" : $"draw {key} is not fed");
+                    feeds.Add((name, new double[Fixture.Updates * input.Shape.Elements], (int)input.Shape.Elements));
+                    continue;
+                }
                 // One number a row is [K, B] in files and may be [B, 1] here.
                 if (batch && input.Shape.Rank == tensor.Shape.Length && input.Shape[^1] == 1 && tensor.Shape[^1] != 1) CheckShape(Fixture, file, tensor, [Fixture.Updates, .. input.Shape.Without(input.Shape.Rank - 1)]);
                 else CheckShape(Fixture, file, tensor, [Fixture.Updates, .. input.Shape]);
@@ -192,7 +199,7 @@ public static class FixtureVerifier
         foreach (var tensor in replay.Fixture.Initial.Tensors)
             tensor.ToDoubles().CopyTo(interpreters[0].Variable(tensor.Name, state[tensor.Name].Type).Floats, 0);
         // What the fixture does not state begins as in any run.
-        foreach (var variable in state.Variables.Where(v => v.Kind == VariableKind.State && v.Type.DType == DType.F32 && !replay.Fixture.Initial.TryGet(v.Name, out _)))
+        foreach (var variable in state.Variables.Where(v => v.Type.DType == DType.F32 && !replay.Fixture.Initial.TryGet(v.Name, out _)))
             Array.ConvertAll(state.Read(variable.Name), v => (double)v).CopyTo(interpreters[0].Variable(variable.Name, variable.Type).Floats, 0);
         var rows = replay.Run((phase, name, values) =>
         {

@@ -24,7 +24,7 @@ internal sealed class RecordedOnce
     {
         var once = new RecordedOnce(fixture);
         // All of them, so that what is stated and not changed is compared as well.
-        var inputs = fixture.Initial.Tensors.Concat(fixture.Noise.Tensors).ToDictionary(t => t.Name, t => once.Input(t));
+        var inputs = fixture.Inputs.SelectMany(f => f.Tensors).ToDictionary(t => t.Name, t => once.Input(t));
         computation.Trace(new Computing(once.Graph, name => inputs.GetValueOrDefault(name) ?? throw once.Missing(name), fixture.HyperParameters));
         return once;
     }
@@ -41,7 +41,8 @@ internal sealed class RecordedOnce
             var tensor = Tensor(name);
             var input = once.Input(tensor);
             return input.Shape.Elements == shape.Elements ? input.Reshape(shape) : throw new InteropFormatException(Path.Combine(fixture.Folder, "noise.safetensors"), -1, $"{tensor.Name} has shape {input.Shape}, expected the elements of {shape}");
-        }));
+        })
+        { Numbers = name => fixture.HyperParameters[name] is System.Text.Json.Nodes.JsonArray list ? [.. list.Select(v => v!.GetValue<double>())] : throw once.Missing(name) });
         return once;
     }
 

@@ -10,6 +10,9 @@ namespace Engine.Algorithms.Policies;
 /// <param name="Normal">Standard normals of a name and shape.</param>
 public sealed record Sampling(Graph Graph, int Rows, Func<Tensor> State, Func<string, Shape, Tensor> Normal)
 {
+    /// <summary>Numbers that say what the draws stand for, by name, such as the lengths of recorded episodes.</summary>
+    public Func<string, double[]> Numbers { get; init; } = name => throw new SettingsException($"{name}: no such numbers are given");
+
     /// <summary>Keeps something that is drawn.</summary>
     public void Report(string name, Tensor value) => Graph.Output(name, value);
 }

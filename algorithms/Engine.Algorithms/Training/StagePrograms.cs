@@ -78,14 +78,22 @@ public sealed class StagePrograms : IDisposable
 /// <param name="batchSize">Rows of a share of 1.</param>
 internal sealed class DrawnBatches(Graph graph, Stage stage, Func<string, Rows> source, Spaces spaces, int batchSize)
 {
-    private readonly Dictionary<string, (IReadOnlyDictionary<string, BatchColumn> Columns, Func<string, Tensor> Read)[]> _batches = [];
+    private readonly Dictionary<string, (IReadOnlyDictionary<string, BatchColumn> Columns, Func<string, Tensor> Read, DrawnRows? Drawn)[]> _batches = [];
 
     /// <summary>The raw rows of a column of the draw of a name.</summary>
     public (BatchColumn Column, Tensor Rows) Read(string name, string column)
     {
-        if (!_batches.TryGetValue(name, out var parts)) _batches[name] = parts = Trace(name);
-        var found = parts.Select(p => (Column: p.Columns.GetValueOrDefault(column) ?? throw new DatasetException($"the batch{(name.Length == 0 ? "" : $" {name}")} has no column {column}; there are {string.Join(", ", p.Columns.Keys)}"), Rows: p.Read(column))).ToArray();
+        var found = Parts(name).Select(p => (Column: p.Columns.GetValueOrDefault(column) ?? throw new DatasetException($"the batch{(name.Length == 0 ? "" : $" {name}")} has no column {column}; there are {string.Join(", ", p.Columns.Keys)}"), Rows: p.Read(column))).ToArray();
         return (found[0].Column, found.Length == 1 ? found[0].Rows : Mixed(found.Select(f => f.Rows).ToArray()));
+    }
+
+    /// <summary>The rows of the draw of a name in their table, where they are of one, and rewards and terminals are the table's; else null.</summary>
+    public DrawnRows? Drawn(string name) => Parts(name) is [var only] ? only.Drawn : null;
+
+    private (IReadOnlyDictionary<string, BatchColumn> Columns, Func<string, Tensor> Read, DrawnRows? Drawn)[] Parts(string name)
+    {
+        if (!_batches.TryGetValue(name, out var parts)) _batches[name] = parts = Trace(name);
+        return parts;
     }
 
     /// <summary>The rows of several parts, evenly mixed, so that a piece of the batch has their shares too.</summary>
@@ -103,7 +111,7 @@ internal sealed class DrawnBatches(Graph graph, Stage stage, Func<string, Rows> 
         return Tensor.Concat(0, parts).Gather(parts[0].Graph.Constant(TensorType.Int([first]), order));
     }
 
-    private (IReadOnlyDictionary<string, BatchColumn>, Func<string, Tensor>)[] Trace(string name)
+    private (IReadOnlyDictionary<string, BatchColumn>, Func<string, Tensor>, DrawnRows?)[] Trace(string name)
     {
         var draws = stage.Draws.Select((draw, i) => (Draw: draw, Label: stage.Draws.Count == 1 ? "batch" : $"batch.{i}")).Where(d => d.Draw.Name == name).ToArray();
         if (draws.Length == 0) throw new InvalidOperationException($"stage {stage.Name} draws no batch {name}; it draws {string.Join(", ", stage.Draws.Select(d => $"\"{d.Name}\""))}");
@@ -113,7 +121,8 @@ internal sealed class DrawnBatches(Graph graph, Stage stage, Func<string, Rows> 
             var rows = source(d.Draw.Source);
             var at = rows.Draw(graph, d.Label, counts[i], d.Draw.Weight);
             var columns = d.Draw.Kind.Columns(rows.Columns, spaces).ToDictionary(c => c.Name);
-            return ((IReadOnlyDictionary<string, BatchColumn>)columns, d.Draw.Kind.Read(new DrawnRows(rows, at, spaces, d.Label)));
+            var drawn = new DrawnRows(rows, at, spaces, d.Label);
+            return ((IReadOnlyDictionary<string, BatchColumn>)columns, d.Draw.Kind.Read(drawn), d.Draw.Kind.KeepsRewards ? drawn : null);
         }).ToArray();
     }
 

@@ -149,7 +149,7 @@ public sealed class Trainer : IDisposable
         graph.Random.Use(_generator);
         var batches = new DrawnBatches(graph, stage, Source, Spaces, Config.Settings.BatchSize);
         var update = graph.Read(_generator).Slice(0, 2, 1);
-        Algorithm.TraceUpdate(stage, graph, batches.Read, due);
+        Algorithm.TraceUpdate(stage, graph, batches.Read, due, batches.Drawn);
         graph.Random.Advance();
         _guard.Trace(graph, update);
         _metrics.Trace(graph);

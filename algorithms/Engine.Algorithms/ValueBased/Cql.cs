@@ -1,6 +1,7 @@
 using Engine.Algorithms.Networks;
 using Engine.Algorithms.Policies;
 using Engine.Autodiff;
+using Engine.Kernels;
 using Engine.Nn;
 
 namespace Engine.Algorithms.ValueBased;
@@ -177,6 +178,7 @@ public sealed record CqlPlusSettings : CqlSettings
 public class Cql : ActorCritic
 {
     private readonly CqlSettings _settings;
+    private readonly int _size;
     private readonly TanhGaussianActor _actor;
     private readonly AdamOptimiser _actorOptimiser;
     private readonly Temperature? _temperature;
@@ -187,9 +189,10 @@ public class Cql : ActorCritic
     public Cql(AlgorithmContext context, CqlSettings settings) : base(context, settings)
     {
         _settings = settings;
-        _actor = new TanhGaussianActor(Parameters["actor"], context.ObservationSize, context.ActionSize, settings.Actor(context.ActionSize));
+        _size = settings.ActionsAtOnce() * context.ActionSize;
+        _actor = new TanhGaussianActor(Parameters["actor"], context.ObservationSize, _size, settings.Actor(_size));
         _actorOptimiser = new AdamOptimiser(context.State, "actor", _actor, settings.Adam(settings.ActorLearningRate));
-        if (settings.TemperatureTuning) _temperature = new Temperature(Parameters, settings.TargetEntropy ?? -context.ActionSize, settings.Adam(settings.TemperatureLearningRate));
+        if (settings.TemperatureTuning) _temperature = new Temperature(Parameters, settings.TargetEntropy ?? -_size, settings.Adam(settings.TemperatureLearningRate));
         if (!settings.Lagrange) return;
         _logMultiplier = Parameters.Parameter("log_lagrange_multiplier", [1], Initialiser.Constant(1), 1, 1);
         _multiplierOptimiser = new AdamOptimiser(context.State, "log_lagrange_multiplier", [_logMultiplier], settings.Adam(settings.LagrangeLearningRate));
@@ -201,7 +204,11 @@ public class Cql : ActorCritic
     private Period TargetUpdates => Period.Last(_settings.TargetUpdatePeriod);
 
     /// <inheritdoc/>
-    protected override Tensor Act(Acting a) => _actor.Act(a);
+    protected override Tensor Act(Acting a)
+    {
+        var action = _actor.Act(a);
+        return ActionHorizon.Planned > 1 ? action.Reshape(a.Rows, ActionHorizon.Planned, -1) : action;
+    }
 
     /// <summary>All losses come from the parameters before the update.</summary>
     protected override void Update(Batch b)
@@ -211,15 +218,18 @@ public class Cql : ActorCritic
         var temperature = _temperature is null ? graph.Constant(_settings.TemperatureMultiplier) : _temperature.Value(graph) * _settings.TemperatureMultiplier;
 
         // Policy improvement, as in SAC.
-        var (action, logProb) = _actor.Sample(policy, graph.Random.Normal("actor", b.Actions.Shape));
+        var (action, logProb) = _actor.Sample(policy, graph.Random.Normal("actor", [b.Rows, _size]));
         var temperatureLoss = _temperature?.Loss(logProb) ?? graph.Constant(0);
         var actorLoss = (temperature * logProb - Critics.Q(b.Observations, action).Min(0)).Mean();
 
         // Equation 4: the squared temporal-difference errors and the conservative term.
-        var q = Critics.Q(b.Observations, b.Actions);
+        var chunk = ActionChunk.Of(b, _settings.Discount);
+        var q = Critics.Q(b.Observations, chunk.Actions);
         var nextValue = NextValue(b, nextPolicy, temperature);
-        var tdLoss = (q - Target(b, nextValue)).Square().Mean(1);
-        var gap = Gap(b, q, policy, nextPolicy);
+        var (target, known) = chunk.Target(nextValue.Expand(0), MemberReduction.Mean);
+        Tensor OfKnown(Tensor x) => known is null ? x : x * known;
+        var tdLoss = OfKnown((q - target).Square()).Mean(1);
+        var gap = OfKnown(Gap(b, q, policy, nextPolicy)).Mean(1);
         var conservativeLoss = _settings.ConservativeWeight * gap;
         if (_logMultiplier is not null)
         {
@@ -251,7 +261,7 @@ public class Cql : ActorCritic
     /// <summary>The smaller target critic's value [B] of the policy's action at the next observations, or of the best of several.</summary>
     private Tensor NextValue(Batch b, TanhGaussian nextPolicy, Tensor temperature)
     {
-        int rows = b.Rows, size = Context.ActionSize;
+        int rows = b.Rows, size = _size;
         var noise = _settings.MaxTargetBackup ? b.Graph.Random.Normal("target", [rows, _settings.SampledActions, size]) : b.Graph.Random.Normal("target", [rows, size]).Expand(1);
         var (actions, logProbs) = _actor.SampleSeveral(nextPolicy, noise);
         var values = TargetCritics.QOfEach(b.NextObservations, actions).Min(0);
@@ -260,10 +270,10 @@ public class Cql : ActorCritic
         return _settings.BackupEntropy ? value - temperature * logProbs.TakeAlongLast(best).Squeeze(-1) : value;
     }
 
-    /// <summary>The logarithm of the sum of exponentials of the critics' values over actions, estimated from sampled ones (appendix F), above the values q [N, B] of the data's actions: its mean over the batch [N].</summary>
+    /// <summary>The logarithm of the sum of exponentials of the critics' values over actions, estimated from sampled ones (appendix F), above the values q [N, B] of the data's actions: [N, B].</summary>
     private Tensor Gap(Batch b, Tensor q, TanhGaussian policy, TanhGaussian nextPolicy)
     {
-        int rows = b.Rows, n = _settings.SampledActions, size = Context.ActionSize;
+        int rows = b.Rows, n = _settings.SampledActions, size = _size;
         var random = b.Graph.Random;
         var uniform = random.Uniform("random_action", [rows, n, size], -1, 1);
         var (current, currentLogProb) = _actor.SampleSeveral(policy, random.Normal("current_action", [rows, n, size]));
@@ -274,7 +284,7 @@ public class Cql : ActorCritic
         values = _settings.ImportanceSampling ? values - Tensor.Concat(1, uniformLogProb, currentLogProb, nextLogProb) : Tensor.Concat(-1, values, q.Expand(-1));
         double tau = _settings.LogsumexpTemperature;
         var gap = (values / tau).LogSumExp() * tau - q;
-        return gap.Clip(_settings.GapClipMin ?? double.NegativeInfinity, _settings.GapClipMax ?? double.PositiveInfinity).Mean(1);
+        return gap.Clip(_settings.GapClipMin ?? double.NegativeInfinity, _settings.GapClipMax ?? double.PositiveInfinity);
     }
 
     /// <summary>The critics' values [N, B, 3 n] of n random, n current and n next actions a row [B, 3 n, A].</summary>

@@ -2,7 +2,7 @@ using static Engine.Kernels.Cuda.Launches.Launch;
 
 namespace Engine.Kernels.Cuda.Launches;
 
-/// <summary>Ops that look things up: gather.cu, scatter_add.cu, set_rows.cu, sort.cu, search_sorted.cu.</summary>
+/// <summary>Ops that look things up: gather.cu, scatter_add.cu, set_rows.cu, sort.cu, search_sorted.cu, chunked_backup.cu.</summary>
 internal static class IndexOps
 {
     /// <summary>Keys that a block sorts in shared memory.</summary>
@@ -100,6 +100,20 @@ internal static class IndexOps
                 yield return Over(rows * padded / 2, "sort_far", KernelArgument.Scratch(), rows * padded / 2, padded, run, distance);
             yield return new("sort_near", new(pieces), new(1024), [KernelArgument.Scratch(), padded, run]);
         }
+    }
+
+    /// <summary>Targets over windows of rows. A row or member that there is not gives NaN, for a device cannot throw.</summary>
+    public static CudaKernel ChunkedBackup(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits)
+    {
+        if (outputs[0].Elements == 0) return Nothing;
+        var backup = (ChunkedBackup)op;
+        bool some = inputs.Length == 6;
+        int windows = Size(outputs[0].Elements, "chunked_backup"), rows = Size(inputs[0].Elements, "chunked_backup"), members = inputs[4].Shape[0], counted = some ? inputs[5].Shape[0] : members;
+        int bins = inputs[4].Shape.Rank == 3 ? inputs[4].Shape[2] : 0, target = some ? 6 : 5;
+        var (rank, beyond) = backup.QuantilePlace(counted);
+        return new("a thread a window", [Over(windows, "chunked_backup", Operand(0), Operand(1), Operand(2), Operand(3), Operand(4), Operand(some ? 5 : 2), Operand(target), Operand(target + 1),
+            some ? 1 : 0, windows, rows, backup.Length, backup.Stride, (float)backup.Within, (float)backup.Discount, members, counted, bins, (float)backup.Low, (float)((backup.High - backup.Low) / Math.Max(1, bins)),
+            (int)backup.Members, rank, (float)beyond, (float)(1.0 / counted))]);
     }
 
     public static CudaKernel SearchSorted(Op op, TensorType[] inputs, TensorType[] outputs, CudaLimits limits) =>

@@ -33,6 +33,7 @@ internal static class CpuKernels
         [typeof(CumulativeSum)] = (op, x, _) => new CumulativeSumKernel((CumulativeSum)op, x[0]),
         [typeof(Sort)] = (op, x, _) => new SortKernel((Sort)op, x[0]),
         [typeof(SearchSorted)] = (op, x, _) => new SearchSortedKernel((SearchSorted)op, x[0], x[1]),
+        [typeof(ChunkedBackup)] = (op, x, _) => new ChunkedBackupKernel((ChunkedBackup)op, x),
         [typeof(MatMul)] = (op, x, y) => new MatMulKernel((MatMul)op, x, y[0]),
         [typeof(FusedMatMul)] = (op, x, y) => new MatMulKernel((FusedMatMul)op, x, y[0]),
         [typeof(MemberMatMul)] = (op, x, y) => new MemberMatMulKernel((MemberMatMul)op, x, y[0]),

@@ -32,6 +32,7 @@ namespace Engine.Kernels;
 [JsonDerivedType(typeof(CumulativeSum), "cumulative_sum")]
 [JsonDerivedType(typeof(Sort), "sort")]
 [JsonDerivedType(typeof(SearchSorted), "search_sorted")]
+[JsonDerivedType(typeof(ChunkedBackup), "chunked_backup")]
 [JsonDerivedType(typeof(MatMul), "matmul")]
 [JsonDerivedType(typeof(Unfold), "unfold")]
 [JsonDerivedType(typeof(Fold), "fold")]

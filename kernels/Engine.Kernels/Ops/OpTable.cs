@@ -189,6 +189,15 @@ public static class OpTable
         yield return Case(new Sort(true), exact, true, F([5, 9]));
         yield return Case(new SearchSorted(false), exact, false, F([2, 6], ascending: true), F([2, 5]));
         yield return Case(new SearchSorted(true), exact, false, F([6], ascending: true), F([5]));
+        foreach (var kind in Enum.GetValues<MemberReduction>())
+            foreach (var (h, stride, rows, windows, members) in new[] { (1, 1, 9, 7, 1), (5, 1, 40, 33, 2), (8, 3, 40, 300, 10), (25, 1, 7, 5, 3), (4, 1, 5, 0, 2) })
+            {
+                // Every third row or so ends its trajectory.
+                SampleInput[] window = [F([rows]), F([rows], -2, 1), I([windows], 0, rows), I([windows], 1, 2 * h + 1)];
+                yield return Case(new ChunkedBackup(h, 0.99, 0.9, stride, kind, 0.3), exact, false, [.. window, F([members, windows], -9, 9)]);
+                yield return Case(new ChunkedBackup(h, 0.97, 0.97, stride, kind, 1), exact, false, [.. window, F([members, windows], -9, 9), I([2], 0, members)]);
+                if (kind != MemberReduction.Quantile) yield return Case(new ChunkedBackup(h, 0.99, 0.9, stride, kind, 0, -5, 25), function, false, [.. window, F([members, windows, 21], -3, 3)]);
+            }
 
         // Reductions.
         foreach (var kind in Enum.GetValues<ReduceKind>())

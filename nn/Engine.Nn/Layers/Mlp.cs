@@ -152,6 +152,7 @@ public static class Activations
         ["swish"] = Silu,
         ["mish"] = Mish,
         ["gelu"] = Gelu,
+        ["gelu_erf"] = Gelu,
         ["gelu_tanh"] = GeluTanh,
         ["elu"] = Elu,
         ["leaky_relu"] = LeakyRelu,

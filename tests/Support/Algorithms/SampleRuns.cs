@@ -16,7 +16,7 @@ internal static class SampleRuns
 
     private static readonly Dictionary<string, TrainingData> Data = [];
     private static readonly Dictionary<string, (string? Dataset, string Environment, string? ActionsOf, bool Expert)> Known = [];
-    private static readonly string[] Widths = ["hidden_sizes", "value_hidden_sizes", "actor_hidden_sizes", "seeker_hidden_sizes", "feature_hidden_sizes"];
+    private static readonly string[] Widths = ["hidden_sizes", "value_hidden_sizes", "actor_hidden_sizes", "seeker_hidden_sizes", "feature_hidden_sizes", "policy_sizes"];
 
     /// <summary>Configuration and data.</summary>
     /// <param name="algorithm">Name in the catalogue.</param>
@@ -52,13 +52,29 @@ internal static class SampleRuns
     /// <summary>Whether an update passes many layers, or the same ones many times.</summary>
     private static bool Denoises(System.Text.Json.Nodes.JsonObject settings) => settings.ContainsKey("diffusion_steps") || settings.ContainsKey("sample_steps") || settings.ContainsKey("flow_steps");
 
+    /// <summary>Whether an update is of wide layers and thousands of rows, or of a transformer.</summary>
+    private static bool Wide(System.Text.Json.Nodes.JsonObject settings) => settings.ContainsKey("backup_horizon") || settings.ContainsKey("heads");
+
+    private static readonly (string, string)[] Sizes =
+    [
+        .. Widths.Select(w => (w, "[16,16]")), ("batch_size", "32"), ("block_width", "16"), ("blocks", "2"), ("acting_samples", "4"), ("sampled_actions", "4"), ("edited_actions", "3"), ("width", "16"), ("value_width", "16"), ("input_width", "8"),
+        ("sample_steps", "3"), ("acting_steps", "3"), ("horizon", "8"), ("multipliers", "[1,2]"), ("plans", "2"), ("diffusion_steps", "3"), ("return_steps", "20"), ("members", "2"), ("features", "4"), ("feature_size", "4"),
+    ];
+
+    // Settings that count the updates or steps of a stage before the last.
+    private static readonly string[] Before = ["start_steps", "value_steps", "offline_steps", "inverse_steps", "dynamics_steps", "seeker_steps", "imitation_steps"];
+
     private static (RunConfig, Dictionary<string, TrainingData>) Make(string algorithm, (string? Dataset, string Environment, string? ActionsOf, bool Expert) task, int steps, bool defaults, (string Key, string Value)[] settings)
     {
         var entry = AlgorithmCatalogue.Find(algorithm);
         var known = SettingsJson.ToJson(entry.Defaults);
-        (string, string)[] sizes = defaults ? known.ContainsKey("fourier_features") ? [("width", "512")] : [] : [.. Widths.Select(w => (w, "[16,16]")), ("batch_size", "32"), ("block_width", "16"), ("blocks", "2"), ("acting_samples", "4"), ("sampled_actions", "4"), ("edited_actions", "3"), ("width", "16"), ("input_width", "8"), ("sample_steps", "3"), ("acting_steps", "3"), ("horizon", "8"), ("multipliers", "[1,2]"), ("plans", "2"), ("diffusion_steps", "3"), ("return_steps", "20"), ("members", "2"), ("features", "4"), ("feature_size", "4")];
+        (string, string)[] sizes = !defaults ? Sizes : known.ContainsKey("fourier_features") ? [("width", "512")] : [];
         // Whatever the sizes, an update comes soon, and is no long row of them.
-        (string, string)[] soon = [("buffer_capacity", "500"), ("start_steps", "5"), ("value_steps", "5"), ("offline_steps", "5"), ("inverse_steps", "5"), ("dynamics_steps", "5"), ("seeker_steps", "5"), ("utd_ratio", defaults ? "1" : "2"), .. defaults && known.ContainsKey("utd_ratio") ? [("batch_size", "128")] : Array.Empty<(string, string)>(), .. defaults && Denoises(known) ? Short : []];
+        (string, string)[] soon =
+        [
+            .. Before.Select(b => (b, "5")), ("buffer_capacity", "500"), ("utd_ratio", defaults ? "1" : "2"), .. defaults && known.ContainsKey("utd_ratio") ? [("batch_size", "128")] : Array.Empty<(string, string)>(),
+            .. defaults && (Denoises(known) || Wide(known)) ? Short : [],
+        ];
         // Methods that are parts of others are as small.
         var parts = known.Where(k => k.Value is System.Text.Json.Nodes.JsonObject).SelectMany(k => sizes.Concat(soon).Where(s => k.Value!.AsObject().ContainsKey(s.Item1)).Select(s => ($"{k.Key}.{s.Item1}", s.Item2)));
         var small = sizes.Concat(soon).Where(s => known.ContainsKey(s.Item1)).Concat(parts);
@@ -75,7 +91,7 @@ internal static class SampleRuns
             Datasets = data.Keys.ToDictionary(name => name, _ => task.Dataset!),
             Environment = defaults && Denoises(known) && !known.ContainsKey("start_steps") ? null : task.Environment,
             ActionsOf = task.ActionsOf,
-            Steps = steps + 5 * new[] { "start_steps", "value_steps", "offline_steps", "inverse_steps", "dynamics_steps", "seeker_steps" }.Count(known.ContainsKey),
+            Steps = steps + 5 * Before.Count(known.ContainsKey),
             Seed = 3,
             EvaluationEpisodes = 3,
             LogEvery = 7,
