@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Engine.Algorithms.Data;
 using Engine.Algorithms.Training;
 using Engine.Interop;
 
