@@ -75,7 +75,7 @@ internal sealed class NpzTable(string path, NpzFile file) : Table(path)
 
     public override string TypeName(string name) => file.Type(name).ToString();
 
-    public override IReadOnlyList<string> Notes => file.SkippedObjects.Count == 0 ? [] : [$"{string.Join(", ", file.SkippedObjects)}: pickled Python objects, skipped"];
+    public override IReadOnlyList<string> Notes => file.Skipped.Select(s => $"{s.Name}: {s.Reason}: skipped").ToArray();
 
     public override void Dispose()
     {
