@@ -27,15 +27,16 @@ internal static class DatasetsCommand
 
     private static Command Inspect()
     {
-        var source = new Argument<string>("source") { Description = "a file, a Minari folder, a folder of shards, or builtin:NAME" };
+        var source = new Argument<string>("source") { Description = "a file, a folder of them, of Minari, of LeRobot or of shards, or builtin:NAME" };
         var environment = Shared.Environments("environment, for action bounds and the normalised score");
-        var (columns, maxSteps) = (Shared.Columns(), Shared.MaxSteps());
+        var reading = new ReadingOptions();
         var json = Shared.Json();
         var measures = new Option<bool>("--measures") { Description = "how good its trajectories are and how much it covers (TQ, SACo), with --random, --replay and --online-return" };
         var random = new Option<string?>("--random") { HelpName = "data", Description = "data of a random policy, for --measures" };
         var replay = new Option<string?>("--replay") { HelpName = "data", Description = "all that an online training saw, for --measures" };
         var online = new Option<double?>("--online-return") { Description = "the best mean return of that training's evaluations, for --measures" };
-        var command = new Command("inspect", "Keys, shapes, episodes, returns, actions, and problems by row.") { source, environment, columns, maxSteps, measures, random, replay, online, json };
+        var command = new Command("inspect", "Keys, shapes, episodes, returns, actions, and problems by row.") { source, environment, measures, random, replay, online, json };
+        foreach (var option in reading.All) command.Add(option);
         command.SetAction(parse =>
         {
             string path = parse.GetValue(source)!;
@@ -46,7 +47,7 @@ internal static class DatasetsCommand
                 else Console.WriteLine($"{path}: {shards.Shards} shards, {shards.Count:N0} transitions, {shards.ObservationSize} observations, {shards.ActionSpace}, {shards.Returns.Episodes:N0} episodes with returns {shards.Returns.Min:F1} to {shards.Returns.Max:F1}, mean {shards.Returns.Mean:F1}");
                 return 0;
             }
-            var options = Shared.DatasetOptions(parse, columns, maxSteps);
+            var options = reading.Of(parse);
             var inspection = DatasetInspection.Of(path, parse.GetValue(environment), options);
             if (parse.GetValue(measures))
             {
@@ -84,17 +85,18 @@ internal static class DatasetsCommand
 
     private static Command ConvertTo()
     {
-        var source = new Argument<string>("source") { Description = "a file, a Minari folder, or builtin:NAME" };
+        var source = new Argument<string>("source") { Description = "a file, a folder of them, of Minari or of LeRobot, or builtin:NAME" };
         var target = new Argument<string>("target") { Description = "NAME.hdf5 or NAME.npz (D4RL's keys), or a folder NAME.shards of transitions for data larger than memory" };
         var also = new Option<string[]>("--also") { Description = "a further file, for shards only: files are read one after another, so that all of them together may be larger than memory; repeatable", DefaultValueFactory = _ => [] };
         var rows = new Option<int>("--rows-per-shard") { Description = "transitions of a shard", DefaultValueFactory = _ => 1_000_000 };
         var environment = Shared.Environments("environment, for the action bounds of shards");
-        var (columns, maxSteps) = (Shared.Columns(), Shared.MaxSteps());
+        var reading = new ReadingOptions();
         var force = new Option<bool>("--force") { Description = "replace an existing file" };
-        var command = new Command("convert", "Write a dataset in another layout. Example: engine datasets convert log.csv log.hdf5 --column observations=state") { source, target, also, rows, environment, columns, maxSteps, force };
+        var command = new Command("convert", "Write a dataset in another layout. Example: engine datasets convert log.csv log.hdf5 --column observations=state") { source, target, also, rows, environment, force };
+        foreach (var option in reading.All) command.Add(option);
         command.SetAction(parse =>
         {
-            var options = Shared.DatasetOptions(parse, columns, maxSteps);
+            var options = reading.Of(parse);
             Write([parse.GetValue(source)!, .. parse.GetValue(also)!], options, parse.GetValue(target)!, parse.GetValue(rows), parse.GetValue(environment), parse.GetValue(force));
             return 0;
         });

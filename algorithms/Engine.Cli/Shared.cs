@@ -3,7 +3,6 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Engine.Algorithms;
-using Engine.Algorithms.Data;
 using Engine.Algorithms.Environments;
 using Engine.Algorithms.Evaluation;
 using Engine.Algorithms.Studies;
@@ -40,14 +39,9 @@ internal static class Shared
 
     public static Option<string[]> Columns() => new("--column")
     {
-        Description = "QUANTITY=COLUMN where a file names a column otherwise, such as observations=state; repeatable",
+        Description = "QUANTITY=COLUMN where a file names a column otherwise, such as observations=state; several columns with commas, columns below groups with slashes; repeatable",
         DefaultValueFactory = _ => [],
     };
-
-    public static Option<int?> MaxSteps() => new("--max-steps") { Description = "steps of an episode, for files that do not mark time limits" };
-
-    public static DatasetOptions DatasetOptions(ParseResult parse, Option<string[]> columns, Option<int?> maxSteps) =>
-        new() { Columns = Engine.Algorithms.Data.DatasetOptions.ParseColumns(parse.GetValue(columns)!), MaxEpisodeSteps = parse.GetValue(maxSteps) };
 
     /// <summary>The device of that name, with that precision.</summary>
     /// <exception cref="SettingsException">There is no such name, or no so many threads.</exception>

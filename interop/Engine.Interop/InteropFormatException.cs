@@ -26,11 +26,15 @@ public sealed class InteropFormatException : FormatException
         : base(OneLine(offset < 0 ? $"{path}: {message}" : $"{path}: byte {offset}: {message}"), inner)
     {
         Path = path;
+        Problem = OneLine(message);
         Offset = offset;
     }
 
     /// <summary>The file that was read.</summary>
     public string Path { get; }
+
+    /// <summary>What is wrong and what was expected, without the file and the offset: for a list of a file's parts.</summary>
+    public string Problem { get; }
 
     /// <summary>The byte offset in the file, or -1.</summary>
     public long Offset { get; }

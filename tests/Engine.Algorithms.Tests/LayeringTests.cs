@@ -65,6 +65,7 @@ public class LayeringTests
         // They lie beside the command, with what ILGPU's licence asks for.
         string command = Path.Combine(Repository()!, "algorithms/Engine.Cli", Path.GetRelativePath(Path.Combine(Repository()!, "tests/Engine.Algorithms.Tests"), AppContext.BaseDirectory));
         Assert.Equal(File.ReadAllText(Path.Combine(Repository()!, "THIRD-PARTY-NOTICES.md")), File.ReadAllText(Path.Combine(command, "THIRD-PARTY-NOTICES.md")));
+        Assert.Contains(".NET Foundation", File.ReadAllText(Path.Combine(command, "licences", "CommunityToolkit.HighPerformance", "License.md")), StringComparison.Ordinal);
         foreach (string package in new[] { "ILGPU", "ILGPU.Algorithms" })
             foreach (string file in new[] { "LICENSE.txt", "LICENSE-3RD-PARTY.txt" }) Assert.Contains("ILGPU", File.ReadAllText(Path.Combine(command, "licences", package, file)), StringComparison.Ordinal);
     }

@@ -39,7 +39,7 @@ public sealed record Dataset
     /// <summary>[N]: a time limit cut the episode off after this row.</summary>
     public required bool[] Timeouts { get; init; }
 
-    /// <summary>[N]: the trajectory ends with this row, by a terminal, a time limit or the end of the recording.</summary>
+    /// <summary>[N]: the trajectory ends with this row, by a terminal, a time limit or the end of the recording. Some recordings go on behind a terminal: then this says where they end.</summary>
     public required bool[] Ends { get; init; }
 
     /// <summary>[N, S], or null: then the next row of the trajectory.</summary>
@@ -57,6 +57,12 @@ public sealed record Dataset
     /// <summary>What a user should know about how the file was read.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
+    /// <summary>What the file holds: names with shape and type, and what is not read with the reason. Empty for made data.</summary>
+    public IReadOnlyList<(string Name, string Shape, string Type)> Keys { get; init; } = [];
+
+    /// <summary>Components of the observations whose values the file tells apart and 32 bits do not.</summary>
+    public IReadOnlyList<int> Rounded { get; init; } = [];
+
     /// <summary>N.</summary>
     public int Count => Rewards.Length;
 
@@ -66,7 +72,7 @@ public sealed record Dataset
         int first = 0;
         for (int i = 0; i < Count; i++)
         {
-            if (!Ends[i] && !Terminals[i] && i + 1 < Count) continue;
+            if (!Ends[i] && i + 1 < Count) continue;
             yield return first..(i + 1);
             first = i + 1;
         }
@@ -76,7 +82,7 @@ public sealed record Dataset
     public static bool IsMade(string source) => BuiltinDatasets.Names(source) || Policies.Generator.Names(source);
 
     /// <summary>Loads a dataset.</summary>
-    /// <param name="source">A file (.h5, .hdf5, .npz, .csv), a Minari folder, <c>builtin:NAME[,rows=N][,seed=S]</c>, or <c>sample:RUN[,count=N][,seed=S]</c>.</param>
+    /// <param name="source">A file (.h5, .hdf5, .npz, .parquet, .csv), a folder of them, of Minari or of LeRobot, <c>builtin:NAME[,rows=N][,seed=S]</c>, or <c>sample:RUN[,count=N][,seed=S]</c>.</param>
     /// <param name="options">What the file does not say.</param>
     /// <exception cref="DatasetException">Missing, of an unknown layout, or damaged: one line with file, place and what was expected.</exception>
     public static Dataset Load(string source, DatasetOptions? options = null)
@@ -101,6 +107,15 @@ public sealed record DatasetOptions
     /// <summary>Column for a quantity (observations, actions, rewards, next_observations, terminals, timeouts, episode, ...), where its name is not a usual one.</summary>
     public IReadOnlyDictionary<string, string> Columns { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>Observation arrays to join, in this order, with commas between them, where a file has several; null for all that are vectors.</summary>
+    public string? Observations { get; init; }
+
+    /// <summary>Observation arrays to leave out, with commas between them.</summary>
+    public string? Without { get; init; }
+
+    /// <summary>Part of the episodes to read, of those that the file names (robomimic's masks; val of OGBench's folders); null for all but what is kept for validation.</summary>
+    public string? Split { get; init; }
+
     /// <summary>Steps of an episode: cuts trajectories of files that have no timeouts.</summary>
     public int? MaxEpisodeSteps { get; init; }
 
@@ -122,7 +137,10 @@ public sealed record DatasetOptions
     public void Validate()
     {
         foreach (string quantity in Columns.Keys)
-            if (!Layouts.FlatLayout.Quantities.Contains(quantity)) throw new SettingsException($"column {quantity} is unknown; {NearNames.Describe(quantity, Layouts.FlatLayout.Quantities)}");
+            if (!Layouts.Quantities.All.Contains(quantity)) throw new SettingsException($"column {quantity} is unknown; {NearNames.Describe(quantity, Layouts.Quantities.All)}");
+        if (Observations is { } chosen && chosen.Split(',').Any(string.IsNullOrWhiteSpace)) throw new SettingsException($"observations={chosen}: expected names with commas between them");
+        if (Without is { } without && without.Split(',').Any(string.IsNullOrWhiteSpace)) throw new SettingsException($"without={without}: expected names with commas between them");
+        if (Columns.ContainsKey(Layouts.Quantities.Observations) && Observations is not null) throw new SettingsException("observations are named twice: by the option of their own and as a column; give one of both");
         if (MaxEpisodeSteps is < 1) throw new SettingsException($"max_steps={MaxEpisodeSteps}: expected at least 1");
     }
 }

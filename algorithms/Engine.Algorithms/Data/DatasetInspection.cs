@@ -17,7 +17,7 @@ public sealed record Spread(double Min, double Max, double Mean, double Std)
 /// <summary>What there is to know about a dataset before training on it.</summary>
 public sealed record DatasetInspection
 {
-    private const int MostProblems = 20;
+    private const int MostProblems = 20, MostKeys = 60;
 
     /// <summary>The rows.</summary>
     public required Dataset Data { get; init; }
@@ -72,14 +72,6 @@ public sealed record DatasetInspection
         // What is wrong with the rows is what an inspection is for.
         catch (DatasetException e) { problems.Add("cannot be trained on: " + e.Message); }
         problems.AddRange(FindProblems(data, space ?? data.ActionSpace));
-        var keys = Dataset.IsMade(source) ? [] : DatasetLayouts.Inspect(source, (table, root) =>
-        {
-            var found = table!.Names.Select(n => (n, $"({string.Join(", ", table.Shape(n))})", table.TypeName(n))).ToList();
-            if (root is not null)
-                foreach (string group in root.Names.Where(root.IsGroup)) found.Add((group + "/", $"{root.Group(group).Names.Count} items", "group"));
-            // Layouts with columns for every episode have thousands of them.
-            return found.Count <= 40 ? found : [.. found.Take(12), ($"... and {found.Count - 12} more", "", "")];
-        });
         var lengths = new List<int>();
         var returns = new List<double>();
         int length = 0;
@@ -99,7 +91,7 @@ public sealed record DatasetInspection
         {
             Data = data,
             View = view,
-            Keys = keys,
+            Keys = data.Keys.Count <= MostKeys ? data.Keys : [.. data.Keys.Take(MostKeys - 20), ($"... and {data.Keys.Count - MostKeys} more", "", ""), .. data.Keys.TakeLast(20)],
             Lengths = lengths.ToArray(),
             Returns = returns.ToArray(),
             Problems = problems,
@@ -133,7 +125,7 @@ public sealed record DatasetInspection
         {
             bool constant = true;
             for (int i = 1; i < data.Count && constant; i++) constant = data.Observations[i * s + j] == data.Observations[j];
-            if (constant && data.Count > 1) problems.Add($"observation {j} is {data.Observations[j]} in every row");
+            if (constant && data.Count > 1 && !data.Rounded.Contains(j)) problems.Add($"observation {j} is {data.Observations[j]} in every row");
         }
         return problems.Take(MostProblems).ToList();
     }
@@ -164,6 +156,7 @@ public sealed record DatasetInspection
         ["log_coverage"] = Measures is { } l ? Number(l.LogCoverage) : null,
         ["environment"] = Data.Environment,
         ["fingerprint"] = View?.Fingerprint,
+        ["keys"] = new JsonArray(Keys.Select(k => (JsonNode?)new JsonObject { ["name"] = k.Name, ["shape"] = k.Shape, ["type"] = k.Type }).ToArray()),
         ["notes"] = new JsonArray(Notes.Select(n => (JsonNode?)JsonValue.Create(n)).ToArray()),
         ["problems"] = new JsonArray(Problems.Select(p => (JsonNode?)JsonValue.Create(p)).ToArray()),
     };

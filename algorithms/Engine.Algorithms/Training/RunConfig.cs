@@ -73,6 +73,18 @@ public sealed record RunConfig
     [RunOption("of which trajectories the actions are known, as --trajectories; those of the others are removed, for methods that learn without")]
     public string? ActionsOf { get; init; }
 
+    /// <summary>Observation arrays to join, of files that have several (<see cref="DatasetOptions.Observations"/>).</summary>
+    [RunOption("observation arrays to join, in this order, such as robot0_eef_pos,object (default: all that are vectors)")]
+    public string? Observations { get; init; }
+
+    /// <summary>Observation arrays to leave out (<see cref="DatasetOptions.Without"/>).</summary>
+    [RunOption("observation arrays to leave out, such as images")]
+    public string? Without { get; init; }
+
+    /// <summary>Part of the episodes (<see cref="DatasetOptions.Split"/>).</summary>
+    [RunOption("part of the episodes that the data name, such as robomimic's train or valid (default: all but OGBench's val)")]
+    public string? Split { get; init; }
+
     /// <summary>Components of the observation that are the goal, separated by commas, where the environment does not say; null for what it says.</summary>
     [RunOption("components of the observation that are the goal, such as 0,1 (default: the environment's)")]
     public string? Goal { get; init; }
@@ -122,7 +134,7 @@ public sealed record RunConfig
     public Precision Precision { get; init; }
 
     /// <summary>How the datasets are read.</summary>
-    public DatasetOptions DatasetOptions => new() { Columns = Columns, MaxEpisodeSteps = MaxEpisodeSteps };
+    public DatasetOptions DatasetOptions => new() { Columns = Columns, MaxEpisodeSteps = MaxEpisodeSteps, Observations = Observations, Without = Without, Split = Split };
 
     /// <summary>The options, in order: name on the command line, name in files, what they do, the property.</summary>
     public static IReadOnlyList<(string Name, string Key, string Help, PropertyInfo Property)> Options { get; } = typeof(RunConfig).GetProperties()

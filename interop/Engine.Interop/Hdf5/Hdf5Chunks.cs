@@ -6,16 +6,19 @@ internal readonly record struct Hdf5Chunk(long[] Start, long Address, long Store
 /// <summary>Lists the chunks of a dataset.</summary>
 internal static class Hdf5Chunks
 {
-    public static List<Hdf5Chunk> List(Hdf5Source source, Hdf5Layout layout, long[] shape, bool filtered, Hdf5Budget? whole)
+    public static List<Hdf5Chunk> List(Hdf5Source source, Hdf5Layout layout, Hdf5Dataspace space, bool filtered, Hdf5Budget? whole)
     {
         if (layout.Address == Hdf5Source.Undefined)
             return [];
+        var shape = space.Shape;
         return layout.Index switch
         {
             Hdf5ChunkIndex.TreeV1 => Tree(source, layout, shape, whole),
             Hdf5ChunkIndex.Single => [new Hdf5Chunk(new long[shape.Length], layout.Address, layout.Filtered?.Size ?? layout.Size, layout.Filtered?.SkippedFilters ?? 0)],
-            Hdf5ChunkIndex.Implicit => Implicit(source, layout, shape),
-            _ => FixedArray(source, layout, shape, filtered),
+            Hdf5ChunkIndex.Implicit => Implicit(source, layout, space.Maximum),
+            Hdf5ChunkIndex.ExtensibleArray => Hdf5ExtensibleArray.List(source, layout, space, filtered, whole),
+            Hdf5ChunkIndex.TreeV2 => Tree2(source, layout, shape, filtered, whole),
+            _ => FixedArray(source, layout, space.Maximum, filtered),
         };
     }
 
@@ -73,6 +76,33 @@ internal static class Hdf5Chunks
     {
         var address = cursor.Address();
         return address != Hdf5Source.Undefined ? address : throw cursor.Fail("an address is undefined");
+    }
+
+    // B-tree version 2, record type 10, or 11 with filters: the address, the stored size and the filter mask, and the chunk's place in the grid.
+    private static List<Hdf5Chunk> Tree2(Hdf5Source source, Hdf5Layout layout, long[] shape, bool filtered, Hdf5Budget? whole)
+    {
+        var sizeWidth = Math.Min(8, 1 + (System.Numerics.BitOperations.Log2((ulong)layout.Size) + 8) / 8);
+        var recordSize = source.AddressSize + (filtered ? sizeWidth + 4 : 0) + 8 * shape.Length;
+        var chunks = new List<Hdf5Chunk>();
+        var data = new Hdf5Budget(source, "the chunk B-tree of version 2");
+        foreach (var (record, offset) in Hdf5Tree2.Records(source, layout.Address, filtered ? 11 : 10, recordSize, whole))
+        {
+            var cursor = new Hdf5Cursor(source, record, offset, "record of a chunk");
+            var address = Defined(ref cursor);
+            var stored = filtered ? cursor.Unsigned(sizeWidth) : layout.Size;
+            var skipped = filtered ? cursor.U32() : 0;
+            var start = new long[shape.Length];
+            for (var axis = 0; axis < start.Length; axis++)
+            {
+                var place = cursor.Unsigned(8);
+                if (place > long.MaxValue / layout.Chunk[axis])
+                    throw cursor.Fail($"a chunk is said to be at place {place} of axis {axis}");
+                start[axis] = place * layout.Chunk[axis];
+            }
+            data.Charge(address, stored);
+            chunks.Add(new Hdf5Chunk(start, address, stored, skipped));
+        }
+        return chunks;
     }
 
     // All chunks, in order, one behind the other; never filtered.
@@ -150,8 +180,8 @@ internal static class Hdf5Chunks
         var count = 1L;
         for (var axis = 0; axis < shape.Length; axis++)
         {
-            var along = (shape[axis] - 1) / layout.Chunk[axis] + 1;
-            if (along > source.Length || (count *= along) > source.Length)
+            var along = shape[axis] == 0 ? 0 : (shape[axis] - 1) / layout.Chunk[axis] + 1;
+            if (shape[axis] < 0 || along > source.Length || (count *= along) > source.Length)
                 throw source.Fail(layout.Address, "the dataset has more chunks than the file has bytes");
         }
         return count;

@@ -52,6 +52,13 @@ internal ref struct Hdf5Cursor(Hdf5Source source, ReadOnlySpan<byte> block, long
     /// <summary>A length, as wide as the superblock says.</summary>
     public long Length() => Unsigned(source.LengthSize);
 
+    /// <summary>A length, or <see cref="Hdf5Dataspace.Unlimited"/> where all its bits are set.</summary>
+    public long LengthOrUnlimited()
+    {
+        var raw = Raw(source.LengthSize);
+        return raw == ulong.MaxValue >> (64 - 8 * source.LengthSize) ? Hdf5Dataspace.Unlimited : raw <= long.MaxValue ? (long)raw : throw Fail($"the number {raw} before this byte is beyond 63 bits");
+    }
+
     /// <summary>An address as an offset in the file, or <see cref="Hdf5Source.Undefined"/>.</summary>
     public long Address()
     {

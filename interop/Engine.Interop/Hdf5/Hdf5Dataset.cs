@@ -121,7 +121,7 @@ public sealed class Hdf5Dataset : Hdf5Values
     private T[] LoadChunks<T>(Hdf5Decode<T> decode, bool unread)
     {
         var shape = Space.Shape;
-        var chunks = Hdf5Chunks.List(Source, layout, shape, filters != Hdf5Filters.None, unread ? Source.Tables : null);
+        var chunks = Hdf5Chunks.List(Source, layout, Space, filters != Hdf5Filters.None, unread ? Source.Tables : null);
         var chunkBytes = (int)layout.Size;
         var cells = (Int128)1;
         for (var axis = 0; axis < shape.Length; axis++)

@@ -3,7 +3,13 @@ namespace Engine.Interop.Hdf5;
 /// <summary>A dataspace message: the sizes of the axes, and the number of elements (0 for a null dataspace, 1 for a scalar).</summary>
 internal sealed record Hdf5Dataspace(long[] Shape, long Count)
 {
+    /// <summary>The greatest size of an axis that may grow without end.</summary>
+    public const long Unlimited = -1;
+
     public const int MaximumRank = 32;
+
+    /// <summary>What the axes may grow to: it orders the chunks of some indices. <see cref="Unlimited"/> for no end.</summary>
+    public required long[] Maximum { get; init; }
 
     public static Hdf5Dataspace Parse(ref Hdf5Cursor cursor)
     {
@@ -17,13 +23,13 @@ internal sealed record Hdf5Dataspace(long[] Shape, long Count)
         if (version == 1)
             cursor.Skip(5);
         else if (cursor.U8() == 2)
-            return new Hdf5Dataspace([], 0);
+            return new Hdf5Dataspace([], 0) { Maximum = [] };
         var shape = new long[rank];
         for (var i = 0; i < rank; i++)
             shape[i] = cursor.Length();
-        // The greatest sizes that growable axes may get say nothing about what is stored.
-        if ((flags & 1) != 0)
-            cursor.Skip((long)rank * cursor.LengthSize);
+        var maximum = (long[])shape.Clone();
+        for (var i = 0; i < rank && (flags & 1) != 0; i++)
+            maximum[i] = cursor.LengthOrUnlimited();
         var count = 1L;
         try
         {
@@ -34,6 +40,6 @@ internal sealed record Hdf5Dataspace(long[] Shape, long Count)
         {
             throw cursor.Fail($"the shape [{string.Join(", ", shape)}] has more elements than 63 bits can count");
         }
-        return new Hdf5Dataspace(shape, count);
+        return new Hdf5Dataspace(shape, count) { Maximum = maximum };
     }
 }

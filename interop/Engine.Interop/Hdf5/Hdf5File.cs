@@ -2,7 +2,7 @@ namespace Engine.Interop.Hdf5;
 
 /// <summary>
 /// An HDF5 file, opened for reading. The subset is the one that datasets of offline reinforcement learning use: groups of all
-/// forms, numbers, booleans and strings, contiguous, compact and chunked data, the filters deflate, shuffle and fletcher32.
+/// forms, numbers, booleans and strings, contiguous, compact and chunked data, the filters deflate, lzf, shuffle and fletcher32.
 /// Whatever else a file holds is an error that names it, and only when it is asked for.
 /// </summary>
 /// <remarks>Not for use by several threads at once; open the file once per thread.</remarks>

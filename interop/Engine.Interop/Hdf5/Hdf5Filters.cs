@@ -6,10 +6,10 @@ namespace Engine.Interop.Hdf5;
 /// <summary>The filters of a chunked dataset, in the order in which the writer applied them.</summary>
 internal sealed class Hdf5Filters
 {
-    private const int Deflate = 1, Shuffle = 2, Fletcher32 = 3;
+    private const int Deflate = 1, Shuffle = 2, Fletcher32 = 3, Lzf = 32000;
 
     /// <summary>Deflate cannot shrink anything further than this, so a chunk that claims more is refused before memory is taken.</summary>
-    private const long MaximumDeflateRatio = 1040;
+    private const long MaximumDeflateRatio = 1040, MaximumLzfRatio = 90;
 
     private readonly List<(int Id, int Parameter)> filters = [];
 
@@ -45,8 +45,8 @@ internal sealed class Hdf5Filters
             }
             if (version == 1 && parameters % 2 != 0)
                 cursor.Skip(4);
-            if (id is not (Deflate or Shuffle or Fletcher32))
-                throw cursor.Fail($"filter {id}{(name.Length > 0 ? $" ({name})" : "")} is not supported; expected deflate (gzip), shuffle or fletcher32");
+            if (id is not (Deflate or Shuffle or Fletcher32 or Lzf))
+                throw cursor.Fail($"filter {id}{(name.Length > 0 ? $" ({name})" : "")} is not supported; expected deflate (gzip), lzf, shuffle or fletcher32");
             pipeline.filters.Add((id, parameter));
         }
         return pipeline;
@@ -57,8 +57,11 @@ internal sealed class Hdf5Filters
     {
         var result = stored;
         foreach (var (id, _) in filters)
-            if (id == Deflate)
-                result = result > long.MaxValue / MaximumDeflateRatio / 2 ? long.MaxValue / 2 : result * MaximumDeflateRatio + 64;
+            if (id is Deflate or Lzf)
+            {
+                var ratio = id == Deflate ? MaximumDeflateRatio : MaximumLzfRatio;
+                result = result > long.MaxValue / ratio / 2 ? long.MaxValue / 2 : result * ratio + 64;
+            }
         return result;
     }
 
@@ -81,6 +84,7 @@ internal sealed class Hdf5Filters
             data = id switch
             {
                 Deflate => Inflate(source, data, i == 0 ? size : limit, i == 0 ? size : size + 4 * i, offset),
+                Lzf => UnpackLzf(source, data, i == 0 ? size : limit, offset),
                 Shuffle => Unshuffle(data, parameter),
                 _ => CheckFletcher(source, data, offset),
             };
@@ -124,6 +128,39 @@ internal sealed class Hdf5Filters
             // The second is what zlib's rarer complaints become, such as the wish for a preset dictionary.
             throw new InteropFormatException(source.Path, offset, "a chunk's deflate data are damaged", error);
         }
+    }
+
+    // liblzf: a control byte below 32 is followed by that many literals and one; else its upper bits are a length and the lower ones, with a further byte, a distance back.
+    private static byte[] UnpackLzf(Hdf5Source source, byte[] data, int limit, long offset)
+    {
+        var result = new byte[limit];
+        int at = 0, length = 0;
+        while (at < data.Length)
+        {
+            int control = data[at++];
+            if (control < 32)
+            {
+                var count = control + 1;
+                if (count > data.Length - at || count > limit - length)
+                    throw Damaged();
+                data.AsSpan(at, count).CopyTo(result.AsSpan(length));
+                (at, length) = (at + count, length + count);
+                continue;
+            }
+            var run = control >> 5;
+            if (run == 7)
+                run += at < data.Length ? data[at++] : throw Damaged();
+            var from = length - ((control & 31) << 8) - 1 - (at < data.Length ? data[at++] : throw Damaged());
+            run += 2;
+            if (from < 0 || run > limit - length)
+                throw Damaged();
+            // Byte by byte: source and target overlap where a pattern repeats.
+            for (var end = length + run; length < end;)
+                result[length++] = result[from++];
+        }
+        return length == limit ? result : result[..length];
+
+        InteropFormatException Damaged() => source.Fail(offset, $"a chunk's lzf data are damaged, or unpack to more than {limit} bytes");
     }
 
     private static byte[] Unshuffle(byte[] data, int elementSize)

@@ -14,6 +14,8 @@ internal enum Hdf5ChunkIndex
     Single,
     Implicit,
     FixedArray,
+    ExtensibleArray,
+    TreeV2,
 }
 
 /// <summary>A data layout message.</summary>
@@ -140,9 +142,14 @@ internal sealed record Hdf5Layout(Hdf5LayoutKind Kind, long Address, long Size, 
                 layout = layout with { Index = Hdf5ChunkIndex.FixedArray };
                 break;
             case 4:
-                throw cursor.Fail("chunks indexed by an extensible array are not supported (written by libver='latest' with a growable axis); rewrite the file with libver='earliest'");
+                // What the array's own header repeats.
+                cursor.Skip(5);
+                layout = layout with { Index = Hdf5ChunkIndex.ExtensibleArray };
+                break;
             case 5:
-                throw cursor.Fail("chunks indexed by a B-tree of version 2 are not supported (written by libver='latest' with growable axes); rewrite the file with libver='earliest'");
+                cursor.Skip(6);
+                layout = layout with { Index = Hdf5ChunkIndex.TreeV2 };
+                break;
             default:
                 throw cursor.Fail($"chunk index {index} is not supported");
         }

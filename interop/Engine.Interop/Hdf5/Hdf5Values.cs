@@ -35,6 +35,9 @@ public abstract class Hdf5Values
     /// <summary>What the elements are in the file.</summary>
     public Hdf5ElementType ElementType => type.Element;
 
+    /// <summary>The elements' type as the file has it, also where it is not read: compound, opaque.</summary>
+    public string TypeDescription => type.Description;
+
     private protected Hdf5Source Source { get; }
 
     private protected long Offset { get; }

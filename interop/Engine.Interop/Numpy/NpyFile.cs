@@ -10,7 +10,7 @@ public static class NpyFile
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16);
         var header = NpyHeader.Read(stream, path, "array");
         long left = stream.Length - header.Length;
-        if (header.Type.Kind != NpyKind.Object && left != header.Bytes)
+        if (header.Type.Kind < NpyKind.Object && left != header.Bytes)
             throw new InteropFormatException(path, header.Length, $"{left} bytes of elements, expected {header.Bytes} for shape ({string.Join(", ", header.Shape)}) of {header.Type}");
         return ReadElements(stream, header, Path.GetFileNameWithoutExtension(path), path, "array");
     }
@@ -27,7 +27,7 @@ public static class NpyFile
     /// <summary>Reads exactly the elements a header announces, growing the array as they come, so that a false header allocates nothing.</summary>
     internal static NpyArray ReadElements(Stream stream, NpyHeader header, string name, string path, string what)
     {
-        if (header.Type.Kind == NpyKind.Object) throw new InteropFormatException(path, header.Length, $"{what} holds pickled Python objects, which are never read");
+        if (header.Type.Kind >= NpyKind.Object) throw new InteropFormatException(path, header.Length, header.Refusal(what));
         if (header.Bytes > Array.MaxLength) throw new InteropFormatException(path, header.Length, $"{what} has {header.Bytes} bytes of elements, more than fit in one array");
         var data = new byte[Math.Min(header.Bytes, 1 << 20)];
         int filled = 0;

@@ -14,6 +14,9 @@ namespace Engine.Interop.Numpy;
 /// <param name="Length">Bytes of the head.</param>
 internal sealed record NpyHeader(NpyType Type, bool FortranOrder, long[] Shape, int Length)
 {
+    /// <summary>Of a type that is not read, what it is.</summary>
+    public string? Unread { get; private init; }
+
     private const int MaximumHeader = 1 << 20, MaximumRank = 32;
 
     private static ReadOnlySpan<byte> Magic => [0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y'];
@@ -28,7 +31,7 @@ internal sealed record NpyHeader(NpyType Type, bool FortranOrder, long[] Shape, 
     /// <param name="stream">The array.</param>
     /// <param name="path">File for messages.</param>
     /// <param name="what">Array for messages.</param>
-    /// <exception cref="InteropFormatException">Not a .npy array, or one of a type that is not simple.</exception>
+    /// <exception cref="InteropFormatException">Not a .npy array, or its head is damaged.</exception>
     public static NpyHeader Read(Stream stream, string path, string what)
     {
         Span<byte> start = stackalloc byte[12];
@@ -56,8 +59,7 @@ internal sealed record NpyHeader(NpyType Type, bool FortranOrder, long[] Shape, 
             {
                 case "descr":
                     Skip();
-                    if (at < text.Length && text[at] == '[') throw Error(head + at, "a structured type; expected numbers, booleans or strings");
-                    descr = Quoted();
+                    descr = at < text.Length && text[at] == '[' ? Structure() : Quoted();
                     break;
                 case "fortran_order": fortran = Word() switch { "True" => true, "False" => false, var other => throw Error(head + at, $"fortran_order is {other}, expected True or False") }; break;
                 case "shape": shape = Tuple(); break;
@@ -66,7 +68,7 @@ internal sealed record NpyHeader(NpyType Type, bool FortranOrder, long[] Shape, 
             Take(',');
         }
         if (descr is null || fortran is null || shape is null) throw Error(head, "the header lacks descr, fortran_order or shape");
-        var type = NpyType.Parse(descr) ?? throw Error(head, $"element type {descr} is not supported; expected booleans, integers, floats of 2, 4 or 8 bytes, or strings");
+        if (NpyType.Parse(descr) is not { } type) return new NpyHeader(new NpyType(NpyKind.Other, 1), fortran.Value, shape, head + (int)length) { Unread = Describe(descr) };
         long total = type.Size;
         foreach (long size in shape)
         {
@@ -120,6 +122,24 @@ internal sealed record NpyHeader(NpyType Type, bool FortranOrder, long[] Shape, 
             return text[start..at];
         }
 
+        // The list of a structure's fields: its content does not matter, since it is not read.
+        string Structure()
+        {
+            int open = 0, from = at;
+            while (at < text.Length)
+            {
+                if (text[at] is '\'' or '"')
+                {
+                    Quoted();
+                    continue;
+                }
+                open += text[at] is '[' or '(' ? 1 : text[at] is ']' or ')' ? -1 : 0;
+                at++;
+                if (open == 0) return text[from..at];
+            }
+            throw Error(head + from, "a structured type does not end");
+        }
+
         long[] Tuple()
         {
             var sizes = new List<long>();
@@ -135,6 +155,19 @@ internal sealed record NpyHeader(NpyType Type, bool FortranOrder, long[] Shape, 
             return sizes.ToArray();
         }
     }
+
+    private static string Describe(string descr) => descr.Length < 2 ? $"element type {descr}" : descr[0] == '[' ? "a structured type" : descr[1] switch
+    {
+        'c' => $"complex numbers ({descr})",
+        'M' => $"dates ({descr})",
+        'm' => $"time spans ({descr})",
+        'V' => $"bytes without a type ({descr})",
+        _ => $"element type {descr}",
+    };
+
+    /// <summary>What a reader that cannot do without the elements says.</summary>
+    public string Refusal(string what) => Type.Kind == NpyKind.Object ? $"{what} holds pickled Python objects, which are never read"
+        : $"{what} holds {Unread}, which {(Unread == "a structured type" ? "is" : "are")} not read; expected booleans, integers, floats of 2, 4 or 8 bytes, or strings";
 
     /// <summary>Writes a head of version 1, padded so that the elements begin at a multiple of 64.</summary>
     public void Write(Stream stream)

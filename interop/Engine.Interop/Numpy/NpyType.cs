@@ -23,6 +23,9 @@ public enum NpyKind
 
     /// <summary>Pickled Python objects: recognised, never read.</summary>
     Object,
+
+    /// <summary>Complex numbers, dates, structures and whatever else is not above: recognised, never read.</summary>
+    Other,
 }
 
 /// <summary>Type of the elements of a NumPy array.</summary>
@@ -40,6 +43,7 @@ public readonly record struct NpyType(NpyKind Kind, int Size, bool BigEndian = f
         NpyKind.Boolean => "|b1",
         NpyKind.Bytes => $"|S{Size}",
         NpyKind.Object => "|O",
+        NpyKind.Other => "another type",
         _ => $"{(Size == 1 ? '|' : BigEndian ? '>' : '<')}{Kind switch { NpyKind.Integer => 'i', NpyKind.Unsigned => 'u', NpyKind.Float => 'f', _ => 'U' }}{(Kind == NpyKind.Text ? Size / 4 : Size)}",
     };
 

@@ -4,7 +4,7 @@ namespace Engine.Interop.Numpy;
 
 /// <summary>
 /// Reads and writes .npz files: zip archives of .npy arrays. Names, types and shapes are known once it is open; elements are read when asked for. Pickled
-/// objects are listed and never read.
+/// objects and other members that are no arrays of numbers or text are listed and never read.
 /// </summary>
 public sealed class NpzFile : IDisposable
 {
@@ -22,7 +22,7 @@ public sealed class NpzFile : IDisposable
     private readonly ZipArchive _zip;
     private readonly string _path;
     private readonly Dictionary<string, (ZipArchiveEntry Entry, NpyHeader Header)> _arrays = [];
-    private readonly List<string> _objects = [];
+    private readonly List<(string Name, string Reason)> _skipped = [];
 
     private NpzFile(string path, ZipArchive zip) => (_path, _zip) = (path, zip);
 
@@ -55,15 +55,19 @@ public sealed class NpzFile : IDisposable
         if (_zip.Entries.Count > MaximumEntries) throw new InteropFormatException(_path, -1, $"{_zip.Entries.Count} entries, expected at most {MaximumEntries}");
         foreach (var entry in _zip.Entries)
         {
-            if (!entry.FullName.EndsWith(".npy", StringComparison.Ordinal)) throw new InteropFormatException(_path, -1, $"entry {entry.FullName} is not an array (.npy)");
+            if (!entry.FullName.EndsWith(".npy", StringComparison.Ordinal) || entry.FullName.StartsWith("__MACOSX/", StringComparison.Ordinal))
+            {
+                if (!entry.FullName.EndsWith('/')) _skipped.Add((entry.FullName, "is no array (.npy)"));
+                continue;
+            }
             string name = entry.FullName[..^4];
             using var stream = entry.Open();
             var header = NpyHeader.Read(stream, _path, "array " + name);
             heads += header.Length;
             if (heads > AllowedHeads + 2 * fileBytes) throw new InteropFormatException(_path, -1, $"array {name}: the heads of the arrays unpack to more than {AllowedHeads + 2 * fileBytes} bytes");
-            if (header.Type.Kind == NpyKind.Object)
+            if (header.Type.Kind >= NpyKind.Object)
             {
-                _objects.Add(name);
+                _skipped.Add((name, header.Type.Kind == NpyKind.Object ? "pickled Python objects, which are never read" : $"{header.Unread}, not read"));
                 continue;
             }
             if (entry.Length != header.Length + header.Bytes)
@@ -74,11 +78,11 @@ public sealed class NpzFile : IDisposable
         }
     }
 
-    /// <summary>The arrays, in the order of the file, without pickled objects.</summary>
+    /// <summary>The arrays, in the order of the file, without those that are skipped.</summary>
     public IReadOnlyCollection<string> Names => _arrays.Keys;
 
-    /// <summary>Arrays of pickled objects, which are not read.</summary>
-    public IReadOnlyList<string> SkippedObjects => _objects;
+    /// <summary>Members that are not read, and why: pickled objects, arrays of types that are not numbers or text, files that are no arrays.</summary>
+    public IReadOnlyList<(string Name, string Reason)> Skipped => _skipped;
 
     /// <summary>Whether there is an array of that name.</summary>
     public bool Contains(string name) => _arrays.ContainsKey(name);
@@ -105,7 +109,9 @@ public sealed class NpzFile : IDisposable
     }
 
     private (ZipArchiveEntry Entry, NpyHeader Header) Find(string name) =>
-        _arrays.TryGetValue(name, out var found) ? found : throw new InteropFormatException(_path, -1, $"no array {name}; {NearNames.Describe(name, _arrays.Keys)}");
+        _arrays.TryGetValue(name, out var found) ? found
+        : _skipped.Find(s => s.Name == name) is { Name: not null } skipped ? throw new InteropFormatException(_path, -1, $"array {name}: {skipped.Reason}")
+        : throw new InteropFormatException(_path, -1, $"no array {name}; {NearNames.Describe(name, _arrays.Keys)}");
 
     /// <summary>Writes arrays atomically.</summary>
     /// <param name="path">The file.</param>

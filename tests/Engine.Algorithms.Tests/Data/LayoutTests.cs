@@ -112,7 +112,7 @@ public sealed class LayoutTests : IDisposable
         Assert.Equal(4, TransitionDataset.From(data, ActionBounds.Unit(1)).Count);
 
         Write(obs, action, reward);
-        Assert.Contains("no timeouts", Assert.Single(Dataset.Load(path).Notes), StringComparison.Ordinal);
+        Assert.Equal(["nothing says that the task ended: no row is terminal", "no timeouts: trajectories are taken to end at terminals only (--max-steps N cuts them)"], Dataset.Load(path).Notes);
         Assert.Equal([false, true, false, true], Dataset.Load(path, new DatasetOptions { MaxEpisodeSteps = 2 }).Ends);
     }
 
@@ -147,7 +147,9 @@ public sealed class LayoutTests : IDisposable
         File.WriteAllBytes(Path.Combine(_folder, "empty.npz"), []);
         Fails(Path.Combine(_folder, "empty.npz"), "is empty");
         File.WriteAllText(Path.Combine(_folder, "data.parquet"), "PAR1PAR1");
-        Fails(Path.Combine(_folder, "data.parquet"), "not recognised (.parquet)");
+        Fails(Path.Combine(_folder, "data.parquet"), "not a Parquet file: 8 bytes");
+        File.WriteAllText(Path.Combine(_folder, "data.feather"), "ARROW1 and more");
+        Fails(Path.Combine(_folder, "data.feather"), "not recognised (.feather)");
         File.WriteAllText(Path.Combine(_folder, "data.npz"), "PK nothing of the kind");
         Fails(Path.Combine(_folder, "data.npz"), "not a sound zip archive");
         Fails(Csv("obs,action\n1,2\n"), "column observation is unknown; near it: observations", new DatasetOptions { Columns = new Dictionary<string, string> { ["observation"] = "obs" } });

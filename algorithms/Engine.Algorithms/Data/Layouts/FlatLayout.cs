@@ -1,290 +1,204 @@
-using Engine.Interop;
-
 namespace Engine.Algorithms.Data.Layouts;
 
 /// <summary>
 /// Layouts with one column for each quantity and a row for each step. They differ in names and in how they mark the ends of episodes: D4RL (timeouts), d3rlpy v1
-/// (episode_terminals), OGBench (terminals are trajectory ends, no rewards), NeoRL (index: first rows), NeoRL2 (truncated), Stable-Baselines (episode_starts), imitation
-/// (one observation more an episode), and any table with a column mapping.
+/// (episode_terminals), OGBench (terminals are trajectory ends, no rewards), jaxrl (masks), Dreamer (is_last), NeoRL (index: first rows), NeoRL2 (truncated), Stable-Baselines
+/// (episode_starts), imitation (one observation more an episode), and any table with a column mapping.
 /// </summary>
 internal static class FlatLayout
 {
-    private static readonly Dictionary<string, string[]> Synonyms = new()
-    {
-        ["observations"] = ["observations", "obs", "observation", "states", "state", "state_feature"],
-        ["actions"] = ["actions", "action", "acts", "act"],
-        ["rewards"] = ["rewards", "reward", "rews", "rew"],
-        ["next_observations"] = ["next_observations", "next_obs", "next_states", "next_state"],
-        ["terminals"] = ["terminals", "terminal", "terminations", "terminated", "dones", "done"],
-        ["timeouts"] = ["timeouts", "timeout", "truncations", "truncated"],
-        ["episode_terminals"] = ["episode_terminals"],
-        ["episode_starts"] = ["episode_starts"],
-        ["episode"] = ["episode", "episode_id"],
-        ["index"] = ["index"],
-        ["indices"] = ["indices"],
-    };
-
-    /// <summary>Names of the quantities a column can be mapped to.</summary>
-    public static IEnumerable<string> Quantities => Synonyms.Keys;
+    private const int MaximumWidth = 1 << 20;
 
     /// <summary>Reads a table.</summary>
+    /// <param name="table">The columns.</param>
+    /// <param name="format">What the layout is called if nothing tells more.</param>
+    /// <param name="options">What the file does not say.</param>
     /// <exception cref="DatasetException">A column is missing, or its shape does not fit.</exception>
     public static Dataset Read(Table table, string format, DatasetOptions options)
     {
-        var reader = new Reader(table, options);
-        if (reader.Find("indices") is { } indices && reader.Find("observations") is { } o && reader.Matrix(o).Rows > reader.Matrix(reader.Require("actions")).Rows) return reader.Imitation(indices);
-        return reader.Rows(format);
+        if (options.Split is not null) throw new DatasetException($"{table.Path}: has no splits: --split is for files with a group mask");
+        var find = new ColumnFinder(table, options);
+        find.Notes.AddRange(table.Notes);
+        find.Notes.AddRange(table.Unread.Take(8).Select(u => $"{u.Name}: {u.Reason}: skipped"));
+        var data = find.Find(Quantities.Indices) is { } indices && Rows(table, find.Observations[0]) > Rows(table, find.Actions[0])
+            ? ImitationLayout.Read(find, indices, find.Notes)
+            : ReadRows(find, format, options);
+        string[] unused = find.Unused(Rows(table, find.Actions[0])).ToArray();
+        if (unused.Length > 0) find.Notes.Add($"columns not used: {string.Join(", ", unused.Take(12))}{(unused.Length > 12 ? ", ..." : "")}");
+        return data with { Keys = Keys(table), Notes = find.Notes };
     }
 
-    private sealed class Reader(Table table, DatasetOptions options)
+    private static long Rows(Table table, string name) => table.Shape(name) is [var rows, ..] ? rows : 0;
+
+    private static Dataset ReadRows(ColumnFinder find, string format, DatasetOptions options)
     {
-        private readonly List<string> _notes = [.. table.Notes];
-
-        public string? Find(string quantity)
-        {
-            if (options.Columns.TryGetValue(quantity, out string? mapped))
-                return table.Contains(mapped) ? mapped : throw new DatasetException($"{table.Path}: no column {mapped} for {quantity}; {NearNames.Describe(mapped, table.Names)}");
-            return Synonyms[quantity].FirstOrDefault(table.Contains);
-        }
-
-        public string Require(string quantity) => Find(quantity)
-            ?? throw new DatasetException($"{table.Path}: no key {quantity}; found {string.Join(", ", table.Names.Take(12))}; if it has another name, say --column {quantity}=NAME");
-
-        public Dataset Rows(string format)
-        {
-            string observations = Require("observations"), actions = Require("actions");
-            var (n, size) = Matrix(observations);
-            float[] states = table.Read(observations);
-            var (space, actionSize, acts) = Actions(actions, n);
-            float[] rewards = Find("rewards") is { } r ? Column(r, n) : NoRewards(n);
-            float[]? next = null;
-            if (Find("next_observations") is { } nextName)
-            {
-                var (nextRows, nextSize) = Matrix(nextName);
-                if ((nextRows, nextSize) != (n, size)) throw new DatasetException($"{table.Path}: {nextName} has shape [{nextRows},{nextSize}], expected [{n},{size}] as {observations}");
-                next = table.Read(nextName);
-            }
-            var terminals = Flags("terminals", n) ?? new bool[n];
-            var timeouts = Flags("timeouts", n);
-            string layout = format;
-            if (Flags("episode_terminals", n) is { } episodeEnds)
-            {
-                layout = "d3rlpy v1";
-                // It marks the last two rows of most episodes as terminal; only the one that ends the episode is.
-                int ignored = Enumerable.Range(0, n).Count(i => terminals[i] && !episodeEnds[i]);
-                if (ignored > 0) _notes.Add($"{ignored} terminals before the end of their episode are ignored: episode_terminals say where it ends");
-                for (int i = 0; i < n; i++) terminals[i] &= episodeEnds[i];
-                timeouts = Array.ConvertAll(Enumerable.Range(0, n).ToArray(), i => episodeEnds[i] && !terminals[i]);
-            }
-            else if (Find("rewards") is null && Find("terminals") is not null)
-            {
-                layout = "OGBench";
-                (timeouts, terminals) = (terminals, new bool[n]);
-                _notes.Add("terminals mark the ends of trajectories, as OGBench has it: none is the end of the task");
-            }
-            else if (Find("index") is { } index && (options.Columns.ContainsKey("index") || !table.Shape(index).AsSpan().SequenceEqual([n]))) // a number for each row is a data frame's
-            {
-                layout = "NeoRL";
-                timeouts = Starts(RowNumbers(index), n, index);
-            }
-            else if (Flags("episode_starts", n) is { } starts)
-            {
-                layout = "Stable-Baselines";
-                timeouts = new bool[n];
-                for (int i = 0; i + 1 < n; i++) timeouts[i] = starts[i + 1];
-                if (Find("terminals") is null) _notes.Add("episode_starts do not say how an episode ended: every end is taken for a time limit");
-            }
-            else if (Find("episode") is { } episode)
-            {
-                Column(episode, n);
-                double[] numbers = table.ReadExact(episode);
-                timeouts ??= new bool[n];
-                for (int i = 0; i + 1 < n; i++) timeouts[i] |= numbers[i] != numbers[i + 1];
-            }
-            else if (timeouts is null)
-            {
-                timeouts = new bool[n];
-                if (options.MaxEpisodeSteps is { } limit) CutAt(limit, terminals, timeouts);
-                else if (next is null) _notes.Add("no timeouts: trajectories are taken to end at terminals only (--max-steps N cuts them)");
-            }
-            else if (next is not null && Find("timeouts") == "truncated") layout = "NeoRL2";
-
-            var ends = new bool[n];
-            for (int i = 0; i < n; i++)
-            {
-                if (terminals[i]) timeouts[i] = false;
-                ends[i] = terminals[i] || timeouts[i];
-            }
-            ends[n - 1] = true;
-            return DropBlankRows(new Dataset
-            {
-                Source = table.Path,
-                Layout = layout,
-                ObservationSize = size,
-                ActionSize = actionSize,
-                ActionSpace = space,
-                Observations = states,
-                Actions = acts,
-                Rewards = rewards,
-                Terminals = terminals,
-                Timeouts = timeouts,
-                Ends = ends,
-                NextObservations = next,
-                Notes = _notes,
-            });
-        }
-
-        /// <summary>imitation: every episode has one observation more than actions; indices are the first steps of all episodes but the first, terminal says of each episode whether
-        /// the task ended with it.</summary>
-        public Dataset Imitation(string indices)
-        {
-            string observations = Require("observations"), actions = Require("actions");
-            var (all, size) = Matrix(observations);
-            int n = Matrix(actions).Rows;
-            double[] splits = RowNumbers(indices);
-            int episodes = splits.Length + 1;
-            if (all != n + episodes) throw new DatasetException($"{table.Path}: {observations} has {all} rows, expected {n + episodes}: one for each of {n} actions and one more for each of {episodes} episodes");
-            var (space, actionSize, acts) = Actions(actions, n);
-            float[] states = table.Read(observations);
-            var ends = Starts([0, .. splits], n, indices);
-            ends[n - 1] = true;
-            bool[]? ended = Find("terminals") is { } t ? Array.ConvertAll(Column(t, episodes), v => v != 0) : null;
-            var (terminals, own, next) = (new bool[n], new float[n * size], new float[n * size]);
-            int episode = 0;
-            for (int i = 0; i < n; i++)
-            {
-                states.AsSpan((i + episode) * size, size).CopyTo(own.AsSpan(i * size));
-                states.AsSpan((i + episode + 1) * size, size).CopyTo(next.AsSpan(i * size));
-                if (!ends[i]) continue;
-                terminals[i] = ended?[episode] ?? false;
-                episode++;
-            }
-            if (ended is not null) _notes.Add("terminal says that an episode was complete, in this layout also by a time limit");
-            return new Dataset
-            {
-                Source = table.Path,
-                Layout = "imitation",
-                ObservationSize = size,
-                ActionSize = actionSize,
-                ActionSpace = space,
-                Observations = own,
-                Actions = acts,
-                Rewards = Find("rewards") is { } r ? Column(r, n) : NoRewards(n),
-                Terminals = terminals,
-                Timeouts = Array.ConvertAll(Enumerable.Range(0, n).ToArray(), i => ends[i] && !terminals[i]),
-                Ends = ends,
-                NextObservations = next,
-                Notes = _notes,
-            };
-        }
-
-        /// <summary>A row at the end of an episode without action and reward is its last state (coach): it says what followed, and goes.</summary>
-        private Dataset DropBlankRows(Dataset data)
-        {
-            bool Blank(int i) => float.IsNaN(data.Rewards[i]) && float.IsNaN(data.Actions[i * data.ActionSize]);
-            var blank = Enumerable.Range(0, data.Count).Where(Blank).ToArray();
-            if (blank.Length == 0 || data.NextObservations is not null) return data;
-            var next = new float[data.Observations.Length];
-            data.Observations.AsSpan(data.ObservationSize).CopyTo(next);
-            var (terminals, timeouts, ends) = ((bool[])data.Terminals.Clone(), (bool[])data.Timeouts.Clone(), (bool[])data.Ends.Clone());
-            foreach (int i in blank)
-            {
-                if (!ends[i] || i == 0 || ends[i - 1]) throw new DatasetException($"{table.Path}: row {i} has no action and no reward but is not the last of its episode");
-                ends[i - 1] = true;
-                (terminals[i - 1], timeouts[i - 1]) = (terminals[i], !terminals[i]);
-            }
-            var kept = Enumerable.Range(0, data.Count).Where(i => !Blank(i)).ToArray();
-            _notes.Add($"{blank.Length} rows at the end of an episode have no action and no reward: they are its last state");
-            float[] Pick(float[] values, int width) => kept.SelectMany(i => values.AsSpan(i * width, width).ToArray()).ToArray();
-            bool[] PickFlags(bool[] values) => Array.ConvertAll(kept, i => values[i]);
-            // A row without a blank one behind it keeps its successor from the next row, as long as that belongs to its episode.
-            for (int i = 0; i < data.Count; i++)
-                if (ends[i] && !Blank(i) && !(i + 1 < data.Count && Blank(i + 1))) data.Observations.AsSpan(i * data.ObservationSize, data.ObservationSize).CopyTo(next.AsSpan(i * data.ObservationSize));
-            return data with
-            {
-                Observations = Pick(data.Observations, data.ObservationSize),
-                Actions = Pick(data.Actions, data.ActionSize),
-                Rewards = Pick(data.Rewards, 1),
-                Terminals = PickFlags(terminals),
-                Timeouts = PickFlags(timeouts),
-                Ends = PickFlags(ends),
-                NextObservations = Pick(next, data.ObservationSize),
-                Notes = _notes,
-            };
-        }
-
-        public (int Rows, int Columns) Matrix(string name)
-        {
-            var shape = table.Shape(name);
-            if (shape.Length == 1 && shape[0] >= 1) return (Rows(shape[0], name), 1);
-            if (shape.Length != 2 || shape[0] < 1 || shape[1] < 1 || shape[1] > 1 << 20) throw new DatasetException($"{table.Path}: {name} has shape [{string.Join(",", shape)}], expected [rows, components]");
-            return (Rows(shape[0], name), (int)shape[1]);
-        }
-
-        private int Rows(long rows, string name) => rows <= int.MaxValue / 8 ? (int)rows : throw new DatasetException($"{table.Path}: {name} has {rows} rows, more than fit in memory as one dataset");
-
-        private (ActionSpace? Space, int Size, float[] Values) Actions(string name, int n)
-        {
-            var (rows, size) = Matrix(name);
-            if (rows != n) throw new DatasetException($"{table.Path}: {name} has {rows} rows, expected {n}");
-            float[] values = table.Read(name);
-            bool discrete = size == 1 && (table.IsInteger(name) || (table.Contains("discrete_action") && table.Read("discrete_action").FirstOrDefault() != 0));
-            return (discrete ? Discrete(values, table.Path, name) : null, size, values);
-        }
-
-        private float[] Column(string name, int n)
-        {
-            var shape = table.Shape(name);
-            if (shape.Length is not (1 or 2) || shape[0] != n || (shape.Length == 2 && shape[1] != 1)) throw new DatasetException($"{table.Path}: {name} has shape [{string.Join(",", shape)}], expected [{n}] or [{n},1]");
-            return table.Read(name);
-        }
-
-        private bool[]? Flags(string quantity, int n) => Find(quantity) is { } name ? Array.ConvertAll(Column(name, n), v => v != 0 && !float.IsNaN(v)) : null;
-
-        private float[] NoRewards(int n)
-        {
-            _notes.Add("no rewards are stored: all are 0");
-            return new float[n];
-        }
-
-        private double[] RowNumbers(string name) => table.Shape(name) is [_] or [_, 1] ? table.ReadExact(name)
-            : throw new DatasetException($"{table.Path}: {name} has shape [{string.Join(",", table.Shape(name))}], expected [trajectories]");
-
-        /// <summary>Trajectory ends from the numbers of first rows.</summary>
-        private bool[] Starts(double[] starts, int n, string name)
-        {
-            var ends = new bool[n];
-            for (int i = 0; i < starts.Length; i++)
-            {
-                if (starts[i] != Math.Truncate(starts[i]) || starts[i] < 0 || starts[i] >= n || (i > 0 && starts[i] <= starts[i - 1])) throw new DatasetException($"{table.Path}: {name}, entry {i} is {starts[i]}: expected rising row numbers below {n}");
-                if (starts[i] > 0) ends[(int)starts[i] - 1] = true;
-            }
-            return ends;
-        }
-
-        private static void CutAt(int limit, bool[] terminals, bool[] timeouts)
-        {
-            int length = 0;
-            for (int i = 0; i < terminals.Length; i++)
-            {
-                length++;
-                if (!terminals[i] && length < limit) continue;
-                timeouts[i] = !terminals[i];
-                length = 0;
-            }
-        }
+        var (original, used, noted) = (find.Table, find.Notes.Count, find.Notes);
+        find.Table = StackedTable.Of(find);
+        if (find.Table is not StackedTable { Episodes: true } stacked) return AsRows(find, format, options, null);
+        var before = noted[..used];
+        var data = AsRows(find, format, options, stacked);
+        if (!Padding.Contradicts(data, stacked)) return Padding.Drop(data, stacked, find, noted);
+        // Episodes go on behind an end within them: the first axis is time, the second counts copies of the environment.
+        noted.Clear();
+        noted.AddRange(before);
+        find.Table = original;
+        stacked = (StackedTable)StackedTable.Of(find);
+        stacked.CopiesSideBySide = true;
+        noted[^1] = $"{find.Observations[0]} of shape [{string.Join(",", original.Shape(find.Observations[0]))}] is read as {stacked.Copies} copies of {stacked.Length} steps side by side: episodes end within the second axis";
+        find.Table = stacked;
+        return AsRows(find, format, options, stacked);
     }
 
-    /// <summary>The space of indices 0 to the largest found.</summary>
-    internal static DiscreteActions Discrete(float[] values, string path, string name)
+    private static Dataset AsRows(ColumnFinder find, string format, DatasetOptions options, StackedTable? episodes)
     {
-        float most = 0;
-        for (int i = 0; i < values.Length; i++)
+        var (table, notes) = (find.Table, find.Notes);
+        var (n, size) = Width(table, find.Observations);
+        var (actionRows, actionSize) = Width(table, find.Actions);
+        if (actionRows != n) throw new DatasetException($"{table.Path}: {find.Actions[0]} has {actionRows} rows, expected {n} as {find.Observations[0]}");
+        var (space, actionWidth, actions) = Actions(find, n, actionSize);
+        float[] states = Join(table, find.Observations, n, size);
+        int[] rounded = Rounded(table, find.Observations, states, n, size, notes);
+        string? rewardName = find.Find(Quantities.Rewards);
+        if (rewardName is null) notes.Add("no rewards are stored: all are 0");
+        float[] rewards = rewardName is null ? new float[n] : Column(table, rewardName, n);
+        float[]? next = null;
+        if (table is StackedTable { HasSuccessors: true } longer) next = Join(find.Observations.Select(o => (longer.ReadSuccessors(o), WidthOf(table, o))), n, size);
+        else if (find.Next() is { } nextNames)
         {
-            if (float.IsNaN(values[i])) continue; // a blank row, which is dropped
-            if (values[i] < 0 || values[i] > 1 << 20 || values[i] != MathF.Truncate(values[i])) throw new DatasetException($"{path}: {name}, row {i} is {values[i]}: expected the index of a discrete action");
-            most = Math.Max(most, values[i]);
+            if (Width(table, nextNames) is var (nextRows, nextSize) && (nextRows, nextSize) != (n, size)) throw new DatasetException($"{table.Path}: {nextNames[0]} has shape [{nextRows},{nextSize}], expected [{n},{size}] as {find.Observations[0]}");
+            next = Join(table, nextNames, n, size);
         }
-        return new DiscreteActions(Math.Max(2, (int)most + 1));
+        var read = EpisodeEnds.Read(find, n, rewardName is not null, next is not null, options.MaxEpisodeSteps, notes);
+        var (terminals, ends) = (read.Terminals, read.Ends);
+        if (episodes is not null)
+            for (int i = episodes.Length - 1; i < n; i += episodes.Length) ends[i] = true;
+        bool[] timeouts = ends.Zip(terminals, (end, terminal) => end && !terminal).ToArray();
+        // The last row of the recording ends a trajectory, but nothing says that a time limit did.
+        if (n > 0) ends[n - 1] = true;
+        var data = new Dataset
+        {
+            Source = table.Path,
+            Layout = read.Layout ?? format,
+            ObservationSize = size,
+            ActionSize = actionWidth,
+            ActionSpace = space,
+            Observations = states,
+            Actions = actions,
+            Rewards = rewards,
+            Terminals = terminals,
+            Timeouts = timeouts,
+            Ends = ends,
+            NextObservations = next,
+            Rounded = rounded,
+        };
+        return next is null ? WithoutLastStates(data, find) : data;
     }
+
+    /// <summary>Rows that are the last state of an episode, not a step: valids say so (OGBench's compact form), or they have neither action nor reward (coach).</summary>
+    private static Dataset WithoutLastStates(Dataset data, ColumnFinder find)
+    {
+        if (find.FindRows(Quantities.Valids, data.Count) is { } name)
+        {
+            var invalid = Array.ConvertAll(Column(find.Table, name, data.Count), v => v == 0);
+            if (!invalid.Contains(true)) return data;
+            find.Notes.Add($"{invalid.Count(v => v)} rows where {name} are 0 are the last states of their trajectories");
+            return RowPicker.LastStates(data, invalid, marks: false, find.Notes);
+        }
+        bool Blank(int i) => float.IsNaN(data.Rewards[i]) && float.IsNaN(data.Actions[i * data.ActionSize]);
+        if (data.Layout == EpisodeEnds.Steps) return StepAlignment.Apply(data, find.Notes);
+        var blank = Enumerable.Range(0, data.Count).Select(Blank).ToArray();
+        if (!blank.Contains(true)) return data;
+        for (int i = 0; i < data.Count; i++)
+            if (blank[i] && (!data.Ends[i] || i == 0 || data.Ends[i - 1])) throw new DatasetException($"{data.Source}: row {i} has no action and no reward but is not the last of its episode");
+        find.Notes.Add($"{blank.Count(b => b)} rows at the end of an episode have no action and no reward: they are its last state");
+        return RowPicker.LastStates(data, blank, marks: true, find.Notes);
+    }
+
+    private static (ActionSpace? Space, int Size, float[] Values) Actions(ColumnFinder find, int n, int size)
+    {
+        var table = find.Table;
+        var kinds = find.Actions.Select(table.Kind).Distinct().ToArray();
+        var kind = kinds.Length == 1 ? kinds[0] : ColumnKind.Number;
+        if (size == 1 && kind == ColumnKind.Number && table.Contains("discrete_action") && find.Release("discrete_action", used: true) && table.Read("discrete_action").FirstOrDefault() != 0) kind = ColumnKind.Whole;
+        return ActionColumns.Of(Join(table, find.Actions, n, size), size, kind, table.Path, find.Actions[0], find.Notes);
+    }
+
+    /// <summary>Components whose values 64 bits tell apart and 32 bits do not: of a clock's time of day nothing is left.</summary>
+    private static int[] Rounded(Table table, string[] names, float[] states, int n, int size, List<string> notes)
+    {
+        var found = new List<int>();
+        int at = 0;
+        foreach (string name in names)
+        {
+            int width = WidthOf(table, name);
+            // Ten million numbers are looked at and no more: it is for a note.
+            if (table.IsWide(name) && table.Kind(name) != ColumnKind.Boolean && (long)n * width <= 10_000_000)
+            {
+                double[] exact = table.ReadExact(name);
+                for (int j = 0; j < width; j++)
+                {
+                    int merged = 0;
+                    for (int i = 1; i < n; i++)
+                        if (exact[i * width + j] != exact[(i - 1) * width + j] && states[i * size + at + j] == states[(i - 1) * size + at + j] && !double.IsNaN(exact[i * width + j])) merged++;
+                    if (merged == 0) continue;
+                    found.Add(at + j);
+                    notes.Add($"observation {at + j}: 32 bits do not tell its values apart: {merged} rows differ from the row before in 64 bits alone, such as {exact[j]} and its successors; subtract its first value, or leave it out");
+                }
+            }
+            at += width;
+        }
+        return [.. found];
+    }
+
+    private static (int Rows, int Width) Width(Table table, string[] names)
+    {
+        var (rows, total) = Matrix(table, names[0]);
+        foreach (string name in names.Skip(1))
+        {
+            var (more, width) = Matrix(table, name);
+            if (more != rows) throw new DatasetException($"{table.Path}: {name} has {more} rows, expected {rows} as {names[0]}");
+            total += width;
+        }
+        return total <= MaximumWidth ? (rows, total) : throw new DatasetException($"{table.Path}: {names[0]} and what is joined with it have {total} components, expected at most {MaximumWidth}");
+    }
+
+    private static int WidthOf(Table table, string name) => Matrix(table, name).Columns;
+
+    private static float[] Join(Table table, string[] names, int n, int size) => names.Length == 1 ? table.Read(names[0]) : Join(names.Select(name => (table.Read(name), WidthOf(table, name))), n, size);
+
+    private static float[] Join(IEnumerable<(float[] Values, int Width)> parts, int n, int size)
+    {
+        var joined = new float[checked(n * size)];
+        int at = 0;
+        foreach (var (values, width) in parts)
+        {
+            for (int i = 0; i < n; i++) values.AsSpan(i * width, width).CopyTo(joined.AsSpan(i * size + at));
+            at += width;
+        }
+        return joined;
+    }
+
+    /// <summary>Rows and components of a column; the axes of a small matrix are joined, pictures are refused.</summary>
+    internal static (int Rows, int Columns) Matrix(Table table, string name)
+    {
+        var shape = table.Shape(name);
+        long width = 1;
+        foreach (long axis in shape.AsSpan(Math.Min(1, shape.Length))) width = axis is >= 1 and <= MaximumWidth ? Math.Min(width * axis, MaximumWidth + 1) : 0;
+        if (shape.Length is < 1 or > 3 || shape[0] < 1 || width is < 1 or > MaximumWidth || ObservationKeys.IsImage(shape)) throw new DatasetException($"{table.Path}: {name} has shape [{string.Join(",", shape)}], expected [rows, components]");
+        if (shape[0] > int.MaxValue / 8) throw new DatasetException($"{table.Path}: {name} has {shape[0]} rows, more than fit in memory as one dataset");
+        return ((int)shape[0], (int)width);
+    }
+
+    /// <summary>A column of a number for each row.</summary>
+    internal static float[] Column(Table table, string name, int n)
+    {
+        var shape = table.Shape(name);
+        if (shape.Length is not (1 or 2) || shape[0] != n || (shape.Length == 2 && shape[1] != 1)) throw new DatasetException($"{table.Path}: {name} has shape [{string.Join(",", shape)}], expected [{n}] or [{n},1]");
+        return table.Read(name);
+    }
+
+    /// <summary>Columns with shape and type, and what is not read with the reason.</summary>
+    internal static (string, string, string)[] Keys(Table table) =>
+        [.. table.Names.Take(200).Select(n => (n, $"({string.Join(", ", table.Shape(n))})", table.TypeName(n))), .. table.Names.Count > 200 ? [($"... and {table.Names.Count - 200} more", "", "")] : Array.Empty<(string, string, string)>(),
+            .. table.Unread.Take(100).Select(u => (u.Name, "", "not read: " + u.Reason))];
 }
