@@ -73,7 +73,7 @@ public sealed record Dataset
     }
 
     /// <summary>Loads a dataset.</summary>
-    /// <param name="source">A file (.h5, .hdf5, .npz, .csv), a Minari folder, or <c>builtin:NAME[,rows=N][,seed=S]</c>.</param>
+    /// <param name="source">A file (.h5, .hdf5, .npz, .csv), a Minari folder, or <c>builtin:NAME[,quality=Q][,rows=N][,seed=S]</c>.</param>
     /// <param name="options">What the file does not say.</param>
     /// <exception cref="DatasetException">Missing, of an unknown layout, or damaged: one line with file, place and what was expected.</exception>
     public static Dataset Load(string source, DatasetOptions? options = null)
