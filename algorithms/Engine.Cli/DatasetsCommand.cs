@@ -14,12 +14,12 @@ internal static class DatasetsCommand
     private static Command List()
     {
         var json = Shared.Json();
-        var command = new Command("list", "The datasets that are made in process: builtin:NAME[,rows=N][,seed=S].") { json };
+        var command = new Command("list", "The datasets that are made in process: builtin:NAME[,quality=Q][,rows=N][,seed=S].") { json };
         command.SetAction(parse =>
         {
             foreach (var d in BuiltinDatasets.All)
-                if (parse.GetValue(json)) Shared.Write(new JsonObject { ["name"] = "builtin:" + d.Name, ["summary"] = d.Summary, ["environment"] = d.Environment, ["rows"] = d.Rows });
-                else Console.WriteLine($"builtin:{d.Name,-22} {d.Rows,9:N0} rows, {d.Environment}: {d.Summary}");
+                if (parse.GetValue(json)) Shared.Write(new JsonObject { ["name"] = "builtin:" + d.Name, ["summary"] = d.Summary, ["environment"] = d.Environment, ["rows"] = d.Rows, ["qualities"] = new JsonArray([.. d.Qualities.Select(q => (JsonNode)q)]) });
+                else Console.WriteLine($"builtin:{d.Name,-22} {d.Rows,9:N0} rows, {d.Environment}: {d.Summary}{(d.Qualities.Count > 0 ? $"; quality={string.Join("|", d.Qualities)}" : "")}");
             return 0;
         });
         return command;
@@ -110,12 +110,13 @@ internal static class DatasetsCommand
         var target = new Argument<string>("target") { Description = "NAME.hdf5, NAME.npz or NAME.shards" };
         var rows = new Option<int?>("--rows") { Description = "rows to make" };
         var seed = new Option<ulong>("--seed") { Description = "of starts and behaviour" };
+        var quality = new Option<string?>("--quality") { Description = "of the behaviour, where there are several (engine datasets list)" };
         var perShard = new Option<int>("--rows-per-shard") { Description = "transitions of a shard", DefaultValueFactory = _ => 1_000_000 };
         var force = new Option<bool>("--force") { Description = "replace an existing file" };
-        var command = new Command("make", "Write a built-in dataset to a file.") { name, target, rows, seed, perShard, force };
+        var command = new Command("make", "Write a built-in dataset to a file.") { name, target, quality, rows, seed, perShard, force };
         command.SetAction(parse =>
         {
-            string source = $"builtin:{parse.GetValue(name)}{(parse.GetValue(rows) is { } n ? $",rows={n}" : "")},seed={parse.GetValue(seed)}";
+            string source = $"builtin:{parse.GetValue(name)}{(parse.GetValue(quality) is { } q ? $",quality={q}" : "")}{(parse.GetValue(rows) is { } n ? $",rows={n}" : "")},seed={parse.GetValue(seed)}";
             Write([source], new DatasetOptions(), parse.GetValue(target)!, parse.GetValue(perShard), null, parse.GetValue(force));
             return 0;
         });

@@ -9,10 +9,17 @@ namespace Engine.Algorithms.Data;
 /// <param name="Summary">One line.</param>
 /// <param name="Environment">Where to evaluate.</param>
 /// <param name="Rows">Unless another number is asked for.</param>
-/// <param name="Make">Rows and seed to data.</param>
-public sealed record BuiltinDataset(string Name, string Summary, string Environment, int Rows, Func<int, ulong, Dataset> Make);
+/// <param name="Make">Rows, seed and quality (null: the usual one) to data.</param>
+public sealed record BuiltinDataset(string Name, string Summary, string Environment, int Rows, Func<int, ulong, string?, Dataset> Make)
+{
+    /// <summary>What <c>quality=</c> may be; empty: there is one quality only.</summary>
+    public IReadOnlyList<string> Qualities { get; init; } = [];
 
-/// <summary>The datasets made in process: <c>builtin:NAME[,rows=N][,seed=S]</c>.</summary>
+    /// <summary>How to ask for it.</summary>
+    public string Usage => $"builtin:{Name}{(Qualities.Count > 0 ? "[,quality=Q]" : "")}[,rows=N][,seed=S]";
+}
+
+/// <summary>The datasets made in process: <c>builtin:NAME[,quality=Q][,rows=N][,seed=S]</c>.</summary>
 public static class BuiltinDatasets
 {
     private const string Prefix = "builtin:";
@@ -20,26 +27,29 @@ public static class BuiltinDatasets
     /// <summary>All, in the order they are listed.</summary>
     public static IReadOnlyList<BuiltinDataset> All { get; } =
     [
-        new("pendulum", "swing-up controllers from capable to useless, a fifth of the episodes random", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Mixed)),
-        new("pendulum-expert", "the capable controller with a little noise", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Expert)),
-        new("pendulum-medium", "the controller with half its gain or more, a bias and noise", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Medium)),
-        new("pendulum-medium-mean", "the same without the noise: what its policy means to do", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.MediumMean)),
-        new("pendulum-random", "uniform torques", "Pendulum-v1", 100_000, (rows, seed) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Useless)),
-        new("cartpole", "a balancing rule from good to useless, a fifth of the episodes random", "CartPole-v1", 100_000, BuiltinControl.CartPole),
-        new("cartpole-expert", "the balancing rule", "CartPole-v1", 100_000, (rows, seed) => BuiltinControl.CartPole(rows, seed, 0, 0, 0, 0)),
-        new("cartpole-medium", "the rule, disturbed, a third to a half of the actions random", "CartPole-v1", 100_000, (rows, seed) => BuiltinControl.CartPole(rows, seed, 0, 0.33, 0.5, 0.5)),
-        new("cartpole-random", "random actions", "CartPole-v1", 100_000, (rows, seed) => BuiltinControl.CartPole(rows, seed, 1, 1, 1, 0)),
-        new("mountaincar-continuous", "pushes along the velocity, from strong to too weak, a fifth of the episodes random", "MountainCarContinuous-v0", 100_000, BuiltinControl.MountainCarContinuous),
-        new("two-modes", "demonstrations of both right actions, half each, with a little noise", "TwoModes-v1", 10_000, BuiltinControl.TwoModes),
+        new("pendulum", "swing-up controllers from capable to useless, a fifth of the episodes random", "Pendulum-v1", 100_000,
+            (rows, seed, quality) => quality is null ? BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Mixed) : BuiltinGraded.Pendulum(rows, seed, quality)) { Qualities = BuiltinGraded.Qualities },
+        new("pendulum-expert", "the capable controller with a little noise", "Pendulum-v1", 100_000, (rows, seed, _) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Expert)),
+        new("pendulum-medium", "the controller with half its gain or more, a bias and noise", "Pendulum-v1", 100_000, (rows, seed, _) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Medium)),
+        new("pendulum-medium-mean", "the same without the noise: what its policy means to do", "Pendulum-v1", 100_000, (rows, seed, _) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.MediumMean)),
+        new("pendulum-random", "uniform torques", "Pendulum-v1", 100_000, (rows, seed, _) => BuiltinPendulum.MakeRows(rows, seed, BuiltinPendulum.Behaviour.Useless)),
+        new("cartpole", "a balancing rule from good to useless, a fifth of the episodes random", "CartPole-v1", 100_000,
+            (rows, seed, quality) => quality is null ? BuiltinControl.CartPole(rows, seed) : BuiltinGraded.CartPole(rows, seed, quality)) { Qualities = BuiltinGraded.Qualities },
+        new("cartpole-expert", "the balancing rule", "CartPole-v1", 100_000, (rows, seed, _) => BuiltinControl.CartPole(rows, seed, 0, 0, 0, 0)),
+        new("cartpole-medium", "the rule, disturbed, a third to a half of the actions random", "CartPole-v1", 100_000, (rows, seed, _) => BuiltinControl.CartPole(rows, seed, 0, 0.33, 0.5, 0.5)),
+        new("cartpole-random", "random actions", "CartPole-v1", 100_000, (rows, seed, _) => BuiltinControl.CartPole(rows, seed, 1, 1, 1, 0)),
+        new("mountaincar-continuous", "pushes along the velocity, from strong to too weak, a fifth of the episodes random", "MountainCarContinuous-v0", 100_000, (rows, seed, _) => BuiltinControl.MountainCarContinuous(rows, seed)),
+        new("two-modes", "demonstrations of both right actions, half each, with a little noise", "TwoModes-v1", 10_000, (rows, seed, _) => BuiltinControl.TwoModes(rows, seed)),
         .. Maze.All.SelectMany(maze => new[] { false, true }.Select(dense => new BuiltinDataset($"maze2d-{maze.Name}{(dense ? "-dense" : "")}",
             $"waypoint controller on its way to random goals of the {maze.Name} maze, {(dense ? "dense" : "sparse")} reward", $"maze2d-{maze.Name}{(dense ? "-dense" : "")}-{(maze.Name == "open" ? "v0" : "v1")}",
-            1_000_000, (rows, seed) => BuiltinMaze.Make(maze, dense, rows, seed)))),
+            1_000_000, (rows, seed, _) => BuiltinMaze.Make(maze, dense, rows, seed)))),
         .. Maze.All.Select(maze => new BuiltinDataset($"maze2d-{maze.Name}-expert", $"waypoint controller from random starts to the task's goal in the {maze.Name} maze, in whole episodes", $"maze2d-{maze.Name}-{(maze.Name == "open" ? "v0" : "v1")}",
-            100 * maze.MaxSteps, (rows, seed) => BuiltinMaze.Make(maze, false, rows, seed, expert: true))),
+            100 * maze.MaxSteps, (rows, seed, _) => BuiltinMaze.Make(maze, false, rows, seed, expert: true))),
         .. new[] { ("left", PointMaze.Left), ("right", PointMaze.Right) }.Select(part => new BuiltinDataset($"maze2d-open-{part.Item1}", $"waypoint controller with noise, from starts in the {part.Item1} of the open maze to the goal", $"maze2d-open-{part.Item1}-v0",
-            30_000, (rows, seed) => BuiltinMaze.Make(Maze.All.First(m => m.Name == "open"), false, rows, seed, expert: true, columns: part.Item2))),
+            30_000, (rows, seed, _) => BuiltinMaze.Make(Maze.All.First(m => m.Name == "open"), false, rows, seed, expert: true, columns: part.Item2))),
         .. Maze.All.Select(maze => new BuiltinDataset($"maze2d-{maze.Name}-navigate", $"the same with noise, in trajectories that pass several goals of the {maze.Name} maze", $"maze2d-{maze.Name}-goals-v1",
-            1_000_000, (rows, seed) => BuiltinMaze.Make(maze, false, rows, seed, navigate: true))),
+            1_000_000, (rows, seed, _) => BuiltinMaze.Make(maze, false, rows, seed, navigate: true))),
+        .. BuiltinGraded.Grids(),
     ];
 
     /// <summary>Whether a source names one.</summary>
@@ -60,6 +70,7 @@ public static class BuiltinDatasets
         var entry = Find(source);
         int rows = entry.Rows;
         ulong seed = 0;
+        string? quality = null;
         var given = new HashSet<string>();
         foreach (string part in source.Split(',').Skip(1))
         {
@@ -69,10 +80,11 @@ public static class BuiltinDatasets
             {
                 "rows" => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out rows) && rows is >= 2 and <= 100_000_000,
                 "seed" => ulong.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out seed),
-                _ => throw new DatasetException($"{source}: {key} is unknown; expected {Prefix}{entry.Name}[,rows=N][,seed=S]"),
+                "quality" when entry.Qualities.Count > 0 => entry.Qualities.Contains(quality = value),
+                _ => throw new DatasetException($"{source}: {key} is unknown; expected {entry.Usage}"),
             };
-            if (!good) throw new DatasetException($"{source}: {part}: expected {(key == "rows" ? "rows=2 to rows=100000000" : "seed=0 or a larger whole number")}");
+            if (!good) throw new DatasetException($"{source}: {part}: expected {key switch { "rows" => "rows=2 to rows=100000000", "seed" => "seed=0 or a larger whole number", _ => "quality=" + string.Join(", ", entry.Qualities) }}");
         }
-        return entry.Make(rows, seed) with { Source = source };
+        return entry.Make(rows, seed, quality) with { Source = source };
     }
 }

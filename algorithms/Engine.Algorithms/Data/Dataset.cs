@@ -82,7 +82,7 @@ public sealed record Dataset
     public static bool IsMade(string source) => BuiltinDatasets.Names(source) || Policies.Generator.Names(source);
 
     /// <summary>Loads a dataset.</summary>
-    /// <param name="source">A file (.h5, .hdf5, .npz, .parquet, .csv), a folder of them, of Minari or of LeRobot, <c>builtin:NAME[,rows=N][,seed=S]</c>, or <c>sample:RUN[,count=N][,seed=S]</c>.</param>
+    /// <param name="source">A file (.h5, .hdf5, .npz, .parquet, .csv), a folder of them, of Minari or of LeRobot, <c>builtin:NAME[,quality=Q][,rows=N][,seed=S]</c>, or <c>sample:RUN[,count=N][,seed=S]</c>.</param>
     /// <param name="options">What the file does not say.</param>
     /// <exception cref="DatasetException">Missing, of an unknown layout, or damaged: one line with file, place and what was expected.</exception>
     public static Dataset Load(string source, DatasetOptions? options = null)

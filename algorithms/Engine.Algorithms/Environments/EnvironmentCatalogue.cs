@@ -30,6 +30,7 @@ public static class EnvironmentCatalogue
         .. PointMaze.Entries(),
         .. GoalPointMaze.Entries(),
         .. GoalMaze.Entries(),
+        .. Grids.GridTask.Entries(),
     ];
 
     /// <summary>All known.</summary>

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Environments;
+using Engine.Algorithms.Environments.Grids;
 
 namespace Engine.Algorithms.Tests;
 
@@ -34,7 +35,7 @@ public class BuiltinTests
     [Fact]
     public void Every_entry_makes_what_it_says()
     {
-        Assert.Equal(26, BuiltinDatasets.All.Count);
+        Assert.Equal(26 + GridTask.All.Count, BuiltinDatasets.All.Count);
         foreach (var entry in BuiltinDatasets.All)
         {
             var environment = EnvironmentCatalogue.Find(entry.Environment).Create(1);
@@ -121,7 +122,41 @@ public class BuiltinTests
         Assert.InRange(data.Rewards.Average(), 0.999, 1);
     }
 
+    /// <summary>Where on the way from a random policy's return to the best rule's a quality lies.</summary>
     [Theory]
+    [InlineData("cartpole", 22, 500)]
+    [InlineData("pendulum", -1240, -155)]
+    [InlineData("MiniGrid-DoorKey-6x6-v0", 0.0, 0.96)]
+    [InlineData("MiniGrid-MultiRoom-N2-S4-v0", 0.0, 0.82)]
+    [InlineData("MiniGrid-KeyCorridorS3R1-v0", 0.0, 0.94)]
+    public void Qualities_are_what_they_say(string name, double random, double expert)
+    {
+        double Share(string quality)
+        {
+            var data = TransitionDataset.From(Dataset.Load($"builtin:{name},quality={quality},rows=30000"), null);
+            return (data.EpisodeReturns.Average() - random) / (expert - random);
+        }
+        bool grid = name.Contains('-', StringComparison.Ordinal); // random walks solve the smallest levels at times
+        Assert.InRange(Share("random"), -0.05, grid ? 0.45 : 0.05);
+        if (!grid)
+        {
+            Assert.InRange(Share("low"), 0.18, 0.32);
+            Assert.InRange(Share("medium"), 0.42, 0.58);
+            Assert.InRange(Share("high"), 0.68, 0.82);
+        }
+        Assert.InRange(Share("expert"), 0.95, 1.05);
+        Assert.InRange(Share("noisy"), 0.85, 1.01);
+        double[] shares = BuiltinGraded.Qualities.Take(5).Select(Share).ToArray();
+        for (int i = 1; i < shares.Length; i++) Assert.True(shares[i] > shares[i - 1] + 0.02, string.Join(", ", shares));
+        Assert.InRange(Share("replay"), shares[0], shares[4]);
+        // Four fifths of the rows are random; as good as nothing of a task in which an episode is short when it fails.
+        var mixed = Dataset.Load($"builtin:{name},quality=mixed,rows=30000");
+        Assert.Equal(Enumerable.Range(0, 20_000).Average(i => (double)mixed.Rewards[i]), Dataset.Load($"builtin:{name},quality=random,rows=30000").Rewards.Average(), grid ? 0.002 : 0.35);
+    }
+
+    [Theory]
+    [InlineData("builtin:cartpole,quality=good", "quality=random, low, medium, high, expert, noisy, mixed, replay")]
+    [InlineData("builtin:maze2d-umaze,quality=low", "quality is unknown; expected builtin:maze2d-umaze[,rows=N][,seed=S]")]
     [InlineData("builtin:maze2d-umase", "maze2d-umaze")]
     [InlineData("builtin:", "unknown")]
     [InlineData("builtin:cartpole,rows=1", "expected rows=2")]
@@ -129,7 +164,7 @@ public class BuiltinTests
     [InlineData("builtin:cartpole,rows", "expected rows=2")]
     [InlineData("builtin:cartpole,rows=99999999999", "expected rows=2")]
     [InlineData("builtin:cartpole,seed=-1", "expected seed=0")]
-    [InlineData("builtin:cartpole,sead=1", "sead is unknown; expected builtin:cartpole[,rows=N][,seed=S]")]
+    [InlineData("builtin:cartpole,sead=1", "sead is unknown; expected builtin:cartpole[,quality=Q][,rows=N][,seed=S]")]
     [InlineData("builtin:cartpole,rows=10,rows=20", "rows is given twice")]
     public void Mistakes_say_what_was_expected(string source, string message)
     {
