@@ -58,7 +58,8 @@ internal static class BuiltinGraded
 
     /// <summary>The entries of the grids.</summary>
     internal static IEnumerable<BuiltinDataset> Grids() => GridTask.All.Select(task => new BuiltinDataset(task.Id, "a planner's and random episodes", task.Id, 100_000,
-        (rows, seed, quality) => Grid(task, rows, seed, quality ?? "mixed")) { Qualities = Qualities });
+        (rows, seed, quality) => Grid(task, rows, seed, quality ?? "mixed"))
+    { Qualities = Qualities });
 
     /// <summary>A number that depends on skill, given at 0, 1/4, 1/2, 3/4 and 1, straight lines between.</summary>
     private static double Between(double skill, params ReadOnlySpan<double> values)

@@ -69,7 +69,7 @@ public sealed class LayoutEdgeTests : IDisposable
         Assert.Equal([false, true, true], Dataset.Load(Csv("episode,obs,action,reward\n20240101001,1,0.5,1\n20240101001,2,0.5,1\n20240101002,2,0.5,1\n")).Ends);
         // Beyond 64-bit floats too: as text in a table, and refused as numbers of an array.
         Assert.Equal([false, true, true], Dataset.Load(Csv("episode,obs,action,reward\n9007199254740993,1,0.5,1\n9007199254740993,2,0.5,1\n9007199254740992,2,0.5,1\n")).Ends);
-        path = Npz(NpyArray.From("obs", [2, 1], o[..2]), NpyArray.From("action", [2, 1], new float[2]), NpyArray.From("episode", [2], new[] { 9007199254740992L, 9007199254740993 }));
+        path = Npz(NpyArray.From("obs", [2, 1], [o[0], o[1]]), NpyArray.From("action", [2, 1], new float[2]), NpyArray.From("episode", [2], new[] { 9007199254740992L, 9007199254740993 }));
         Assert.Contains("episode, row 0 is 9007199254740992", Refused(path), StringComparison.Ordinal);
     }
 
