@@ -63,7 +63,6 @@ internal static class IlgpuKernels
         [nameof(LayerNormGradient)] = "runs its definition",
         [nameof(Softmax)] = "runs its definition",
         [nameof(LogSumExp)] = "runs its definition",
-        [nameof(DenoiseStep)] = "runs its definition, which is one expression",
         [nameof(Fused)] = "expressions with reductions or several results: their parts are kernels of their own",
     };
 

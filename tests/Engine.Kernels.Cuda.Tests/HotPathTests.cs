@@ -24,15 +24,17 @@ public sealed class HotPathTests(ITestOutputHelper output)
             var (config, data) = SampleRuns.Of(algorithm, defaults: true);
             using var trainer = new Trainer(config, data, device, null);
             Assert.NotEmpty(trainer.UpdatePrograms);
+            Assert.Empty(device.Holes);
+            // Every variable is written where it lies: what is copied goes to the host.
+            Assert.Empty(device.Moves);
+            if (limits.Architecture != 90) continue;
+            // The plan's order is the same for all of them.
             using var other = new Trainer(config, data, serial, null);
             output.WriteLine($"{algorithm}, compute capability {limits.Architecture}: {trainer.UpdatePrograms[0].KernelCount} kernels an update, {device.Launches} launches in all programs; on the longest way {string.Join(" ", device.Depths)}, {trainer.State.ArenaBytes / 1e6:F1} MB of arena (planned for one after the other {string.Join(" ", serial.Depths)}, {other.State.ArenaBytes / 1e6:F1} MB); {string.Join(", ", device.Ops.OrderBy(o => o))}");
-            Assert.Empty(device.Holes);
             // Small kernels run beside one another, and memory does not stand in their way.
             // An update is the deepest of the programs; those that act and append have a few kernels.
             Assert.True(device.Depths.Max() < serial.Depths.Max() && serial.Depths.Max() < other.UpdatePrograms.Max(p => p.KernelCount));
             Assert.True(trainer.State.ArenaBytes < 4 * other.State.ArenaBytes);
-            // Every variable is written where it lies: what is copied goes to the host.
-            Assert.Empty(device.Moves);
         }
     }
 

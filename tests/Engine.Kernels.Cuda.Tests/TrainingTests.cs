@@ -22,19 +22,12 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
     private static Dictionary<string, byte[]> Train(string algorithm, int steps, Device device, string? folder = null, bool resume = false, bool defaults = false, Action<Trainer>? check = null, Precision precision = Precision.Float32, ulong seed = 3, bool evaluate = true)
     {
         var (config, data) = SampleRuns.Of(algorithm, steps, defaults);
-        if (!evaluate && !Acts(algorithm)) config = WithoutEnvironment(config);
+        if (!evaluate && !Acts(algorithm)) config = SampleRuns.WithoutEnvironment(config);
         using var trainer = new Trainer(config with { Precision = precision, Seed = seed }, data, device, folder, resume);
         check?.Invoke(trainer);
         trainer.Run(null, CancellationToken.None);
         return trainer.State.Variables.Where(v => v.Kind != VariableKind.Data).ToDictionary(v => v.Name, v => trainer.State.ReadBytes(v.Name));
     }
-
-    // Without the environment nothing is evaluated; its goal is then named.
-    private static RunConfig WithoutEnvironment(RunConfig config) => config.Environment is null ? config : config with
-    {
-        Environment = null,
-        Goal = EnvironmentCatalogue.Find(config.Environment).Create(1).Spaces.Goal is { } parts ? string.Join(',', parts.Components) : null,
-    };
 
     private static void Same(Dictionary<string, byte[]> expected, Dictionary<string, byte[]> actual, string what)
     {
@@ -65,13 +58,15 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
             int chains = trainer.UpdatePrograms.Sum(p => p.Compiled.Nodes.Count(n => n.Op is MatMulChain));
             output.WriteLine($"{algorithm}: {chains} chains");
             // Chains are of layers with rectifiers. The embedding of a sampler's times is one too: two products, with nothing between them.
-            // CRR+ has layer norm between all of its products.
+            // CRR+ has layer norm between all of its products; what is around another method has that one's networks.
             bool rectified = trainer.Config.Settings is VectorSettings { Activation: "relu" } && algorithm != "crr", samples = trainer.Config.Settings is Algorithms.Diffusion.IDenoising;
-            if (Cuda.IsStandIn && !samples) Assert.Equal(!large && rectified, chains > 0);
+            bool around = SettingsJson.ToJson(trainer.Config.Settings).Any(s => s.Value is System.Text.Json.Nodes.JsonObject);
+            if (Cuda.IsStandIn && !samples && !around) Assert.Equal(!large && rectified, chains > 0);
         }
         var actual = Train(algorithm, 1, device, defaults: true, check: Check, seed: seed);
         Agree(algorithm, Train(algorithm, 1, processor, defaults: true, seed: seed), actual);
-        if (large) return;
+        // Other orders are tried with small sizes for every method, and with these for one of each family.
+        if (algorithm is not ("td3-bc" or "iql" or "cql" or "edac" or "rlpd" or "fql" or "diffusion-ql" or "synther" or "co-rft" or "gc-iql")) return;
         Cuda.Order(2);
         try
         {
@@ -110,7 +105,7 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
 
     // Adam's first step divides a gradient by its own size, so where it is rounding noise the step is too. Layer norm behind rectifiers, the differences of logsumexp, several critic
     // steps an update and group norm behind convolutions have more such entries; their fixtures hold these methods to float64.
-    private static double Allowed(string algorithm) => algorithm is "rebrac" or "cql" or "cal-ql" or "ifql" or "idql" or "expo" or "diffuser" ? 1e-4 : 2e-5;
+    private static double Allowed(string algorithm) => algorithm is "rebrac" or "cql" or "cal-ql" or "cal-ql-chunk" or "ifql" or "idql" or "deas" or "dqc" or "expo" or "diffuser" ? 1e-4 : 2e-5;
 
     /// <summary>After an update every variable agrees with the processor's, as far as sums in another order can differ; integers are equal.</summary>
     private void Agree(string algorithm, Dictionary<string, byte[]> expected, Dictionary<string, byte[]> actual)
@@ -132,6 +127,10 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
                 difference += ((double)a[i] - e[i]) * ((double)a[i] - e[i]);
                 norm += (double)e[i] * e[i];
             }
+            // Bounds of log variances lie far from where softplus bends, so that their gradients are small differences of terms of about 1.
+            if (name.EndsWith("_log_variance", StringComparison.Ordinal)) norm = Math.Max(norm, 1);
+            // Gumbel's loss is exp(z) - z - 1: near 0, where ReCOIL begins, a small difference of terms of about 1.
+            if (algorithm == "recoil" && name == "metrics.value_loss") norm = Math.Max(norm, 1);
             double error = norm == 0 ? Math.Sqrt(difference) : Math.Sqrt(difference / norm);
             worst = Math.Max(worst, error);
             Assert.True(error <= Allowed(algorithm), $"{algorithm}: {name} differs by {error:E2}, allowed are {Allowed(algorithm):E0}");
@@ -204,7 +203,7 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
             {
                 using var device = new CudaDevice();
                 var (config, data) = SampleRuns.Of(algorithm, steps);
-                using var trainer = new Trainer(WithoutEnvironment(config) with { LogEvery = config.Steps, CheckpointEvery = config.Steps }, data, device, null);
+                using var trainer = new Trainer(SampleRuns.WithoutEnvironment(config) with { LogEvery = config.Steps, CheckpointEvery = config.Steps }, data, device, null);
                 var before = Driver.StandIn.Counts();
                 trainer.Run(null, CancellationToken.None);
                 var after = Driver.StandIn.Counts();
@@ -215,12 +214,17 @@ public sealed class TrainingTests(ITestOutputHelper output) : IDisposable
         }
     }
 
+    /// <summary>Whether a method cannot do without its environment, in which it acts or whose expert it asks.</summary>
     private static bool Acts(string algorithm)
     {
         using var device = new CpuDevice();
         var (config, data) = SampleRuns.Of(algorithm);
-        using var trainer = new Trainer(config, data, device, null);
-        return trainer.Algorithm.Stages.Any(s => s.Duties.OfType<Interact>().Any());
+        try
+        {
+            using var trainer = new Trainer(SampleRuns.WithoutEnvironment(config), data, device, null);
+            return false;
+        }
+        catch (SettingsException) { return true; }
     }
 
     [CudaFact]

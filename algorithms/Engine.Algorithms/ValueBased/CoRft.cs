@@ -106,7 +106,7 @@ public sealed class CoRft : Algorithm
         var loss = Distance(b, _actor.Act(b.Observations.At(1, 0)));
         Report("bc_loss", loss);
         _actorOptimiser.Minimise(loss);
-        Targets.Replace(b.Graph, _actor, _targetActor);
+        Targets.Polyak(b.Graph, _actor, _targetActor, 1);
     }
 
     /// <inheritdoc/>

@@ -35,13 +35,14 @@ public class BuiltinTests
     [Fact]
     public void Every_entry_makes_what_it_says()
     {
-        Assert.Equal(26 + GridTask.All.Count, BuiltinDatasets.All.Count);
+        Assert.Equal(29 + GridTask.All.Count, BuiltinDatasets.All.Count);
         foreach (var entry in BuiltinDatasets.All)
         {
             var environment = EnvironmentCatalogue.Find(entry.Environment).Create(1);
             Assert.Equal(entry.Name switch
             {
                 "two-modes" => 10_000,
+                "maze2d-open-left" or "maze2d-open-right" => 30_000,
                 var name when name.StartsWith("maze2d", StringComparison.Ordinal) => name.EndsWith("expert", StringComparison.Ordinal) ? 100 * environment.MaxSteps : 1_000_000,
                 _ => 100_000,
             }, entry.Rows);

@@ -1,5 +1,6 @@
 using Engine.Algorithms;
 using Engine.Algorithms.Data;
+using Engine.Algorithms.Environments;
 using Engine.Algorithms.Training;
 using Engine.Kernels.Cpu;
 
@@ -52,8 +53,8 @@ internal static class SampleRuns
     /// <summary>Whether an update passes many layers, or the same ones many times.</summary>
     private static bool Denoises(System.Text.Json.Nodes.JsonObject settings) => settings.ContainsKey("diffusion_steps") || settings.ContainsKey("sample_steps") || settings.ContainsKey("flow_steps");
 
-    /// <summary>Whether an update is of wide layers and thousands of rows, or of a transformer.</summary>
-    private static bool Wide(System.Text.Json.Nodes.JsonObject settings) => settings.ContainsKey("backup_horizon") || settings.ContainsKey("heads");
+    /// <summary>Whether an update is of wide layers and thousands of rows, of a transformer, or of several methods.</summary>
+    private static bool Wide(System.Text.Json.Nodes.JsonObject settings) => settings.ContainsKey("backup_horizon") || settings.ContainsKey("heads") || settings.Any(s => s.Value is System.Text.Json.Nodes.JsonObject);
 
     private static readonly (string, string)[] Sizes =
     [
@@ -85,11 +86,11 @@ internal static class SampleRuns
             data["offline"] = loaded;
         }
         if (task.Expert) data["expert"] = data["offline"];
-        return (new RunConfig
+        var config = new RunConfig
         {
             Algorithm = algorithm,
             Datasets = data.Keys.ToDictionary(name => name, _ => task.Dataset!),
-            Environment = defaults && Denoises(known) && !known.ContainsKey("start_steps") ? null : task.Environment,
+            Environment = task.Environment,
             ActionsOf = task.ActionsOf,
             Steps = steps + 5 * Before.Count(known.ContainsKey),
             Seed = 3,
@@ -98,6 +99,14 @@ internal static class SampleRuns
             CheckpointEvery = 10,
             EvaluateEvery = 0,
             Settings = SettingsJson.With(entry.Defaults, small.Concat(settings).Select(s => KeyValuePair.Create(s.Item1, SettingsJson.ParseValue(s.Item2)))),
-        }, data);
+        };
+        return (defaults && Denoises(known) && !known.ContainsKey("start_steps") ? WithoutEnvironment(config) : config, data);
     }
+
+    /// <summary>The same without evaluations, for which there must be an environment; its goal is then named.</summary>
+    public static RunConfig WithoutEnvironment(RunConfig config) => config.Environment is null ? config : config with
+    {
+        Environment = null,
+        Goal = EnvironmentCatalogue.Find(config.Environment).Create(1).Spaces.Goal is { } parts ? string.Join(',', parts.Components) : null,
+    };
 }
