@@ -1,5 +1,4 @@
 using Engine.Algorithms.Environments;
-using Engine.Algorithms.Policies;
 using Engine.Algorithms.Training;
 using Engine.Autodiff;
 using Engine.Kernels;
