@@ -1,7 +1,6 @@
 using Engine.Algorithms.Data;
 using Engine.Algorithms.Studies;
 using Engine.Algorithms.Training;
-using Engine.Interop;
 using Engine.Kernels.Cpu;
 
 namespace Engine.Algorithms.Tests;
