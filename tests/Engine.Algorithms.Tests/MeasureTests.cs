@@ -94,4 +94,29 @@ public sealed class MeasureTests
         // Ranks 0.5, 0.5, 2 and 0, 1, 2.
         Assert.Equal(1.5 / Math.Sqrt(1.5 * 2), Statistics.Spearman([4, 4, 7], [1, 2, 3]), 12);
     }
+
+    [Fact]
+    public void Correlations_over_datasets_are_checked()
+    {
+        string folder = Directory.CreateTempSubdirectory("engine-measures").FullName, file = Path.Combine(folder, "study.json");
+        try
+        {
+            string Text(string correlation) => $$"""
+                { "datasets": [{{string.Join(", ", new[] { "random", "medium", "expert" }.Select(q => $$"""{ "name": "{{q}}", "dataset": "builtin:cartpole-{{q}},rows=2000", "environment": "CartPole-v1" }"""))}}],
+                  "measures": { "random": "builtin:cartpole-random,rows=2000,seed=1", "replay": "builtin:cartpole,rows=5000,seed=1", "online_return": 500 }, "correlations": ["{{correlation}}"],
+                  "steps": 300, "evaluate_every": 300, "evaluation_episodes": 10, "seeds": [0], "algorithms": { "bc": { "algorithm": "discrete-bc", "hidden_sizes": [32], "batch_size": 64 } } }
+                """;
+            File.WriteAllText(file, Text("bc quality > 0.4"));
+            var study = Study.Read(file);
+            new StudyScheduler(study, Path.Combine(folder, "runs")).Run(1, _ => { }, CancellationToken.None);
+            var table = new StudyTable(study, Path.Combine(folder, "runs"));
+            Assert.True(table.Holds, table.ToMarkdown());
+            Assert.Contains("| dataset | TQ | SACo | lSACo | bc |", table.ToMarkdown(), StringComparison.Ordinal);
+            File.WriteAllText(file, Text("bc quality > 1"));
+            Assert.False(new StudyTable(Study.Read(file), Path.Combine(folder, "runs")).Holds);
+            File.WriteAllText(file, Text("bc size > 0.4"));
+            Assert.Contains("quality|coverage|log_coverage", Assert.Throws<Interop.InteropFormatException>(() => Study.Read(file)).Message, StringComparison.Ordinal);
+        }
+        finally { Directory.Delete(folder, true); }
+    }
 }

@@ -24,7 +24,8 @@ public static class Losses
     {
         var x = (difference / temperature).Minimum(exponentMax);
         var largest = x.Reshape(-1).Max(0).Maximum(-1).StopGradient();
-        return ((x - largest).Exp() - (x + 1) * (-largest).Exp()).Mean();
+        // The same as exp(x - largest) - (x + 1) exp(-largest), without losing the digits of small x in differences from 1.
+        return ((x - largest).Expm1() - (-largest).Expm1() - x * (-largest).Exp()).Mean();
     }
 
     /// <summary>The losses of several critics [N] as one.</summary>

@@ -42,7 +42,7 @@ public sealed record StudyResult(double Last, double? LastNormalized, double Bes
 /// </summary>
 public sealed class Study
 {
-    private static readonly string[] Keys = ["dataset", "sources", "environment", "datasets", "behaviour", "fitted_q", "final_episodes", "threshold", "score", "seeds", "algorithms", "switches", "checks", "comment"];
+    private static readonly string[] Keys = ["dataset", "sources", "environment", "datasets", "behaviour", "fitted_q", "final_episodes", "threshold", "score", "seeds", "algorithms", "switches", "checks", "measures", "correlations", "comment"];
     // What the study itself says about every run.
     private static readonly string[] Own = ["environment", "seed"];
 
@@ -56,7 +56,9 @@ public sealed class Study
         foreach (var (key, _) in json)
             if (!known.Contains(key)) throw Error($"key {key} is unknown; {NearNames.Describe(key, known)}");
         Entries = ReadEntries();
-        Checks = ReadChecks();
+        Checks = ReadChecks("checks", StudyCheck.Parse);
+        Correlations = ReadChecks("correlations", DatasetCorrelation.Parse);
+        if (Correlations.Count > 0 && MeasuredWith is null) throw Error("correlations: measures is missing, with random, replay and online_return");
     }
 
     /// <summary>Reads a study file.</summary>
@@ -73,6 +75,12 @@ public sealed class Study
 
     /// <summary>What the study is to show.</summary>
     public IReadOnlyList<StudyCheck> Checks { get; }
+
+    /// <summary>What it is to show of its datasets.</summary>
+    public IReadOnlyList<DatasetCorrelation> Correlations { get; }
+
+    /// <summary>What the datasets' measures are relative to (<c>random</c>, <c>replay</c>, <c>online_return</c>); null: they are not measured.</summary>
+    internal JsonObject? MeasuredWith => _json["measures"] as JsonObject;
 
     /// <summary>How the last policy of every run is judged from the run's data alone (<see cref="Evaluation.FittedQ"/>, measure <c>fitted_q</c>); null: it is not.</summary>
     public Evaluation.FittedQSettings? FittedQ => _json["fitted_q"] is not { } node ? null
@@ -160,16 +168,16 @@ public sealed class Study
             }
     }
 
-    private static string Located(string data) => Data.Dataset.IsMade(data) || Path.IsPathRooted(data) ? data : Path.Combine(DataRoot(), data);
+    internal static string Located(string data) => Data.Dataset.IsMade(data) || Path.IsPathRooted(data) ? data : Path.Combine(DataRoot(), data);
 
-    private List<StudyCheck> ReadChecks()
+    private List<T> ReadChecks<T>(string key, Func<string, IReadOnlyCollection<string>, T> parse)
     {
         try
         {
             string[] labels = Entries.Select(e => e.Label).Distinct().ToArray();
-            return (_json["checks"] as JsonArray ?? []).Select(c => StudyCheck.Parse((string)c!, labels)).ToList();
+            return (_json[key] as JsonArray ?? []).Select(c => parse((string)c!, labels)).ToList();
         }
-        catch (Exception e) when (e is InvalidOperationException or FormatException or NullReferenceException or SettingsException) { throw Error("checks: " + e.Message); }
+        catch (Exception e) when (e is InvalidOperationException or FormatException or NullReferenceException or SettingsException) { throw Error($"{key}: {e.Message}"); }
     }
 
     private InteropFormatException Error(string message) => new(_path, -1, message);

@@ -12,6 +12,7 @@ namespace Engine.Algorithms.Studies;
 public sealed class StudyTable(Study study, string folder)
 {
     private readonly StudyScheduler _runs = new(study, folder);
+    private IReadOnlyDictionary<string, DatasetMeasures>? _measures;
 
     /// <summary>
     /// The finished runs as Markdown: a table for each dataset, a row for each algorithm; the last checkpoint by seed, its mean over seeds with a 95% bootstrap interval, the best
@@ -67,8 +68,13 @@ public sealed class StudyTable(Study study, string folder)
                 text.AppendLine($"| {check.Text} | {(outcome is { } o ? $"{o.Bound:G4} | {o.Limit:G4} | {(o.Holds ? "holds" : "FAILS")}" : "- | - | not all runs have a number")} |");
             text.AppendLine();
         }
+        if (study.MeasuredWith is not null) text.AppendLine(DatasetCorrelation.ToMarkdown(Measures, study.Entries.Select(e => e.Label).Distinct().ToArray(), study.Correlations, MeanOf));
         return text.ToString();
     }
+
+    private IReadOnlyDictionary<string, DatasetMeasures> Measures => _measures ??= DatasetCorrelation.Of(study, study.MeasuredWith!);
+
+    private double MeanOf(string dataset, string label) => study.Entries.Where(e => e.Dataset == dataset && e.Label == label).Select(e => _runs.Result(e) is { Failure: null } r ? r.Last : double.NaN).Average();
 
     /// <summary>The return of the policy that collected the data, and the algorithms whose mean is below it: with them the data's own policy should be kept (Qin et al. 2022, "NeoRL").</summary>
     private string Beside(string behaviour, IReadOnlyList<StudyEntry> runs)
@@ -124,7 +130,7 @@ public sealed class StudyTable(Study study, string folder)
     }
 
     /// <summary>Whether all checks on all datasets hold.</summary>
-    public bool Holds => study.Entries.GroupBy(e => e.Dataset).All(d => Checks(d.ToArray()).All(c => c.Outcome is { Holds: true }));
+    public bool Holds => study.Entries.GroupBy(e => e.Dataset).All(d => Checks(d.ToArray()).All(c => c.Outcome is { Holds: true })) && study.Correlations.All(c => c.Evaluate(Measures, MeanOf) > c.Least);
 
     /// <summary>All results for scripts.</summary>
     public JsonArray ToJson() => new(study.Entries.Select(e => (JsonNode?)new JsonObject
