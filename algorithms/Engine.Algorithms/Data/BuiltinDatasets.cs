@@ -85,6 +85,6 @@ public static class BuiltinDatasets
             };
             if (!good) throw new DatasetException($"{source}: {part}: expected {key switch { "rows" => "rows=2 to rows=100000000", "seed" => "seed=0 or a larger whole number", _ => "quality=" + string.Join(", ", entry.Qualities) }}");
         }
-        return entry.Make(rows, seed, quality) with { Source = source };
+        return entry.Make(rows, seed, quality) with { Source = source, Environment = entry.Environment };
     }
 }
